@@ -1,6 +1,7 @@
 """Real servers on loopback for tests and `make serve`: a MySQL-compatible database and Redis.
 
-Each has its own folder, free port, TLS and password, is waited for, and is stopped by its own pid. They run as whoever starts them and need no installed service.
+Each has its own folder, free port, TLS and password, is waited for, and is stopped by its own pid. They run as
+whoever starts them and need no installed service.
 """
 
 import secrets

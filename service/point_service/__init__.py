@@ -1,0 +1,1 @@
+"""The point service: a member's loyalty points, each traced from grant to order."""

@@ -1,0 +1,98 @@
+"""The application: what lives as long as the process, and the routes over it."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from point_service import metrics, probes, routes
+from point_service.database import Database
+from point_service.errors import (
+    BodyTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
+from point_service.lock import MemberLock
+from point_service.observe import Observed
+from point_service.points import Points
+from point_service.pool import Pool, opener
+from point_service.routes import Call, problem_response
+from point_service.schemas import MAX_BODY_BYTES
+from point_service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Observed:
+    """Return the ASGI application; its pools open with the server and close after the last request."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        database = settings.database
+        pool = Pool(
+            opener(database, database.host),
+            database.pool_size,
+            database.acquire_timeout,
+            database.connection_lifetime,
+        )
+        metrics.POOL_SIZE.set(database.pool_size)
+        metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
+        writer = Database(pool)
+        app.state.points = Points(writer, MemberLock(), settings.policy)
+        app.state.readiness = probes.Readiness(writer)
+        app.state.observed = observed
+        try:
+            yield
+        finally:
+            await observed.drained(settings.drain_timeout)
+            pool.discard()
+
+    observed = Observed(
+        Litestar(
+            [*routes.HANDLERS, *probes.HANDLERS],
+            lifespan=[lifespan],
+            state=State(),
+            openapi_config=None,
+            logging_config=None,
+            request_max_body_size=MAX_BODY_BYTES,
+            exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _bug},
+        ),
+        settings.request_timeout,
+    )
+    return observed
+
+
+def _problem(_: Call, problem: Problem) -> Response[bytes]:
+    metrics.REFUSED.labels(problem.code).inc()
+    return problem_response(problem)
+
+
+def _http_error(request: Call, error: HTTPException) -> Response[bytes]:
+    """Translate the framework's own errors."""
+    problem: Problem
+    match error.status_code:
+        case 404:
+            problem = NotFound("no such address; the API is under /v1/points")
+        case 405:
+            problem = MethodNotAllowed(f"{request.method} is not for this address")
+        case 413:
+            problem = BodyTooLarge(f"a body may have {MAX_BODY_BYTES} bytes")
+        case status if status < 500:
+            problem = InvalidRequest("the request can't be read")
+        case _:
+            return _bug(request, error)
+    response = _problem(request, problem)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _bug(_: Call, error: Exception) -> Response[bytes]:
+    log.error("unexpected error", exc_info=error)
+    return problem_response(InternalError("the error is in the log under this request's id"))

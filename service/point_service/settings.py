@@ -1,0 +1,247 @@
+"""Configuration from the environment, checked once at start.
+
+Every value comes from a `POINT_*` variable; secrets come from files that those variables name, and are read
+when a connection is made, so that a rotated password needs no restart.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9])?")
+DATABASE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+
+class SettingError(Exception):
+    """A variable that can't be used: one line that names it, what it was and what is allowed."""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Where a user name and password lie: the files `username` and `password` of one folder."""
+
+    directory: Path
+
+    def username(self) -> str | None:
+        """Return the user name, or None when the folder holds none. Raises SettingError when unreadable."""
+        return self._read("username") if (self.directory / "username").exists() else None
+
+    def password(self) -> str:
+        """Return the password. Raises SettingError when there is none."""
+        return self._read("password")
+
+    def _read(self, name: str) -> str:
+        path = self.directory / name
+        try:
+            return path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{path}: can't be read ({type(error).__name__})") from error
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The MySQL-compatible database. Times are seconds."""
+
+    host: str
+    reader_host: str | None
+    port: int
+    name: str
+    credentials: Credentials | None
+    migration_credentials: Credentials | None
+    tls: bool
+    ca_file: Path | None
+    pool_size: int
+    acquire_timeout: float
+    connection_lifetime: float
+
+
+class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Redis or Valkey. Times are seconds."""
+
+    host: str
+    port: int
+    cluster_mode: bool
+    credentials: Credentials | None
+    tls: bool
+    ca_file: Path | None
+    timeout: float
+    answer_ttl: int
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of the point programme. Amounts are points, expiries are days of 24 hours."""
+
+    min_earn: int = 1
+    max_earn: int = 100_000
+    max_balance: int = 10_000_000
+    default_expiry_days: int = 365
+    max_expiry_days: int = 1_824
+    expiring_soon_days: int = 30
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in force for this process. Times are seconds."""
+
+    database: DatabaseSettings
+    cache: CacheSettings | None
+    policy: Policy
+    http_address: str
+    http_port: int
+    log_level: str
+    lock_enabled: bool
+    request_timeout: float
+    drain_timeout: float
+    idempotency_retention_hours: int
+    zone: str | None
+    pod_name: str | None
+
+
+class _Environment:
+    """Typed access to the variables, each error naming its variable."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._values.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            raise SettingError(f"{name}: not set; it must be")
+        return default
+
+    def optional(self, name: str) -> str | None:
+        return self._values.get(name, "").strip() or None
+
+    def matching(self, name: str, pattern: re.Pattern[str], allowed: str, default: str | None = None) -> str:
+        value = self.text(name, default)
+        if not pattern.fullmatch(value):
+            raise SettingError(f"{name}: {value!r} is not {allowed}")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        return self._number(name, default, low, high, int, "a whole number")
+
+    def seconds(self, name: str, default: float, low: float, high: float) -> float:
+        return self._number(name, default, low, high, float, "a number of seconds")
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name, str(default)).lower()
+        if value not in ("true", "false"):
+            raise SettingError(f"{name}: {value!r} is not one of true, false")
+        return value == "true"
+
+    def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default).upper()
+        if value not in allowed:
+            raise SettingError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    def file(self, name: str) -> Path | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        if not Path(value).is_file():
+            raise SettingError(f"{name}: {value!r} is not a file")
+        return Path(value)
+
+    def credentials(self, name: str) -> Credentials | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        if not (Path(value) / "password").is_file():
+            raise SettingError(f"{name}: {value!r} is not a folder with a file named password")
+        return Credentials(Path(value))
+
+    def _number(self, name: str, default: T, low: T, high: T, parse: Callable[[str], T], what: str) -> T:
+        value = self.text(name, str(default))
+        try:
+            number = parse(value)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:  # type: ignore[operator]
+            raise SettingError(f"{name}: {value!r} is not {what} from {low} to {high}")
+        return number
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environment` (the process's own by default). Raises SettingError."""
+    env = _Environment(os.environ if environment is None else environment)
+    return Settings(
+        database=_database(env),
+        cache=_cache(env),
+        policy=_policy(env),
+        http_address=env.text("POINT_HTTP_ADDRESS", "0.0.0.0"),  # noqa: S104 - a pod's port is its interface
+        http_port=env.whole("POINT_HTTP_PORT", 8080, 1, 65535),
+        log_level=env.one_of("POINT_LOG_LEVEL", "INFO", LOG_LEVELS),
+        lock_enabled=env.flag("POINT_LOCK_ENABLED", True),
+        request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
+        drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
+        idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
+        zone=env.optional("POINT_ZONE"),
+        pod_name=env.optional("POINT_POD_NAME"),
+    )
+
+
+def _database(env: _Environment) -> DatabaseSettings:
+    return DatabaseSettings(
+        host=env.matching("POINT_DATABASE_HOST", HOST, "a host name"),
+        reader_host=(
+            env.matching("POINT_DATABASE_READER_HOST", HOST, "a host name")
+            if env.optional("POINT_DATABASE_READER_HOST")
+            else None
+        ),
+        port=env.whole("POINT_DATABASE_PORT", 3306, 1, 65535),
+        name=env.matching("POINT_DATABASE_NAME", DATABASE_NAME, "1 to 64 letters, digits or _", "points"),
+        credentials=env.credentials("POINT_DATABASE_CREDENTIALS_DIR"),
+        migration_credentials=env.credentials("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR"),
+        tls=env.flag("POINT_DATABASE_TLS", True),
+        ca_file=env.file("POINT_DATABASE_CA_FILE"),
+        pool_size=env.whole("POINT_DATABASE_POOL_SIZE", 10, 1, 500),
+        acquire_timeout=env.seconds("POINT_DATABASE_ACQUIRE_TIMEOUT_SECONDS", 2, 0.1, 60),
+        connection_lifetime=env.seconds("POINT_DATABASE_CONNECTION_LIFETIME_SECONDS", 300, 1, 86_400),
+    )
+
+
+def _cache(env: _Environment) -> CacheSettings | None:
+    if env.optional("POINT_CACHE_HOST") is None:
+        return None
+    return CacheSettings(
+        host=env.matching("POINT_CACHE_HOST", HOST, "a host name"),
+        port=env.whole("POINT_CACHE_PORT", 6379, 1, 65535),
+        cluster_mode=env.flag("POINT_CACHE_CLUSTER_MODE", True),
+        credentials=env.credentials("POINT_CACHE_CREDENTIALS_DIR"),
+        tls=env.flag("POINT_CACHE_TLS", True),
+        ca_file=env.file("POINT_CACHE_CA_FILE"),
+        timeout=env.seconds("POINT_CACHE_TIMEOUT_SECONDS", 0.25, 0.01, 10),
+        answer_ttl=env.whole("POINT_CACHE_ANSWER_TTL_SECONDS", 3_600, 1, 86_400),
+    )
+
+
+def _policy(env: _Environment) -> Policy:
+    most, usual = 1_000_000_000_000, Policy()
+    policy = Policy(
+        min_earn=env.whole("POINT_POLICY_MIN_EARN", usual.min_earn, 1, most),
+        max_earn=env.whole("POINT_POLICY_MAX_EARN", usual.max_earn, 1, most),
+        max_balance=env.whole("POINT_POLICY_MAX_BALANCE", usual.max_balance, 1, most),
+        default_expiry_days=env.whole(
+            "POINT_POLICY_DEFAULT_EXPIRY_DAYS", usual.default_expiry_days, 1, 36_500
+        ),
+        max_expiry_days=env.whole("POINT_POLICY_MAX_EXPIRY_DAYS", usual.max_expiry_days, 1, 36_500),
+        expiring_soon_days=env.whole("POINT_POLICY_EXPIRING_SOON_DAYS", usual.expiring_soon_days, 1, 366),
+    )
+    for low, high, low_value, high_value in (
+        ("MIN_EARN", "MAX_EARN", policy.min_earn, policy.max_earn),
+        ("MAX_EARN", "MAX_BALANCE", policy.max_earn, policy.max_balance),
+        ("DEFAULT_EXPIRY_DAYS", "MAX_EXPIRY_DAYS", policy.default_expiry_days, policy.max_expiry_days),
+    ):
+        if low_value > high_value:
+            raise SettingError(
+                f"POINT_POLICY_{low}: {low_value} is more than POINT_POLICY_{high}, which is {high_value}"
+            )
+    return policy
