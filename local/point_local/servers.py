@@ -1,7 +1,7 @@
 """Real servers on loopback for tests and `make serve`: a MySQL-compatible database and Redis.
 
-Each has its own folder, free port, TLS and password, is waited for, and is stopped by its own pid. They run as
-whoever starts them and need no installed service.
+Each has its own folder, free port, TLS and password, is waited for, and is stopped by its own pid. They run
+as whoever starts them and need no installed service.
 """
 
 import secrets
@@ -142,7 +142,7 @@ class DatabaseServer(Server):
             "innodb-flush-log-at-trx-commit": 1 if self._durable else 2,
         }
         if self.flavour == "mysql":
-            options |= {"mysqlx": "OFF", "disable-log-bin": "ON"}
+            options |= {"mysqlx": "OFF", "disable-log-bin": "ON", "secure-file-priv": ""}
         return [*self._program, "--no-defaults", "--user=root", *(f"--{k}={v}" for k, v in options.items())]
 
 
@@ -173,6 +173,7 @@ class RedisServer(Server):
         if self.cluster:
             options |= {
                 "cluster-enabled": "yes",
+                "tls-cluster": "yes",
                 "cluster-announce-hostname": "localhost",
                 "cluster-preferred-endpoint-type": "hostname",
             }

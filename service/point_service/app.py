@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from point_service import metrics, probes, routes
+from point_service.cache import Cache
 from point_service.database import Database
 from point_service.errors import (
     BodyTooLarge,
@@ -44,7 +45,8 @@ def create_app(settings: Settings) -> Observed:
         metrics.POOL_SIZE.set(database.pool_size)
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
         writer = Database(pool)
-        app.state.points = Points(writer, MemberLock(), settings.policy)
+        cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
+        app.state.points = Points(writer, MemberLock(cache), settings.policy)
         app.state.readiness = probes.Readiness(writer)
         app.state.observed = observed
         try:
@@ -52,6 +54,8 @@ def create_app(settings: Settings) -> Observed:
         finally:
             await observed.drained(settings.drain_timeout)
             pool.discard()
+            if cache is not None:
+                await cache.close()
 
     observed = Observed(
         Litestar(

@@ -1,0 +1,168 @@
+"""Redis or Valkey, as something that may be away: calls are short, and after a failure it is left alone.
+
+The breaker keeps a dead or hanging Redis from adding its timeout to every request: after a failure nobody
+calls for a while, then one request tries again.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from point_service import metrics
+from point_service.settings import CacheSettings, Credentials
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 1.0  # seconds
+MAX_CONNECTIONS = 64  # for each node
+SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
+LONGEST_PAUSE = 10.0  # seconds
+
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+
+
+class CacheAwayError(Exception):
+    """Redis did not answer, or is not being asked."""
+
+
+class Script:
+    """A Lua script, sent whole only when the server doesn't know it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode()).hexdigest()  # noqa: S324 - the name Redis gives it
+
+
+class Breaker:
+    """Tells whether to call; remembers failures. Times are seconds on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._closed_at = 0.0
+        self._pause = SHORTEST_PAUSE
+        self.open = False
+
+    def permits(self) -> bool:
+        """Tell whether a call may be made now; while failing, one caller at a time is let through."""
+        if not self.open:
+            return True
+        now = time.monotonic()
+        if now < self._closed_at:
+            return False
+        self._closed_at = now + self._pause
+        return True
+
+    def failed(self) -> None:
+        """Remember a failure."""
+        if self.open:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self.open = True
+        self._closed_at = time.monotonic() + self._pause
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        self.open = False
+        self._pause = SHORTEST_PAUSE
+
+
+class Cache:
+    """Runs scripts and blocking pops on Redis behind the breaker."""
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._client = _client(settings)
+        self._timeout = settings.timeout
+        self.breaker = Breaker()
+        self.answer_ttl = settings.answer_ttl
+
+    async def run(
+        self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> Any:
+        """Run a script on the node that holds `keys` (one hash tag) and return its answer.
+
+        Raises CacheAwayError; `purpose` then says in the metrics what was missed.
+        """
+        return await self._call(purpose, self._timeout, self._evaluate(script, keys, arguments))
+
+    async def pop(self, purpose: str, key: str, wait: float) -> bool:
+        """Wait up to `wait` seconds for an element of a list and take it. Raises CacheAwayError."""
+        blocking = self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")
+        return await self._call(purpose, wait + self._timeout, blocking) is not None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _call(self, purpose: str, limit: float, call: Any) -> Any:
+        if not self.breaker.permits():
+            call.close()
+            metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
+            raise CacheAwayError("Redis failed a moment ago")
+        try:
+            async with asyncio.timeout(limit):
+                answer = await call
+        except FAILURES as error:
+            metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
+            if not self.breaker.open:
+                log.warning(
+                    "Redis is away, going on without", extra={"error": f"{type(error).__name__}: {error}"}
+                )
+            self.breaker.failed()
+            raise CacheAwayError(str(error)) from error
+        if self.breaker.open:
+            log.info("Redis is back")
+        self.breaker.succeeded()
+        return answer
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        try:
+            return await self._client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", script.source, len(keys), *keys, *arguments)
+
+
+class _FileCredentials(CredentialProvider):
+    """Reads user name and password for each connection, so that a rotated password needs no restart."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        username = self._credentials.username()
+        password = self._credentials.password()
+        return (username, password) if username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+def _client(settings: CacheSettings) -> Redis | RedisCluster:
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "credential_provider": _FileCredentials(settings.credentials) if settings.credentials else None,
+        "decode_responses": True,
+        # Each call has its own limit; this one only ends a connection that nobody waits for any more.
+        "socket_timeout": 10.0,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "max_connections": MAX_CONNECTIONS,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if settings.tls:
+        # In cluster mode the nodes announce their host names; each connection verifies the one it goes to.
+        options |= {
+            "ssl": True,
+            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
+            "ssl_check_hostname": True,
+        }
+    if settings.cluster_mode:
+        return RedisCluster(**options, cluster_error_retry_attempts=2)
+    return Redis(**options, retry=Retry(NoBackoff(), 0))
