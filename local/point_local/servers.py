@@ -153,6 +153,7 @@ class RedisServer(Server):
         super().__init__("redis", directory, port, authority)
         self.credentials = _credentials(directory / "credentials", None)
         self.cluster = cluster
+        self.bus_port = free_port()
 
     def command(self) -> list[str]:
         """Return the command that runs the server."""
@@ -173,6 +174,7 @@ class RedisServer(Server):
         if self.cluster:
             options |= {
                 "cluster-enabled": "yes",
+                "cluster-port": str(self.bus_port),
                 "tls-cluster": "yes",
                 "cluster-announce-hostname": "localhost",
                 "cluster-preferred-endpoint-type": "hostname",

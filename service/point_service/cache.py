@@ -164,5 +164,5 @@ def _client(settings: CacheSettings) -> Redis | RedisCluster:
             "ssl_check_hostname": True,
         }
     if settings.cluster_mode:
-        return RedisCluster(**options, cluster_error_retry_attempts=2)
+        return RedisCluster(**options, retry=Retry(NoBackoff(), 2))
     return Redis(**options, retry=Retry(NoBackoff(), 0))

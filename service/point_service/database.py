@@ -17,7 +17,7 @@ from point_service.pool import Pool
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS = 10
 READ_ATTEMPTS = 3
 FIRST_BACKOFF = 0.01  # seconds; doubles each time, with full jitter
 LONGEST_BACKOFF = 0.5  # seconds

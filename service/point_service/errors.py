@@ -1,6 +1,6 @@
 """Errors that are answers: each carries its status and becomes an RFC 9457 problem document."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -177,15 +177,3 @@ class CancelExceedsUse(Refusal):
 def encode(problem: Problem, request_id: str | None = None) -> bytes:
     """Return the problem document as JSON."""
     return msgspec.json.encode(problem.document(request_id))
-
-
-def every_problem() -> dict[str, type[Problem]]:
-    """Return each problem by its code, for the API's description."""
-    found: dict[str, type[Problem]] = {}
-    waiting: list[Any] = [Problem]
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        if kind is not Refusal:
-            found.setdefault(kind.code, kind)
-    return found

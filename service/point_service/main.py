@@ -1,15 +1,16 @@
-"""The command line: `point-service serve`, `migrate`."""
+"""The command line: `point-service serve`, `migrate`, `openapi`."""
 
 import argparse
 import logging
 import sys
 
-from point_service import logs
+from point_service import logs, openapi
 from point_service.settings import SettingError, load
 
 COMMANDS = {
     "serve": "answer requests until told to stop",
     "migrate": "bring the database's schema and the application user up to date",
+    "openapi": "print the API's description (OpenAPI, JSON)",
 }
 
 
@@ -24,6 +25,9 @@ def main() -> None:
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, description=text)
     command: str = parser.parse_args().command
+    if command == "openapi":
+        print(openapi.text(), end="")
+        return
     try:
         settings = load()
         logs.configure(settings.log_level, zone=settings.zone, pod=settings.pod_name)

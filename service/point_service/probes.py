@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from point_service import schema, store
+from point_service import openapi, schema, store
 from point_service.database import Database
 from point_service.errors import Problem
 from point_service.routes import Call
@@ -79,4 +79,10 @@ async def metrics_page() -> Response[bytes]:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, readyz, metrics_page]
+@get("/openapi.json")
+async def openapi_document() -> Response[bytes]:
+    """Return the API's description."""
+    return Response(openapi.text().encode(), media_type="application/json")
+
+
+HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, readyz, metrics_page, openapi_document]

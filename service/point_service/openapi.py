@@ -1,0 +1,206 @@
+"""The API's description (OpenAPI 3.1), made from the types that the service itself decodes and encodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from point_service import errors, schemas
+from point_service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
+
+VERSION = "0.1.0"
+REFERENCE = "#/components/schemas/{name}"
+
+# Every operation can meet these.
+ALWAYS: Sequence[type[Problem]] = (errors.NoMember, errors.InternalError, errors.Unavailable)
+# Every POST can meet these.
+WRITING: Sequence[type[Problem]] = (
+    errors.InvalidRequest,
+    errors.InvalidIdempotencyKey,
+    errors.MalformedJson,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.InvalidField,
+    errors.IdempotencyKeyReused,
+    errors.MemberBusy,
+)
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one address."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answer: type[schemas.Answer]
+    body: type[schemas.Request] | None = None
+    parameters: Sequence[str] = ()
+    problems: Sequence[type[Problem]] = ()
+
+
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        method="post",
+        path="/v1/points/earn",
+        name="earn",
+        summary="Grant points to the member (role service or admin; an admin's grant is used first)",
+        body=schemas.EarnRequest,
+        answer=schemas.Earned,
+        problems=(errors.RoleMissing, errors.HoldingCapExceeded),
+    ),
+    Operation(
+        method="post",
+        path="/v1/points/use",
+        name="use",
+        summary="Use the member's points for an order, once for each order",
+        body=schemas.UseRequest,
+        answer=schemas.Used,
+        problems=(errors.InsufficientPoints, errors.OrderAlreadyUsed),
+    ),
+    Operation(
+        method="get",
+        path="/v1/points",
+        name="balance",
+        summary="What the member can spend now, and what of it expires soon",
+        answer=schemas.Balance,
+    ),
+    Operation(
+        method="get",
+        path="/v1/points/orders/{order_id}",
+        name="order",
+        summary="Where an order's points came from, and what of them can still be given back",
+        answer=schemas.OrderTrace,
+        parameters=("order_id",),
+        problems=(errors.OrderNotFound,),
+    ),
+)
+
+IDENTIFIER = schemas.IDENTIFIER_CHARACTERS
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "X-Member-Id": {
+        "name": "X-Member-Id",
+        "in": "header",
+        "required": True,
+        "description": "The member. Set by the gateway from the verified token; a client can't set it.",
+        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+    },
+    "X-Member-Role": {
+        "name": "X-Member-Role",
+        "in": "header",
+        "description": "The caller's role, set by the gateway from the verified token.",
+        "schema": {"type": "string", "enum": ["member", "service", "admin"], "default": "member"},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": "Names this request: sent again with the same key, it is done once.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+    "order_id": {
+        "name": "order_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,64}}$"},
+    },
+}
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "Finds this request in the logs; the caller's own when it sent one",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Replayed": {
+        "description": "Present when this answer was given before under the same key",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to try again",
+        "schema": {"type": "integer"},
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the description as plain data."""
+    types: list[Any] = [ProblemDocument]
+    for operation in OPERATIONS:
+        types += [operation.answer, *([operation.body] if operation.body else [])]
+    _, components = msgspec.json.schema_components(dict.fromkeys(types), ref_template=REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Points",
+            "version": VERSION,
+            "description": "A member's loyalty points, each traced from grant to order. Amounts are whole"
+            " points, moments UTC. The gateway takes a bearer token and sets the X-Member headers from it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
+        },
+    }
+
+
+def text() -> str:
+    """Return the description as JSON for people and files."""
+    return (
+        msgspec.json.format(msgspec.json.encode(document(), order="deterministic"), indent=2).decode() + "\n"
+    )
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    writing = operation.method == "post"
+    names = ["X-Member-Id", "X-Member-Role", *(["Idempotency-Key"] if writing else []), *operation.parameters]
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
+        "responses": {
+            "201" if writing else "200": {
+                "description": operation.summary,
+                "headers": _headers("X-Request-Id", *(["Idempotency-Replayed"] if writing else [])),
+                "content": {"application/json": {"schema": _reference(operation.answer)}},
+            },
+            **_problems([*ALWAYS, *(WRITING if writing else ()), *operation.problems]),
+        },
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _reference(operation.body)}},
+        }
+    return described
+
+
+def _problems(kinds: Sequence[type[Problem]]) -> dict[str, Any]:
+    """Return the problem answers by status, each saying which problems it stands for."""
+    by_status: dict[int, list[type[Problem]]] = {}
+    for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        str(status): {
+            "description": "; ".join(f"{kind.code}: {kind.title}" for kind in same),
+            "headers": _headers(
+                "X-Request-Id", *(["Retry-After"] if any(kind.retry_after for kind in same) else [])
+            ),
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": _reference(ProblemDocument)}},
+        }
+        for status, same in by_status.items()
+    }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(name=kind.__name__)}

@@ -1,0 +1,222 @@
+"""Real servers for the integration tests, started once, and the check that ends every one of them."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pymysql
+import pytest
+from asyncmy.connection import Connection
+from point_local import serve, servers
+from point_service.cache import Cache
+from point_service.database import Database
+from point_service.domain import GrantKind
+from point_service.idempotency import Key, request_hash
+from point_service.lock import MemberLock
+from point_service.migrate import migrate
+from point_service.points import Outcome, Points
+from point_service.pool import SESSION, Pool, opener
+from point_service.schemas import EarnRequest, Request, UseRequest
+from point_service.settings import Settings, load
+
+FLAVOURS = ("mysql", "mariadb")
+
+INVARIANTS = {
+    "a balance is not the sum of the member's entries": """
+        SELECT m.member_id, m.balance, COALESCE(SUM(e.amount), 0) AS entries FROM member_point m
+        LEFT JOIN ledger_entry e ON e.member_id = m.member_id
+        GROUP BY m.member_id, m.balance HAVING m.balance <> entries""",
+    "a balance is not the sum of what is left of the member's grants": """
+        SELECT m.member_id, m.balance, COALESCE(SUM(g.remaining), 0) AS remaining FROM member_point m
+        LEFT JOIN point_ledger g ON g.member_id = m.member_id
+        GROUP BY m.member_id, m.balance HAVING m.balance <> remaining""",
+    "what is left of a grant is not the sum of its entries": """
+        SELECT g.grant_id, g.remaining, COALESCE(SUM(e.amount), 0) AS entries FROM point_ledger g
+        LEFT JOIN ledger_entry e ON e.grant_id = g.grant_id
+        GROUP BY g.grant_id, g.remaining HAVING g.remaining <> entries""",
+    "an order got back more than it used": """
+        SELECT member_id, order_id, SUM(amount) AS total FROM ledger_entry WHERE order_id IS NOT NULL
+        GROUP BY member_id, order_id HAVING total > 0""",
+}
+
+
+class Master:
+    """The database's master user: looks at everything, and moves time by moving expiries."""
+
+    def __init__(self, server: servers.DatabaseServer) -> None:
+        self._server = server
+
+    def connect(self, **options: Any) -> pymysql.connections.Connection:
+        """Open a connection of its own."""
+        return pymysql.connect(
+            host=servers.HOST,
+            port=self._server.port,
+            user="master",
+            password=(self._server.master / "password").read_text(),
+            database=self._server.schema,
+            autocommit=True,
+            ssl_ca=str(self._server.ca_file),
+            **options,
+        )
+
+    def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    def expire(self, grant_id: int) -> None:
+        """Let a grant's expiry have passed a second ago."""
+        self.rows(
+            "UPDATE point_ledger SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE grant_id = %s",
+            grant_id,
+        )
+
+    def broken(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return the invariants that don't hold, with the rows that break them."""
+        found = {name: self.rows(query) for name, query in INVARIANTS.items()}
+        return {name: rows for name, rows in found.items() if rows}
+
+
+class Member:
+    """One member's requests, each with its own key unless it is given."""
+
+    def __init__(self, points: Points, member_id: str | None = None) -> None:
+        self.points = points
+        self.member_id = member_id or f"m-{uuid.uuid4()}"
+
+    def key(self, operation: str, request: Request, value: str | None = None) -> Key:
+        """Return the key of a request."""
+        return Key(
+            f"member:{self.member_id}",
+            self.member_id,
+            value or str(uuid.uuid4()),
+            request_hash(operation, request),
+        )
+
+    async def earn(
+        self,
+        amount: int,
+        *,
+        days: int | None = None,
+        kind: GrantKind = GrantKind.NORMAL,
+        key: str | None = None,
+    ) -> Outcome:
+        """Grant points."""
+        request = EarnRequest(amount=amount, expires_in_days=days)
+        return await self.points.earn(self.key("earn", request, key), request, kind)
+
+    async def use(self, amount: int, order_id: str | None = None, *, key: str | None = None) -> Outcome:
+        """Use points, for an order of its own unless it is given."""
+        request = UseRequest(order_id=order_id or str(uuid.uuid4()), amount=amount)
+        return await self.points.use(self.key("use", request, key), request)
+
+    async def balance(self) -> int:
+        """Return what can be spent."""
+        return (await self.points.balance(self.member_id)).balance
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def database_server(request: pytest.FixtureRequest) -> Iterator[servers.DatabaseServer]:
+    """A migrated database; the tests that use one run on each."""
+    if (reason := servers.available(request.param)) is not None:
+        pytest.skip(reason)
+    with servers.database(request.param) as server:
+        migrate(load(serve.environment(server, None)).database)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[servers.RedisServer]:
+    """Redis in cluster mode with TLS, as in production."""
+    with servers.redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: servers.RedisServer) -> Iterator[servers.RedisServer]:
+    """Redis, running and empty again after the test, whatever the test did to it."""
+    yield redis_server
+    redis_server.thaw()
+    if redis_server.pid is None:
+        redis_server.start()
+    redis_server.call("FLUSHALL")
+
+
+@pytest.fixture
+def master(database_server: servers.DatabaseServer) -> Iterator[Master]:
+    """The master user. Whatever the test did, the ledger must add up after it."""
+    master = Master(database_server)
+    yield master
+    assert master.broken() == {}
+
+
+@pytest.fixture
+def settings(database_server: servers.DatabaseServer, redis: servers.RedisServer) -> Settings:
+    """The service's settings for the servers of the tests."""
+    return load(serve.environment(database_server, redis))
+
+
+Opener = Callable[[], Awaitable[Connection]]
+
+
+@asynccontextmanager
+async def running_pod(
+    settings: Settings,
+    *,
+    size: int = 10,
+    cached: bool = True,
+    wrap: Callable[[Opener], Opener] = lambda raw: raw,
+) -> AsyncIterator[Points]:
+    """One pod's worth of the service, without HTTP. `wrap` may make its connections fail."""
+    pool = Pool(wrap(opener(settings.database, settings.database.host, SESSION)), size, 2, 300)
+    cache = Cache(settings.cache) if cached and settings.cache is not None else None
+    try:
+        yield Points(Database(pool), MemberLock(cache), settings.policy)
+    finally:
+        pool.discard()
+        if cache is not None:
+            await cache.close()
+        await asyncio.sleep(0)  # closed transports end in the loop's next turn
+
+
+@pytest.fixture
+async def points(settings: Settings, master: Master) -> AsyncIterator[Points]:
+    """The service on the real database and Redis."""
+    del master
+    async with running_pod(settings) as points:
+        yield points
+
+
+@pytest.fixture
+def pod(settings: Settings, master: Master) -> Callable[..., Any]:
+    """Starts pods of the service; the tests that need two, or one that fails."""
+    del master
+    return partial(running_pod, settings)
+
+
+@pytest.fixture
+def member(points: Points) -> Member:
+    """A member nobody knows yet."""
+    return Member(points)
+
+
+@pytest.fixture
+def member_of() -> type[Member]:
+    """Makes members of a given pod."""
+    return Member
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Waits until a condition is true."""
+
+    async def wait(condition: Callable[[], bool], seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process changes it
+                await asyncio.sleep(0.005)
+
+    return wait
