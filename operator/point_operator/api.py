@@ -1,0 +1,229 @@
+"""The PointService as the operator sees it: frozen, typed, defaults already filled in by the API server.
+
+The CRD (`crds/pointservices.yaml`) says what each field means and which values are allowed; this module
+repeats its defaults so that a test, or an object stored before a field existed, reads the same.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+GROUP = "pointservice.io"
+VERSION = "v1alpha1"
+PLURAL = "pointservices"
+KIND = "PointService"
+
+
+class InvalidSpecError(Exception):
+    """A spec that the CRD let through but that this version can't read; its text says which field."""
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Field names are snake_case here and camelCase in the resource."""
+
+
+class Tls(_Struct, frozen=True):
+    """TLS towards a server. Without `ca_secret` the system's authorities are trusted."""
+
+    enabled: bool = True
+    ca_secret: str = ""
+
+
+class Database(_Struct, frozen=True):
+    """The MySQL that holds the points. Secrets are names in the PointService's namespace."""
+
+    host: str
+    credentials_secret: str
+    migration_secret: str
+    reader_host: str = ""
+    port: int = 3306
+    name: str = "points"
+    tls: Tls = Tls()
+
+
+class Cache(_Struct, frozen=True):
+    """The Redis used for locks and finished answers. An empty `auth_secret` means no authentication."""
+
+    host: str
+    port: int = 6379
+    cluster_mode: bool = True
+    auth_secret: str = ""
+    tls: Tls = Tls()
+
+
+class GatewayTls(_Struct, frozen=True):
+    """The gateway's certificate; an empty name means `<PointService>-tls`."""
+
+    credential_name: str = ""
+
+
+class Jwt(_Struct, frozen=True):
+    """Whose tokens are believed. Exactly one of `jwks` and `jwks_uri` is not empty."""
+
+    issuer: str
+    audiences: tuple[str, ...] = ()
+    jwks: str = ""
+    jwks_uri: str = ""
+    member_claim: str = "sub"
+    role_claim: str = "role"
+
+
+class RateLimit(_Struct, frozen=True):
+    """Requests per second over all gateway pods; `burst` is requests at once, 0 for the default."""
+
+    enabled: bool = True
+    requests_per_second: int = 1000
+    burst: int = 0
+
+
+class Cors(_Struct, frozen=True):
+    """Web origins that may call the service; `max_age_seconds` is how long a preflight may be cached."""
+
+    allow_origins: tuple[str, ...]
+    max_age_seconds: int = 600
+
+
+class Gateway(_Struct, frozen=True):
+    """How the service is reached."""
+
+    hosts: tuple[str, ...]
+    jwt: Jwt
+    namespace: str = "istio-ingress"
+    selector: dict[str, str] = msgspec.field(default_factory=lambda: {"istio": "ingressgateway"})
+    service_account: str = "istio-ingressgateway"
+    tls: GatewayTls = GatewayTls()
+    rate_limit: RateLimit = RateLimit()
+    cors: Cors | None = None
+
+
+class CircuitBreaker(_Struct, frozen=True):
+    """When a pod is taken out, and how much may wait. Times are seconds."""
+
+    consecutive_5xx_errors: int = msgspec.field(default=5, name="consecutive5xxErrors")
+    interval_seconds: int = 5
+    base_ejection_seconds: int = 30
+    max_ejection_percent: int = 50
+    min_health_percent: int = 10
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+
+
+class Retries(_Struct, frozen=True):
+    """Repeats of reads."""
+
+    attempts: int = 2
+    per_try_timeout_seconds: int = 2
+
+
+class Mesh(_Struct, frozen=True):
+    """How the gateway behaves towards the pods."""
+
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    retries: Retries = Retries()
+    timeout_seconds: int = 5
+
+
+class Autoscaling(_Struct, frozen=True):
+    """How many pods run, and the CPU use in percent of the request that is aimed at."""
+
+    min_replicas: int = 2
+    max_replicas: int = 10
+    target_cpu_utilization_percentage: int = msgspec.field(default=70, name="targetCPUUtilizationPercentage")
+
+
+class Requests(_Struct, frozen=True):
+    """Kubernetes quantities."""
+
+    cpu: str | int = "200m"
+    memory: str | int = "192Mi"
+
+
+class Limits(_Struct, frozen=True):
+    """Kubernetes quantities; an empty `cpu` means no limit."""
+
+    cpu: str | int = ""
+    memory: str | int = "384Mi"
+
+
+class Resources(_Struct, frozen=True):
+    """Of one application container."""
+
+    requests: Requests = Requests()
+    limits: Limits = Limits()
+
+
+class Policy(_Struct, frozen=True):
+    """The shop's rules. Amounts are points, expiries are days of 24 hours."""
+
+    min_earn: int = 1
+    max_earn: int = 100_000
+    max_balance: int = 10_000_000
+    default_expiry_days: int = 365
+    max_expiry_days: int = 1824
+
+
+class Observability(_Struct, frozen=True):
+    """What is made for people who watch the service."""
+
+    dashboard: bool = True
+    service_monitor: bool = True
+
+
+class Spec(_Struct, frozen=True):
+    """The user's wishes."""
+
+    image: str
+    database: Database
+    cache: Cache
+    gateway: Gateway
+    image_pull_policy: str = "IfNotPresent"
+    log_level: str = "INFO"
+    paused: bool = False
+    deletion_policy: str = "Remove"
+    mesh: Mesh = Mesh()
+    autoscaling: Autoscaling = Autoscaling()
+    resources: Resources = Resources()
+    policy: Policy = Policy()
+    observability: Observability = Observability()
+
+
+class PointService(_Struct, frozen=True):
+    """One PointService: who it is and what it wants."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    created: str
+    """Creation time as the API writes it (RFC 3339, UTC), so that text order is time order."""
+    deleting: bool
+    spec: Spec
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def credential_name(self) -> str:
+        """Name of the gateway's certificate Secret."""
+        return self.spec.gateway.tls.credential_name or f"{self.name}-tls"
+
+
+def parse(body: Mapping[str, Any]) -> PointService:
+    """Read a PointService from the API. Raises InvalidSpecError naming the field that can't be read."""
+    metadata = body["metadata"]
+    try:
+        spec = msgspec.convert(body.get("spec", {}), Spec)
+    except msgspec.ValidationError as error:
+        raise InvalidSpecError(str(error).replace("`$", "`spec")) from error
+    return PointService(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        created=metadata.get("creationTimestamp") or "",
+        deleting=bool(metadata.get("deletionTimestamp")),
+        spec=spec,
+    )

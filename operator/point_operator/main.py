@@ -1,0 +1,98 @@
+"""The command `point-operator`."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+
+from point_operator import connection, lease, logs, settings
+from point_operator.cluster import Cluster
+from point_operator.health import Health, serve
+from point_operator.running import Operator
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """\
+Reconciles PointServices (pointservice.io/v1alpha1) with what runs in the cluster.
+
+Environment:
+  POINT_OPERATOR_GATEWAY_NAMESPACES  namespaces whose gateways may be used, by comma (istio-ingress)
+  POINT_OPERATOR_NAMESPACE           namespace of the Lease (point-system)
+  POINT_OPERATOR_POD                 this replica's name (host name and process id)
+  POINT_OPERATOR_HTTP_PORT           port of /healthz and /metrics (8080)
+  POINT_OPERATOR_WORKERS             PointServices looked at at the same time (8)
+  POINT_OPERATOR_LOG_LEVEL           DEBUG, INFO, WARNING or ERROR (INFO)
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run until a signal. Exit status 0 after a signal, 2 for bad settings, 70 when the Lease is lost."""
+    parser = argparse.ArgumentParser(
+        prog="point-operator",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--kubeconfig", help="reach the cluster by this file instead of the service account")
+    parser.add_argument("--no-lease", action="store_true", help="work without a Lease; only for one replica")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = settings.load()
+    except settings.SettingError as error:
+        parser.error(str(error))
+    logs.configure(chosen.log_level)
+    sys.exit(asyncio.run(_run(chosen, options.kubeconfig, with_lease=not options.no_lease)))
+
+
+async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)  # kopf replaces these with its own while it runs
+    health = Health()
+    async with await connection.connect(kubeconfig) as client, serve(health, chosen.http_port):
+        operator = Operator(client, chosen, kubeconfig)
+        if not with_lease:
+            operator.check(health)
+            await operator.run(stop)
+            return 0
+        held = lease.Lease(Cluster(client), chosen.namespace, "point-operator", chosen.identity)
+        if not await _before(stop, held.acquire()):
+            return 0
+        lease.watch(held)
+        operator.check(health)
+        try:
+            return await _while_held(operator, held, stop)
+        finally:
+            await held.release()
+
+
+async def _before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:
+    """Await; return False when `stop` was set first."""
+    wanted = asyncio.create_task(waiting)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((wanted, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if wanted.done():
+        wanted.result()
+        return True
+    wanted.cancel()
+    return False
+
+
+async def _while_held(operator: Operator, held: lease.Lease, stop: asyncio.Event) -> int:
+    keeping, working = asyncio.create_task(held.keep()), asyncio.create_task(operator.run(stop))
+    try:
+        await asyncio.wait((keeping, working), return_when=asyncio.FIRST_COMPLETED)
+        if keeping.done():
+            log.error("lost the Lease: ending", exc_info=keeping.exception())
+            return 70
+        working.result()
+        return 0
+    finally:
+        for task in (keeping, working):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task

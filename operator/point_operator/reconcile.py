@@ -1,0 +1,258 @@
+"""Bring the cluster to what one PointService says, whatever has happened before."""
+
+import asyncio
+import datetime
+import logging
+import time
+from typing import Any
+
+import msgspec
+from kubernetes.aio.dynamic.exceptions import (
+    BadRequestError,
+    ConflictError,
+    DynamicApiError,
+    ForbiddenError,
+    NotFoundError,
+    UnprocessibleEntityError,
+)
+
+from point_operator import api, events, finalize, kinds, metrics, names, secrets, status, workload
+from point_operator.api import PointService
+from point_operator.apply import Applier, Identity, NotOwnedError, identity
+from point_operator.cluster import Cluster, Object
+from point_operator.fleet import Fleet, Key, Refusal
+from point_operator.gateways import Gateways
+from point_operator.resources import migration, plan
+from point_operator.resources.surroundings import Surroundings
+from point_operator.shared import Shared
+
+log = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 60.0
+"""A PointService is looked at this often although nothing happened: Secrets are not watched."""
+UNSETTLED_SECONDS = 10.0
+"""How often one that is not as wanted is looked at."""
+MIGRATION_RETRY_SECONDS = 120.0
+"""After this a failed migration is tried again."""
+OPTIONAL_KINDS_SECONDS = 60.0
+"""How long the answer is believed whether the cluster knows an optional kind."""
+
+
+class Reconciler:
+    """Looks at one PointService at a time; `Queue` sees to it that no two calls are about the same one."""
+
+    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, instance: str) -> None:
+        self.applier = Applier(cluster)
+        self._cluster = cluster
+        self._fleet = fleet
+        self._gateways = gateways
+        self._instance = instance
+        self._shared = Shared(cluster, self.applier, fleet)
+        self._service_monitors = (False, float("-inf"))
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Look at one PointService; return the seconds until it should be looked at again.
+
+        Raises what the API raises, when trying again soon may help.
+        """
+        started = time.monotonic()
+        body = await self._cluster.get(kinds.POINT_SERVICE, *key)
+        if body is None:
+            self._fleet.forget(key)
+            return None
+        self._fleet.see(body)
+        metrics.MANAGED.set(len(self._fleet))
+        try:
+            again = await self._look(body)
+        except (ConflictError, UnprocessibleEntityError):
+            metrics.RECONCILES.labels("conflict").inc()
+            return 0.1  # something changed between reading and writing: read again
+        metrics.RECONCILES.labels("done").inc()
+        metrics.DURATION.observe(time.monotonic() - started)
+        return again
+
+    async def _look(self, body: Object) -> float | None:
+        try:
+            point_service = api.parse(body)
+        except api.InvalidSpecError as error:
+            log.error("unreadable spec: %s", error)
+            return RESYNC_SECONDS
+        if point_service.deleting:
+            return await finalize.finalize(
+                self._cluster, self.applier, self._fleet, self._shared, body, point_service
+            )
+        refusal = self._fleet.refusal(point_service)
+        if not point_service.spec.paused and refusal is None:
+            body = await self._hold(body)
+        live = await self._observe(point_service)
+        found = await secrets.look(self._cluster, point_service)
+        facts = await self._facts(point_service, live, found, refusal)
+        if not point_service.spec.paused and refusal is None:
+            facts = await self._act(point_service, live, facts)
+        await self._report(body, point_service, facts)
+        return _next_look(facts)
+
+    async def _hold(self, body: Object) -> Object:
+        """Set the finalizer before the first child in another namespace exists."""
+        finalizers = body["metadata"].get("finalizers") or []
+        if names.FINALIZER in finalizers:
+            return body
+        operation = {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, names.FINALIZER]}
+        return await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
+
+    async def _observe(self, point_service: PointService) -> dict[Identity, Object]:
+        """Return every child that exists, found by its labels."""
+        selector = names.owner_selector(point_service)
+        places = [(kind, point_service.namespace) for kind in kinds.OWN_NAMESPACE]
+        if await self._knows_service_monitors():
+            places.append((kinds.SERVICE_MONITOR, point_service.namespace))
+        places += [
+            (kind, namespace)
+            for namespace in self._fleet.allowed_namespaces
+            for kind in finalize.PER_GATEWAY
+            if (kind, namespace) not in places
+        ]
+        lists = await asyncio.gather(*(self._cluster.list(kind, where, selector) for kind, where in places))
+        return {identity(child): child for children in lists for child in children}
+
+    async def _facts(
+        self,
+        point_service: PointService,
+        live: dict[Identity, Object],
+        found: secrets.Secrets,
+        refusal: Refusal | None,
+    ) -> status.Facts:
+        gateway, namespace = point_service.spec.gateway, point_service.namespace
+        pods = await self._cluster.list(
+            kinds.POD, namespace, f"{names.OWNER_NAME}={point_service.name},{names.SELECTOR}"
+        )
+        allowed = gateway.namespace in self._fleet.allowed_namespaces
+        job = live.get((kinds.JOB.kind, namespace, migration.name(point_service)))
+        deployment = live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name))
+        return status.Facts(
+            surroundings=Surroundings(
+                gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
+                config_hash=found.config_hash,
+                service_monitors=await self._knows_service_monitors(),
+            ),
+            blocked=refusal,
+            secret_problems=found.problems,
+            certificate_problem=await secrets.certificate_problem(self._cluster, point_service)
+            if allowed
+            else "",
+            migration=workload.migration(job, pods),
+            rollout=workload.rollout(deployment),
+            without_sidecar=tuple(workload.without_sidecar(pods)),
+            troubles=tuple(workload.troubles(pods)),
+        )
+
+    async def _act(
+        self, point_service: PointService, live: dict[Identity, Object], facts: status.Facts
+    ) -> status.Facts:
+        """Apply and prune; return the facts with what came of it."""
+        try:
+            return await self._bring_about(point_service, live, facts)
+        except NotOwnedError as error:
+            return msgspec.structs.replace(facts, blocked=Refusal("NotOwned", str(error)))
+        except NotFoundError as error:
+            return msgspec.structs.replace(facts, blocked=Refusal("NotInstalled", _said(error)))
+        except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
+            return msgspec.structs.replace(facts, blocked=Refusal("Rejected", _said(error)))
+
+    async def _bring_about(
+        self, point_service: PointService, live: dict[Identity, Object], facts: status.Facts
+    ) -> status.Facts:
+        gateway = point_service.spec.gateway
+        wanted = plan.build(point_service, facts.surroundings)
+        await self._shared.ensure_guard(gateway.namespace, gateway.selector)
+        applied = dict(live)
+        await self._ensure(point_service, wanted.policies, applied)
+        await self._retry_migration(point_service, facts, applied)
+        await self._ensure(point_service, _startable(wanted.foundation, facts, kinds.JOB), applied)
+        await self._ensure(point_service, _rollable(wanted.workload, facts), applied)
+        await self._ensure(point_service, wanted.routes, applied)
+        await self._shared.ensure_listener(gateway.namespace, gateway.selector)
+        await self.applier.prune(
+            (child for child in live.values() if not _is_running_job(child)), wanted.everything
+        )
+        deployment = applied.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
+        return msgspec.structs.replace(facts, rollout=workload.rollout(deployment))
+
+    async def _ensure(
+        self, point_service: PointService, manifests: tuple[Object, ...], live: dict[Identity, Object]
+    ) -> None:
+        """Make each child be as wanted, at the same time; `live` then holds them as they are."""
+        owner = f"{point_service.namespace}/{point_service.name}"
+        children = await asyncio.gather(
+            *(self.applier.ensure(one, live.get(identity(one)), owner) for one in manifests)
+        )
+        live.update({identity(child): child for child in children})
+
+    async def _retry_migration(
+        self, point_service: PointService, facts: status.Facts, live: dict[Identity, Object]
+    ) -> None:
+        """Remove a Job that failed a while ago; it is then made anew."""
+        if facts.migration.state != "Failed" or _age(facts.migration.failed_at) < MIGRATION_RETRY_SECONDS:
+            return
+        job = live.pop((kinds.JOB.kind, point_service.namespace, migration.name(point_service)), None)
+        if job is not None:
+            await self.applier.remove(job)
+
+    async def _report(self, body: Object, point_service: PointService, facts: status.Facts) -> None:
+        before: dict[str, Any] = body.get("status") or {}
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        after, news = status.compute(point_service, facts, before, now)
+        if after == before:
+            return
+        operation = {"op": "add", "path": "/status", "value": after}
+        await self._cluster.patch(kinds.POINT_SERVICE, body, [operation], subresource="status")
+        for one in {(one.reason, one.message): one for one in news}.values():
+            bad = one.reason not in ("Available", "Migrating", "RollingOut")
+            await events.post(
+                self._cluster, body, one.reason, one.message, warning=bad, instance=self._instance
+            )
+
+    async def _knows_service_monitors(self) -> bool:
+        known, looked = self._service_monitors
+        if time.monotonic() - looked > OPTIONAL_KINDS_SECONDS:
+            known = await self._cluster.serves(kinds.SERVICE_MONITOR)
+            self._service_monitors = (known, time.monotonic())
+        return known
+
+
+def _startable(manifests: tuple[Object, ...], facts: status.Facts, kind: kinds.Kind) -> tuple[Object, ...]:
+    """Leave out what could not start without its Secrets."""
+    return tuple(one for one in manifests if not facts.secret_problems or one["kind"] != kind.kind)
+
+
+def _rollable(manifests: tuple[Object, ...], facts: status.Facts) -> tuple[Object, ...]:
+    """Hold the pods back until their schema is there; scaling of what runs goes on."""
+    if facts.migration.state == "Succeeded" and not facts.secret_problems:
+        return manifests
+    if not facts.rollout.exists:
+        return ()
+    return tuple(one for one in manifests if one["kind"] != kinds.DEPLOYMENT.kind)
+
+
+def _is_running_job(child: Object) -> bool:
+    """A migration that runs is let run: MySQL can't undo half a change of schema."""
+    return child["kind"] == kinds.JOB.kind and bool(child.get("status", {}).get("active"))
+
+
+def _next_look(facts: status.Facts) -> float:
+    settled = facts.rollout.complete and not facts.blocked and not facts.certificate_problem
+    return RESYNC_SECONDS if settled else UNSETTLED_SECONDS
+
+
+def _age(moment: str) -> float:
+    """Seconds since an RFC 3339 time."""
+    then = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+
+
+def _said(error: DynamicApiError) -> str:
+    """What the API server said, without headers and traceback."""
+    try:
+        return str(msgspec.json.decode(error.body or b"{}").get("message") or error.reason)
+    except (msgspec.DecodeError, AttributeError):
+        return str(error.reason)

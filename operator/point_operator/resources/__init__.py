@@ -1,0 +1,1 @@
+"""Builders: what a PointService wants, as manifests. Pure; None means that the child must not exist."""

@@ -1,0 +1,132 @@
+"""The service's pods: spread over zones, probed, drained before they end."""
+
+from typing import Any
+
+from point_operator import kinds, names
+from point_operator.api import PointService, Resources
+from point_operator.resources import container, metadata
+from point_operator.resources.surroundings import Surroundings
+
+DRAIN_SECONDS = 5
+"""From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
+GRACE_SECONDS = 40
+"""DRAIN_SECONDS, then up to 20 s in which the service finishes what it has, and a margin for the proxy."""
+PROGRESS_DEADLINE_SECONDS = 180
+"""A rollout that gains no ready pod for this long is reported as stuck."""
+
+
+def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
+    """Return the Deployment. `replicas` is left out: it belongs to the autoscaler."""
+    manifest = metadata.own(kinds.DEPLOYMENT, point_service, point_service.name, "service")
+    manifest["spec"] = {
+        "selector": {"matchLabels": names.pod_labels(point_service)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+        "minReadySeconds": 2,
+        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "revisionHistoryLimit": 3,
+        "template": {"metadata": _pod_metadata(point_service, surroundings), "spec": _pod(point_service)},
+    }
+    return manifest
+
+
+def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
+    database, cache = point_service.spec.database, point_service.spec.cache
+    ports = sorted({database.port, cache.port})
+    labels = names.labels(point_service) | names.pod_labels(point_service)
+    return {
+        "labels": labels
+        | {"app": point_service.name, "sidecar.istio.io/inject": "true"},  # Kiali groups pods by `app`
+        "annotations": {
+            names.CONFIG_HASH: surroundings.config_hash,
+            "kubectl.kubernetes.io/default-container": names.APPLICATION,
+            "proxy.istio.io/config": "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 25s\n",
+            # Without a request of the proxy's own, autoscaling on CPU has nothing to divide by (istio 13977).
+            "sidecar.istio.io/proxyCPU": "100m",
+            "sidecar.istio.io/proxyMemory": "96Mi",
+            "sidecar.istio.io/proxyMemoryLimit": "256Mi",
+            # Database and cache speak TLS of their own; through the proxy each round trip would cost more.
+            "traffic.sidecar.istio.io/excludeOutboundPorts": ",".join(str(port) for port in ports),
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(names.PORT),
+            "prometheus.io/path": "/metrics",
+        },
+    }
+
+
+def _pod(point_service: PointService) -> dict[str, Any]:
+    files = container.service_files(point_service)
+    return {
+        "serviceAccountName": point_service.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": container.pod_security(),
+        "topologySpreadConstraints": _spread(point_service),
+        "tolerations": [_tolerate("not-ready"), _tolerate("unreachable")],
+        "containers": [_container(point_service, files)],
+        "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
+    }
+
+
+def _container(point_service: PointService, files: list[container.Files]) -> dict[str, Any]:
+    spec = point_service.spec
+    return {
+        "name": names.APPLICATION,
+        "image": spec.image,
+        "imagePullPolicy": spec.image_pull_policy,
+        "args": ["serve"],
+        "env": container.service_environment(point_service),
+        "ports": [{"name": "http", "containerPort": names.PORT, "protocol": "TCP"}],
+        "startupProbe": _probe("/healthz", period=1, failures=60),
+        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        "resources": _resources(spec.resources),
+        "securityContext": container.container_security(),
+        "volumeMounts": [container.TMP_MOUNT, *(one.as_mount() for one in files)],
+    }
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    limits = {"memory": str(resources.limits.memory)}
+    if resources.limits.cpu:
+        limits["cpu"] = str(resources.limits.cpu)
+    requests = {"cpu": str(resources.requests.cpu), "memory": str(resources.requests.memory)}
+    return {"requests": requests, "limits": limits}
+
+
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
+        "periodSeconds": period,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }
+
+
+def _spread(point_service: PointService) -> list[dict[str, Any]]:
+    """Two pods in two zones, three in three, per revision of the pods.
+
+    Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops
+    out, so its pods start in the others although the rule is strict.
+    """
+    zones = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": names.pod_labels(point_service)},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    nodes = zones | {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+    return [zones, nodes]
+
+
+def _tolerate(condition: str) -> dict[str, Any]:
+    # 30 s instead of the default 300 s until the pods of a dead node are replaced elsewhere.
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 30,
+    }

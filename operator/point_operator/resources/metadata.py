@@ -1,0 +1,51 @@
+"""Metadata of a child: its name, its labels and who owns it."""
+
+from typing import Any
+
+from point_operator import kinds, names
+from point_operator.api import PointService
+
+Manifest = dict[str, Any]
+
+
+def own(kind: kinds.Kind, point_service: PointService, name: str, component: str = "") -> Manifest:
+    """Start a manifest in the PointService's namespace. The PointService owns it: it goes as garbage."""
+    labels = names.labels(point_service)
+    if component:
+        labels["app.kubernetes.io/component"] = component
+    owner = {
+        "apiVersion": kinds.POINT_SERVICE.api_version,
+        "kind": kinds.POINT_SERVICE.kind,
+        "name": point_service.name,
+        "uid": point_service.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    metadata = {
+        "name": name,
+        "namespace": point_service.namespace,
+        "labels": labels,
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+
+def in_gateway(kind: kinds.Kind, point_service: PointService) -> Manifest:
+    """Start a manifest in the gateway's namespace, where no owner reference reaches: a finalizer cleans."""
+    metadata = {
+        "name": names.in_gateway(point_service),
+        "namespace": point_service.spec.gateway.namespace,
+        "labels": names.labels(point_service),
+    }
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+
+def shared(kind: kinds.Kind, namespace: str, selector: dict[str, str]) -> Manifest:
+    """Start a manifest that every PointService of one gateway shares."""
+    labels = {
+        "app.kubernetes.io/name": "point-service",
+        names.MANAGED_BY: names.FIELD_MANAGER,
+        names.SHARED: names.gateway_id(namespace, selector),
+    }
+    metadata = {"name": names.shared_name(namespace, selector), "namespace": namespace, "labels": labels}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}

@@ -1,0 +1,15 @@
+"""Nobody talks to the pods in plain text."""
+
+from point_operator import kinds, names
+from point_operator.api import PointService
+from point_operator.resources import metadata
+
+
+def build(point_service: PointService) -> metadata.Manifest:
+    """Return the PeerAuthentication: mutual TLS or no connection."""
+    manifest = metadata.own(kinds.PEER_AUTHENTICATION, point_service, point_service.name)
+    manifest["spec"] = {
+        "selector": {"matchLabels": names.pod_labels(point_service)},
+        "mtls": {"mode": "STRICT"},
+    }
+    return manifest

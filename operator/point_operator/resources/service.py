@@ -1,0 +1,20 @@
+"""The service's address inside the cluster."""
+
+from point_operator import kinds, names
+from point_operator.api import PointService
+from point_operator.resources import metadata
+
+PORT = 80
+
+
+def build(point_service: PointService) -> metadata.Manifest:
+    """Return the Service. The port's name makes Istio treat it as HTTP."""
+    manifest = metadata.own(kinds.SERVICE, point_service, point_service.name)
+    manifest["spec"] = {
+        "type": "ClusterIP",
+        "selector": names.pod_labels(point_service),
+        "ports": [
+            {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
+        ],
+    }
+    return manifest

@@ -1,0 +1,101 @@
+"""The operator as one running thing: watches, queue and polls, from start to stop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+
+import kopf
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
+
+from point_operator import connection, handlers, kinds
+from point_operator.cluster import Cluster
+from point_operator.fleet import Fleet
+from point_operator.gateways import Gateways
+from point_operator.health import Health, beating
+from point_operator.queue import Queue
+from point_operator.reconcile import Reconciler
+from point_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RELIST_SECONDS = 300.0
+"""How often all PointServices are read anew, in case a watch has missed one."""
+
+
+class Operator:
+    """Reconciles every PointService of the cluster while `run` runs."""
+
+    def __init__(self, client: ApiClient, settings: Settings, kubeconfig: str | None = None) -> None:
+        self._client = client
+        self._kubeconfig = kubeconfig
+        self._cluster = Cluster(client)
+        self.fleet = Fleet(settings.gateway_namespaces)
+        self._gateways = Gateways(self._cluster, self.fleet)
+        self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings.identity)
+        self.queue = Queue(self._reconciler.reconcile, settings.workers)
+
+    def check(self, health: Health) -> None:
+        """Make health depend on the queue's being alive."""
+        self.queue.beat = asyncio.get_running_loop().time()
+        health.require(beating("queue", lambda: self.queue.beat))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set or kopf gets a signal. Raises what ends a part of it early."""
+        await self._list_at_last()  # who came first has a host, so all are known before the first look
+        work = [
+            asyncio.create_task(one, name=name)
+            for name, one in (
+                ("queue", self.queue.run()),
+                ("gateways", self._gateways.follow(self.queue.add)),
+                ("relist", self._relist()),
+                ("watches", self._watch(stop)),
+            )
+        ]
+        try:
+            ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    async def _list_at_last(self) -> None:
+        """List until it works: right after the CRD was made the API server answers 429."""
+        while True:
+            try:
+                return await self._list()
+            except (DynamicApiError, OSError, TimeoutError) as error:
+                log.warning("can't list PointServices, again in 1 s: %s", type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _list(self) -> None:
+        bodies = await self._cluster.list(kinds.POINT_SERVICE)
+        gone = {one.key for one in self.fleet}
+        self.fleet.replace(bodies)
+        for body in bodies:
+            self.queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))
+        for key in gone - {one.key for one in self.fleet}:
+            self.queue.add(key)
+
+    async def _relist(self) -> None:
+        while True:
+            await asyncio.sleep(RELIST_SECONDS)
+            with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
+                await self._list()
+
+    def _watch(self, stop: asyncio.Event) -> Coroutine[None, None, None]:
+        registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
+        settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
+        settings.watching.server_timeout = 240
+        settings.watching.client_timeout = 300
+        settings.watching.connect_timeout = 10
+        connection.login(registry, self._client, self._kubeconfig)
+        handlers.register(
+            registry, settings, handlers.Handlers(self.fleet, self._reconciler.applier, self.queue)
+        )
+        return kopf.operator(
+            registry=registry, settings=settings, standalone=True, clusterwide=True, stop_flag=stop
+        )

@@ -1,0 +1,56 @@
+"""The operator's own configuration, from its environment."""
+
+import os
+import socket
+from collections.abc import Mapping
+
+import msgspec
+
+
+class SettingError(Exception):
+    """A variable that can't be used: one line that names it, its value and what is allowed."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in force for this process."""
+
+    gateway_namespaces: tuple[str, ...] = ("istio-ingress",)
+    """Namespaces whose gateways PointServices may use."""
+    namespace: str = "point-system"
+    """Where the Lease lies."""
+    identity: str = "point-operator"
+    """Who this process is among its replicas."""
+    http_port: int = 8080
+    log_level: str = "INFO"
+    workers: int = 8
+    """PointServices that are looked at at the same time."""
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises SettingError."""
+    defaults = Settings()
+    listed = environment.get("POINT_OPERATOR_GATEWAY_NAMESPACES", ",".join(defaults.gateway_namespaces))
+    namespaces = tuple(name.strip() for name in listed.split(",") if name.strip())
+    if "istio-system" in namespaces:
+        raise SettingError(
+            "POINT_OPERATOR_GATEWAY_NAMESPACES: istio-system can't be on it, "
+            "since a policy without selector would govern the whole mesh there"
+        )
+    level = environment.get("POINT_OPERATOR_LOG_LEVEL", defaults.log_level).upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingError(f"POINT_OPERATOR_LOG_LEVEL: {level!r} is none of DEBUG, INFO, WARNING, ERROR")
+    return Settings(
+        gateway_namespaces=namespaces,
+        namespace=environment.get("POINT_OPERATOR_NAMESPACE", defaults.namespace),
+        identity=environment.get("POINT_OPERATOR_POD", f"{socket.gethostname()}-{os.getpid()}"),
+        http_port=_number(environment, "POINT_OPERATOR_HTTP_PORT", defaults.http_port, most=65535),
+        log_level=level,
+        workers=_number(environment, "POINT_OPERATOR_WORKERS", defaults.workers, most=64),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise SettingError(f"{name}: {text!r} is not a whole number from 1 to {most}")
+    return int(text)
