@@ -145,6 +145,8 @@ class Node:
         for peer in peers:  # pods of the other nodes; there is no default route, so no way out
             if peer.index != self.index:
                 run([*inside, "route", "add", f"10.244.{peer.index}.0/24", "via", peer.address])
+        # Services: the address is rewritten on the way out, but only if there is a way out to begin with.
+        run([*inside, "route", "add", SERVICE_NETWORK, "dev", "eth0"])
 
     def _make_cgroups(self) -> None:
         for group in _controllers(self.name):

@@ -1,0 +1,48 @@
+"""The local token issuer: its keys live in the state folder, made at first use."""
+
+import json
+import secrets
+import time
+
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from point_local import paths
+from point_local.pki import write_secret
+
+ISSUER = "https://issuer.localhost"
+AUDIENCE = "points"
+_KEY = paths.STATE / "issuer" / "key.json"
+
+
+def jwks() -> str:
+    """The public keys that the gateway checks tokens against, as a JSON Web Key Set."""
+    return json.dumps(KeySet([_key()]).as_dict(private=False))
+
+
+def token(member: str, role: str | None = None, *, seconds: int = 3600, **claims: object) -> str:
+    """A signed token (RS256) for a member, acting in `role` if one is given; `claims` are added or replace.
+
+    `seconds` is how long it is valid from now.
+    """
+    now = int(time.time())
+    payload: dict[str, object] = {
+        "iss": ISSUER,
+        "aud": [AUDIENCE],
+        "sub": member,
+        "iat": now,
+        "nbf": now,
+        "exp": now + seconds,
+        "jti": secrets.token_urlsafe(12),
+    }
+    if role:
+        payload["role"] = role
+    key = _key()
+    return jwt.encode({"alg": "RS256", "kid": key.kid, "typ": "JWT"}, {**payload, **claims}, key)
+
+
+def _key() -> RSAKey:
+    if not _KEY.exists():
+        made = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+        write_secret(_KEY, json.dumps(made.as_dict(private=True)))
+    return RSAKey.import_key(json.loads(_KEY.read_text()))
