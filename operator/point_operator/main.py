@@ -96,3 +96,7 @@ async def _while_held(operator: Operator, held: lease.Lease, stop: asyncio.Event
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+if __name__ == "__main__":
+    main()
