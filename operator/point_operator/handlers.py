@@ -31,11 +31,12 @@ class Handlers:
         """A PointService was made, changed, deleted, or found at start."""
         body = event["object"]
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        refused = self._fleet.refused()
         deleted = event["type"] == "DELETED"
         changed = self._fleet.forget(key) if deleted else self._fleet.see(body)
         self._queue.add(key)
-        if changed:  # it may have freed, or taken, what another one wants
-            for other in self._fleet.refused():
+        if changed:  # it may have freed what another one wants
+            for other in refused:
                 self._queue.add(other, COALESCE_SECONDS)
 
     def child(self, kind: kinds.Kind, event: Mapping[str, Any]) -> None:

@@ -4,14 +4,13 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Coroutine
 
 from point_operator import connection, lease, logs, settings
 from point_operator.cluster import Cluster
 from point_operator.health import Health, serve
-from point_operator.running import Operator
+from point_operator.running import Operator, on_signals
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease: bool) -> int:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)  # kopf replaces these with its own while it runs
+    on_signals(stop)
     health = Health()
     async with await connection.connect(kubeconfig) as client, serve(health, chosen.http_port):
         operator = Operator(client, chosen, kubeconfig)
         if not with_lease:
             operator.check(health)
-            await operator.run(stop)
+            try:
+                await operator.run(stop)
+            finally:
+                await operator.close()
             return 0
         held = lease.Lease(Cluster(client), chosen.namespace, "point-operator", chosen.identity)
         if not await _before(stop, held.acquire()):
@@ -66,7 +66,8 @@ async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease:
         try:
             return await _while_held(operator, held, stop)
         finally:
-            await held.release()
+            await held.release()  # nothing is written any more: the next one need not wait for the watches
+            await operator.close()
 
 
 async def _before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:

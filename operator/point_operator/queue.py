@@ -5,6 +5,7 @@ come together are one piece of work, and one that was missed is made up for by t
 """
 
 import asyncio
+import contextlib
 import heapq
 import logging
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ class Queue:
         self._running: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self._closed = False
         self.beat = 0.0
         """Loop time at which the queue last looked for work; old when the loop is stuck."""
 
@@ -47,16 +49,24 @@ class Queue:
             while True:
                 self._changed.clear()
                 loop_time = self.beat = asyncio.get_running_loop().time()
-                while len(self._running) < self._workers and (key := self._next(loop_time)) is not None:
+                while (
+                    not self._closed
+                    and len(self._running) < self._workers
+                    and (key := self._next(loop_time)) is not None
+                ):
                     self._running.add(key)
                     tasks.create_task(self._work(key))
                 metrics.WAITING.set(sum(due <= loop_time for due in self._due.values()))
                 await self._pause(loop_time)
 
-    def idle(self) -> bool:
-        """Whether nothing runs and nothing is due within the next second."""
-        soon = asyncio.get_running_loop().time() + 1
-        return not self._running and all(due > soon for due in self._due.values())
+    async def drain(self, seconds: float) -> None:
+        """Take up nothing more, and return when what runs has ended or `seconds` have passed."""
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._running:
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def _next(self, now: float) -> Key | None:
         """Take the first key that is due and not being worked on."""

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+import signal
+from typing import Any
 
 import kopf
 from kubernetes.aio.client import ApiClient
@@ -20,6 +21,8 @@ from point_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
+DRAIN_SECONDS = 3.0
+"""How long what is being done may take to end when the process is asked to."""
 RELIST_SECONDS = 300.0
 """How often all PointServices are read anew, in case a watch has missed one."""
 
@@ -35,6 +38,7 @@ class Operator:
         self._gateways = Gateways(self._cluster, self.fleet)
         self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings.identity)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
+        self._work: list[asyncio.Task[Any]] = []
 
     def check(self, health: Health) -> None:
         """Make health depend on the queue's being alive."""
@@ -42,25 +46,31 @@ class Operator:
         health.require(beating("queue", lambda: self.queue.beat))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set or kopf gets a signal. Raises what ends a part of it early."""
+        """Work until `stop` is set, then end what is being done; nothing is written after that.
+
+        Raises what ends a part of it early. `close` must follow.
+        """
         await self._list_at_last()  # who came first has a host, so all are known before the first look
-        work = [
+        self._work = [
             asyncio.create_task(one, name=name)
             for name, one in (
                 ("queue", self.queue.run()),
                 ("gateways", self._gateways.follow(self.queue.add)),
                 ("relist", self._relist()),
                 ("watches", self._watch(stop)),
+                ("stop", stop.wait()),
             )
         ]
-        try:
-            ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()
-        finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+        ended, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+        await self.queue.drain(DRAIN_SECONDS)
+        for task in ended:
+            task.result()
+
+    async def close(self) -> None:
+        """End the watches and everything else."""
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
 
     async def _list_at_last(self) -> None:
         """List until it works: right after the CRD was made the API server answers 429."""
@@ -86,7 +96,7 @@ class Operator:
             with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
                 await self._list()
 
-    def _watch(self, stop: asyncio.Event) -> Coroutine[None, None, None]:
+    async def _watch(self, stop: asyncio.Event) -> None:
         registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
         settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
         settings.watching.server_timeout = 240
@@ -96,6 +106,23 @@ class Operator:
         handlers.register(
             registry, settings, handlers.Handlers(self.fleet, self._reconciler.applier, self.queue)
         )
-        return kopf.operator(
-            registry=registry, settings=settings, standalone=True, clusterwide=True, stop_flag=stop
+        started = asyncio.Event()
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=registry, settings=settings, standalone=True, clusterwide=True, ready_flag=started
+            )
         )
+        try:
+            await started.wait()
+            # kopf has taken the signals, and would stop watching before our work is done.
+            on_signals(stop)
+            await watching
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+def on_signals(stop: asyncio.Event) -> None:
+    """Have SIGINT and SIGTERM set `stop`."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -340,7 +340,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def make_tenant(kube: Kube, operator: Process) -> Callable[[], Tenant]:
+def make_tenant(kube: Kube, operator: Process) -> Callable[[], Tenant]:  # noqa: ARG001 - it must run
     """Make tenants, each with a namespace and a host of its own, under a running operator."""
 
     def make() -> Tenant:
@@ -360,3 +360,15 @@ def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
 def example() -> dict[str, Any]:
     """The example as a user applies it."""
     return yaml.safe_load((ROOT / "examples/pointservice.yaml").read_text())
+
+
+@pytest.fixture
+def spec() -> dict[str, Any]:
+    """The smallest spec that is accepted."""
+    return copy.deepcopy(SPEC)
+
+
+@pytest.fixture(scope="session")
+def process() -> type[Process]:
+    """How to run the operator as a process."""
+    return Process
