@@ -52,11 +52,19 @@ class Server:
 
     def start(self) -> None:
         """Start and return when it takes connections. Raises LocalError with the end of its log."""
-        log = self.directory / "log"
-        with log.open("ab") as output:
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it and return at once. The server ends with the thread that calls this."""
+        with (self.directory / "log").open("ab") as output:
             self._process = subprocess.Popen(
                 _dies_with_us(self.command()), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
+
+    def wait_ready(self) -> None:
+        """Return when it takes connections. Raises LocalError with the end of its log."""
+        log = self.directory / "log"
         _wait(lambda: self._answers(log), START_DEADLINE, f"{self.name} does not start, see {log}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -183,9 +191,9 @@ class RedisServer(Server):
         write_secret(config, "".join(f'{name} "{value}"\n' for name, value in options.items()))
         return ["redis-server", str(config)]
 
-    def start(self) -> None:
-        """Start; in cluster mode also return only when every slot is served."""
-        super().start()
+    def wait_ready(self) -> None:
+        """Return when it takes connections, in cluster mode when every slot is served."""
+        super().wait_ready()
         if self.cluster:
             if "cluster_slots_assigned:16384" not in self.call("CLUSTER", "INFO"):
                 self.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")

@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> Observed:
             yield
         finally:
             await observed.drained(settings.drain_timeout)
-            pool.discard()
+            await pool.close()
             if cache is not None:
                 await cache.close()
 

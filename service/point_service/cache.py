@@ -9,6 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
@@ -98,8 +99,9 @@ class Cache:
         return await self._call(purpose, wait + self._timeout, blocking) is not None
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, those to a hanging server too."""
+        with suppress(*FAILURES):
+            await self._client.aclose()
 
     async def _call(self, purpose: str, limit: float, call: Any) -> Any:
         if not self.breaker.permits():

@@ -23,9 +23,10 @@ from point_service.errors import MemberBusy
 from point_service.idempotency import Key, StoredAnswer
 
 LEASE = 2.0  # seconds a lock outlives its last renewal
-LONGEST_WAIT = 2.0  # seconds to wait for a turn
+LONGEST_WAIT = 3.0  # seconds to wait for a turn
 
-# Each returns at once. KEYS share the member's hash tag, so they lie on one node.
+# Each returns at once. KEYS share the member's hash tag, so they lie on one node. A release whose lock is
+# gone wakes the next one too: nobody else will.
 ACQUIRE = Script("""
 local answer = redis.call('GET', KEYS[2])
 if answer then return {answer, 0, 0} end
@@ -39,8 +40,8 @@ return 0
 """)
 RELEASE = Script("""
 if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then redis.call('DEL', KEYS[1]) elseif owner then return 0 end
 if redis.call('EXISTS', KEYS[3]) == 1 and redis.call('LLEN', KEYS[4]) == 0 then
   redis.call('RPUSH', KEYS[4], '1')
   redis.call('PEXPIRE', KEYS[4], ARGV[4])

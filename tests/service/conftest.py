@@ -75,6 +75,10 @@ class Master:
             grant_id,
         )
 
+    def sees_a_lock_wait(self) -> bool:
+        """Tell whether some transaction waits for a lock."""
+        return self.rows("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != []
+
     def broken(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the invariants that don't hold, with the rows that break them."""
         found = {name: self.rows(query) for name, query in INVARIANTS.items()}
@@ -177,10 +181,9 @@ async def running_pod(
     try:
         yield Points(Database(pool), MemberLock(cache), settings.policy)
     finally:
-        pool.discard()
+        await pool.close()
         if cache is not None:
             await cache.close()
-        await asyncio.sleep(0)  # closed transports end in the loop's next turn
 
 
 @pytest.fixture

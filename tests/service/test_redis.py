@@ -1,0 +1,144 @@
+"""Redis helps, and nothing depends on it."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from point_service import metrics
+from point_service.cache import Breaker, Cache, Script
+from point_service.lock import MemberLock
+from point_service.schemas import UseRequest
+
+EXISTS = Script("return redis.call('EXISTS', KEYS[1])")
+
+pytestmark = pytest.mark.integration
+
+
+def unavailable():
+    return sum(
+        sample.value
+        for metric in metrics.REDIS_UNAVAILABLE.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
+async def test_redis_killed_in_the_middle_loses_nothing(redis, member):
+    await member.earn(1000)
+    before = unavailable()
+
+    async def use_and_maybe_kill(number):
+        if number == 20:
+            await asyncio.to_thread(redis.stop, 9)
+        return await member.use(30)
+
+    outcomes = await asyncio.gather(*(use_and_maybe_kill(number) for number in range(50)))
+    assert [outcome.status for outcome in outcomes].count(201) == 33
+    assert unavailable() > before
+    assert await member.balance() == 10
+
+
+async def test_redis_that_comes_back_is_used_again(redis, pod, member_of):
+    async with pod() as points:
+        member = member_of(points)
+        redis.stop(9)
+        await member.earn(1000)
+        redis.start()
+
+        def remembered():
+            return member.member_id in redis.call("KEYS", "*")
+
+        deadline = time.monotonic() + 20
+        while not await asyncio.to_thread(remembered):
+            assert time.monotonic() < deadline
+            assert (await member.earn(1)).status == 201
+
+
+async def test_a_redis_that_hangs_costs_its_timeout_once_and_not_every_request(redis, member):
+    await member.earn(1000)
+    redis.freeze()
+    started = time.perf_counter()
+    for _ in range(20):
+        assert (await member.use(1)).status == 201
+    assert time.perf_counter() - started < 2.5
+    redis.thaw()
+    deadline = time.monotonic() + 20
+    while member.member_id not in await asyncio.to_thread(redis.call, "KEYS", "*"):
+        assert time.monotonic() < deadline
+        assert (await member.earn(1)).status == 201
+
+
+async def test_a_lost_lock_changes_nothing_but_speed(redis, pod, member_of):
+    async with pod() as one, pod() as two:
+        member = member_of(one)
+        twin = member_of(two, member.member_id)
+        await member.earn(1000)
+        uses = asyncio.gather(*(m.use(30) for m in [member, twin] * 30))
+        lock = f"point:{{{member.member_id}}}:lock"
+        while not uses.done():
+            await asyncio.to_thread(redis.call, "DEL", lock)
+        assert [outcome.status for outcome in await uses].count(201) == 33
+        assert await member.balance() == 10
+
+
+async def test_an_evicted_answer_is_found_in_the_database(redis, member):
+    first = await member.earn(10, key="k-1")
+    redis.call("FLUSHALL")
+    again = await member.earn(10, key="k-1")
+    assert (again.replayed, again.body) == (True, first.body)
+
+
+async def test_a_contender_waits_for_the_release_and_then_gets_the_turn(settings, points, member_of):
+    member = member_of(points)
+    request = member.key("use", UseRequest(order_id="o", amount=1))
+    caches = [Cache(settings.cache), Cache(settings.cache)]
+    first, second = (MemberLock(cache) for cache in caches)
+    order = []
+
+    async def contend():
+        async with second.hold(request):
+            order.append("second")
+
+    try:
+        async with first.hold(request):
+            contending = asyncio.create_task(contend())
+            async with asyncio.timeout(5):
+                while not await caches[0].run("lock", EXISTS, [f"point:{{{member.member_id}}}:wanted"], []):
+                    assert not contending.done()
+            order.append("first")
+        started = time.perf_counter()
+        await contending
+        assert order == ["first", "second"]
+        assert time.perf_counter() - started < 1  # woken by the release, not by the end of the lease
+    finally:
+        for cache in caches:
+            await cache.close()
+
+
+async def test_a_lock_whose_holder_died_is_taken_over_when_its_lease_ends(redis, member):
+    await member.earn(10)
+    redis.call("SET", f"point:{{{member.member_id}}}:lock", "of the dead", "PX", "300")
+    started = time.perf_counter()
+    assert (await member.use(10)).status == 201
+    assert time.perf_counter() - started < 1.5
+
+
+async def test_only_its_own_token_releases_a_lock(redis, member):
+    lock = f"point:{{{member.member_id}}}:lock"
+    redis.call("SET", lock, "of another", "PX", "60000")
+    outcome = await member.earn(10)  # waits its three seconds, then the database decides
+    assert json.loads(outcome.body)["balance"] == 10
+    assert "of another" in redis.call("GET", lock)
+
+
+def test_the_breaker_lets_one_caller_through_after_its_pause(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("point_service.cache.time.monotonic", lambda: now[0])
+    breaker = Breaker()
+    breaker.failed()
+    assert not breaker.permits()
+    now[0] += 1
+    assert [breaker.permits(), breaker.permits()] == [True, False]
+    breaker.succeeded()
+    assert breaker.permits()
