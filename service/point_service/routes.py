@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from point_service import errors, logs, schemas
@@ -56,7 +57,7 @@ async def balance(request: Call) -> Response[bytes]:
 
 
 @get("/v1/points/orders/{order_id:str}")
-async def order(request: Call, order_id: str) -> Response[bytes]:
+async def order(request: Call, order_id: FromPath[str]) -> Response[bytes]:
     """Return where an order's points came from."""
     caller = _caller(request)
     if not schemas.ORDER_ID.fullmatch(order_id):

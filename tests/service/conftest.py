@@ -1,12 +1,16 @@
 """Real servers for the integration tests, started once, and the check that ends every one of them."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import httpx
 import pymysql
 import pytest
 from asyncmy.connection import Connection
@@ -77,7 +81,9 @@ class Master:
 
     def sees_a_lock_wait(self) -> bool:
         """Tell whether some transaction waits for a lock."""
-        return self.rows("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != []
+        # Not information_schema.innodb_trx: a copy that polling keeps from being renewed.
+        [(_, _, status)] = self.rows("SHOW ENGINE INNODB STATUS")
+        return "LOCK WAIT" in status
 
     def broken(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the invariants that don't hold, with the rows that break them."""
@@ -192,6 +198,57 @@ async def points(settings: Settings, master: Master) -> AsyncIterator[Points]:
     del master
     async with running_pod(settings) as points:
         yield points
+
+
+class Served:
+    """`point-service serve` as a process of its own."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.port = servers.free_port()
+        self.url = f"http://{servers.HOST}:{self.port}"
+        self._variables = variables | {"POINT_HTTP_ADDRESS": servers.HOST, "POINT_HTTP_PORT": str(self.port)}
+        self.process: subprocess.Popen[str] | None = None
+
+    async def start(self, eventually: Callable[..., Awaitable[None]]) -> None:
+        """Start it and wait until it is ready."""
+        self.process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
+            [sys.executable, "-m", "point_service", "serve"],
+            env=self._variables,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        await eventually(lambda: self.readiness() == 200, 30)
+
+    def readiness(self) -> int | None:
+        """Return the status of /readyz, None when nobody answers."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code
+        except httpx.TransportError:
+            return None
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Stop it and return its exit status and what it logged."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0, ""
+        process.send_signal(number)
+        logged, _ = process.communicate(timeout=40)
+        return process.returncode, logged
+
+
+@pytest.fixture
+async def served(
+    database_server: servers.DatabaseServer,
+    redis: servers.RedisServer,
+    master: Master,
+    eventually: Callable[..., Awaitable[None]],
+) -> AsyncIterator[Served]:
+    """A running `point-service serve`."""
+    del master
+    served = Served(serve.environment(database_server, redis))
+    await served.start(eventually)
+    yield served
+    await asyncio.to_thread(served.end)
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""The HTTP boundary: who may call, what is taken, and what is said to what isn't."""
+
+import json
+import logging
+import uuid
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from point_service import logs, routes
+from point_service.app import create_app
+from point_service.settings import load
+
+MEMBER = {"X-Member-Id": "m-1", "Content-Type": "application/json"}
+SERVICE = MEMBER | {"X-Member-Role": "service"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """The application without a database: everything here must be answered before one is asked."""
+    app = create_app(load({"POINT_DATABASE_HOST": "nowhere.invalid"}))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://points")
+
+
+def problem(answer):
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    assert document["type"].startswith("urn:point-platform:problem:")
+    assert document["request_id"] == answer.headers["x-request-id"]
+    assert "Traceback" not in answer.text
+    return answer.status_code, document["type"].rpartition(":")[2], document.get("field")
+
+
+async def use(client, content, **headers):
+    sent = MEMBER | {"Idempotency-Key": str(uuid.uuid4())} | headers
+    return await client.post("/v1/points/use", content=content, headers={k: v for k, v in sent.items() if v})
+
+
+async def test_alive_needs_no_member_and_no_database(client):
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("member", [None, "", "m 1", "m-1,m-2", "m/1", "ü", "m" * 129])
+async def test_without_one_good_member_id_nobody_is_let_in(client, member):
+    headers = {} if member is None else {"X-Member-Id": member.encode()}
+    assert problem(await client.get("/v1/points", headers=headers)) == (401, "no-member", "X-Member-Id")
+
+
+async def test_two_member_headers_are_nobody(client):
+    headers = [("X-Member-Id", "m-1"), ("X-Member-Id", "m-2")]
+    assert problem(await client.get("/v1/points", headers=headers)) == (401, "no-member", "X-Member-Id")
+
+
+@pytest.mark.parametrize("role", [None, "member", "Service", "root", "service,admin"])
+async def test_earning_needs_the_role_service_or_admin(client, role):
+    headers = MEMBER | {"Idempotency-Key": "k"} | ({"X-Member-Role": role} if role else {})
+    answer = await client.post("/v1/points/earn", content='{"amount": 1}', headers=headers)
+    assert problem(answer) == (403, "role-missing", None)
+
+
+@pytest.mark.parametrize("key", [None, "", "a b", "k" * 256, "schlüssel".encode()])
+async def test_a_post_needs_one_good_idempotency_key(client, key):
+    answer = await use(client, '{"order_id": "o", "amount": 1}', **{"Idempotency-Key": key})
+    assert problem(answer) == (400, "invalid-idempotency-key", "Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"order_id": "\xff"}', b"[" * 10_000]
+)
+async def test_what_is_no_json_object_is_refused(client, content):
+    assert problem(await use(client, content))[0] in (400, 422)
+
+
+@pytest.mark.parametrize(
+    "amount", ["true", "1.5", "1e2", '"1"', "null", "0", "-1", "1" + "0" * 400, "[1]", "NaN"]
+)
+async def test_an_amount_must_be_a_whole_positive_number(client, amount):
+    status, _, field = problem(await use(client, f'{{"order_id": "o", "amount": {amount}}}'))
+    assert (status, field) in ((422, "amount"), (400, None))
+
+
+@pytest.mark.parametrize(
+    "order", ["", "o 1", "o/1", "o" * 65, "주문", "o\x00", "'; DROP TABLE ledger_entry; --"]
+)
+async def test_an_order_id_is_bounded(client, order):
+    answer = await use(client, json.dumps({"order_id": order, "amount": 1}))
+    assert problem(answer) == (422, "invalid-field", "order_id")
+
+
+async def test_an_unknown_field_is_named(client):
+    answer = await use(client, '{"order_id": "o", "amount": 1, "discount": 2}')
+    assert problem(answer) == (422, "invalid-field", "discount")
+
+
+async def test_a_missing_field_is_named(client):
+    assert problem(await use(client, '{"amount": 1}')) == (422, "invalid-field", "order_id")
+
+
+async def test_a_body_over_the_limit_is_refused(client):
+    answer = await use(client, b'{"order_id": "' + b"x" * 1_000_000 + b'"}')
+    assert problem(answer) == (413, "body-too-large", None)
+
+
+async def test_only_json_is_taken(client):
+    answer = await use(client, '{"order_id": "o", "amount": 1}', **{"Content-Type": "text/plain"})
+    assert problem(answer) == (415, "unsupported-media-type", "Content-Type")
+
+
+async def test_other_addresses_and_methods_are_problems_too(client):
+    assert problem(await client.get("/v1/nothing", headers=MEMBER))[:2] == (404, "not-found")
+    answer = await client.delete("/v1/points", headers=MEMBER)
+    assert problem(answer)[:2] == (405, "method-not-allowed")
+    assert "GET" in answer.headers["allow"]
+
+
+async def test_a_request_keeps_the_id_it_came_with(client):
+    answer = await client.get("/healthz", headers={"X-Request-Id": "r-1"})
+    assert answer.headers["x-request-id"] == "r-1"
+    forged = await client.get("/healthz", headers={"X-Request-Id": b'r"\n1'})
+    assert uuid.UUID(forged.headers["x-request-id"])
+
+
+@limits(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["amount", "order_id", "x"]), inner),
+    ).map(lambda value: json.dumps(value).encode())
+)
+async def test_no_body_makes_it_fail(client, content):
+    try:
+        routes.EARN.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        headers = SERVICE | {"Idempotency-Key": "k"}
+        answer = await client.post("/v1/points/earn", content=content, headers=headers)
+        assert problem(answer)[0] in (400, 422)
+
+
+def test_a_log_line_is_json_with_the_ids_of_request_and_trace():
+    logs.REQUEST_ID.set("r-1")
+    logs.TRACE_ID.set("t-1")
+    record = logging.makeLogRecord(
+        {"msg": "said %s", "args": ("so",), "levelname": "INFO", "name": "x", "points": 5}
+    )
+    line = json.loads(logs.JsonFormatter(zone="az-a", pod=None).format(record))
+    assert line["message"] == "said so"
+    assert (line["request_id"], line["trace_id"], line["zone"], line["points"]) == ("r-1", "t-1", "az-a", 5)
+    assert "pod" not in line
+
+
+def test_a_member_is_told_apart_in_the_log_without_being_named():
+    assert logs.hashed("m-1") != logs.hashed("m-2")
+    assert "m-1" not in logs.hashed("m-1")

@@ -1,0 +1,112 @@
+"""The schema and the rights: what the database itself refuses."""
+
+import os
+import subprocess
+import sys
+
+import pymysql
+import pytest
+from point_local import serve, servers
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def application(database_server):
+    with (
+        pymysql.connect(
+            host=servers.HOST,
+            port=database_server.port,
+            user="point",
+            password=(database_server.application / "password").read_text(),
+            database=database_server.schema,
+            autocommit=True,
+            ssl_ca=str(database_server.ca_file),
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        yield cursor
+
+
+def start_migration(database_server):
+    return subprocess.Popen(
+        [sys.executable, "-m", "point_service", "migrate"],
+        env={**os.environ, **serve.environment(database_server, None)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_migrating_again_and_twice_at_once_changes_nothing_and_succeeds(database_server, master):
+    running = [start_migration(database_server) for _ in range(3)]
+    ended = [(process.communicate(timeout=60)[0], process.returncode) for process in running]
+    assert [status for _, status in ended] == [0, 0, 0], ended
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger_entry SET amount = 1", "DELETE FROM ledger_entry"])
+async def test_the_application_user_can_neither_change_nor_delete_an_entry(application, member, statement):
+    await member.earn(1)
+    with pytest.raises(pymysql.err.OperationalError, match="denied"):
+        application.execute(statement)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger_entry SET amount = amount", "DELETE FROM ledger_entry"])
+async def test_nobody_can_change_or_delete_an_entry(master, member, statement):
+    await member.earn(1)
+    with pytest.raises(pymysql.err.MySQLError, match="append-only"):
+        master.rows(statement)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE ledger_entry", "DELETE FROM member_point", "CREATE TABLE x (y INT)"]
+)
+def test_the_application_user_has_no_other_rights(application, statement):
+    with pytest.raises(pymysql.err.OperationalError, match="denied"):
+        application.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "statement"),
+    [
+        ("member_point_balance_not_negative", "UPDATE member_point SET balance = -1 WHERE member_id = %s"),
+        ("point_ledger_remaining_within", "UPDATE point_ledger SET remaining = -1 WHERE member_id = %s"),
+        (
+            "point_ledger_remaining_within",
+            "UPDATE point_ledger SET remaining = amount + 1 WHERE member_id = %s",
+        ),
+        ("point_ledger_kind_known", "UPDATE point_ledger SET kind = 'OTHER' WHERE member_id = %s"),
+        (
+            "ledger_entry_sign",
+            "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at)"
+            " SELECT member_id, grant_id, 'EARN', -1, 0, created_at FROM point_ledger WHERE member_id = %s",
+        ),
+        (
+            "ledger_entry_order_named",
+            "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at)"
+            " SELECT member_id, grant_id, 'USE', -1, 0, created_at FROM point_ledger WHERE member_id = %s",
+        ),
+        (
+            "point_ledger_member",
+            "INSERT INTO point_ledger (member_id, kind, amount, remaining, expires_at, created_at)"
+            " SELECT 'nobody', 'NORMAL', 1, 1, created_at, created_at FROM point_ledger WHERE member_id = %s",
+        ),
+    ],
+)
+async def test_the_database_refuses_what_would_break_an_invariant(master, member, constraint, statement):
+    await member.earn(1)
+    with pytest.raises(pymysql.err.MySQLError, match=constraint):
+        master.rows(statement, member.member_id)
+
+
+async def test_an_entry_must_be_of_its_grants_member(master, member, member_of, points):
+    other = member_of(points)
+    await member.earn(1)
+    await other.earn(1)
+    with pytest.raises(pymysql.err.IntegrityError, match="ledger_entry_grant"):
+        master.rows(
+            "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at)"
+            " SELECT %s, grant_id, 'EARN', 1, 0, created_at FROM point_ledger WHERE member_id = %s",
+            other.member_id,
+            member.member_id,
+        )

@@ -1,0 +1,62 @@
+"""The API's description is what the service does, and what docs/ holds."""
+
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from litestar import Litestar
+from point_service import openapi, probes, routes, schema
+
+KEPT = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+
+def test_the_kept_description_is_the_current_one():
+    assert KEPT.read_text() == openapi.text(), "run: point-service openapi > docs/openapi.json"
+
+
+def test_every_route_is_described_and_nothing_else():
+    app = Litestar([*routes.HANDLERS], openapi_config=None)
+    served = {
+        (method.lower(), route.path_format)
+        for route in app.routes
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+    described = {(operation.method, operation.path) for operation in openapi.OPERATIONS}
+    assert served == described
+    assert probes.HANDLERS
+
+
+@pytest.mark.parametrize("operation", openapi.OPERATIONS, ids=lambda operation: operation.name)
+def test_every_operation_names_its_problems_and_references_what_is_there(operation):
+    document = openapi.document()
+    described = document["paths"][operation.path][operation.method]
+    assert {"401", "503"} <= described["responses"].keys()
+
+    def references(node):
+        if isinstance(node, dict):
+            yield from ([node["$ref"]] if "$ref" in node else [])
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    for reference in references(document):
+        target = document
+        for part in reference.removeprefix("#/").split("/"):
+            target = target[part]
+
+
+def test_the_schema_the_service_needs_is_the_newest_revision():
+    config = Config()
+    config.set_main_option("script_location", "point_service:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+
+
+def test_a_later_schema_serves_and_an_older_or_missing_one_does_not():
+    assert schema.serves(schema.HEAD)
+    assert schema.serves("9999")
+    assert not schema.serves("0000")
+    assert not schema.serves(None)

@@ -1,0 +1,67 @@
+"""Configuration: read once, and wrong values named in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from point_service.settings import Credentials, SettingError, load
+
+GOOD = {"POINT_DATABASE_HOST": "mysql-writer.data"}
+
+
+def test_only_the_database_host_must_be_given():
+    settings = load(GOOD)
+    assert (settings.database.port, settings.database.name, settings.http_port) == (3306, "points", 8080)
+    assert settings.database.tls
+    assert settings.cache is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("POINT_DATABASE_HOST", "", "not set"),
+        ("POINT_DATABASE_HOST", "bad host", "'bad host' is not a host name"),
+        ("POINT_DATABASE_PORT", "0", "'0' is not a whole number from 1 to 65535"),
+        ("POINT_DATABASE_PORT", "abc", "'abc' is not a whole number"),
+        ("POINT_DATABASE_NAME", "a`b", "letters, digits or _"),
+        ("POINT_DATABASE_TLS", "maybe", "'maybe' is not one of true, false"),
+        ("POINT_DATABASE_CA_FILE", "/nowhere/ca.crt", "'/nowhere/ca.crt' is not a file"),
+        ("POINT_DATABASE_CREDENTIALS_DIR", "/nowhere", "is not a folder with a file named password"),
+        ("POINT_DATABASE_POOL_SIZE", "501", "from 1 to 500"),
+        ("POINT_REQUEST_TIMEOUT_SECONDS", "nan", "'nan' is not a number of seconds"),
+        ("POINT_LOG_LEVEL", "LOUD", "is not one of DEBUG, INFO, WARNING, ERROR"),
+        ("POINT_POLICY_MIN_EARN", "100001", "is more than POINT_POLICY_MAX_EARN"),
+        ("POINT_POLICY_DEFAULT_EXPIRY_DAYS", "2000", "is more than POINT_POLICY_MAX_EXPIRY_DAYS"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_was_and_what_is_allowed(name, value, said):
+    with pytest.raises(SettingError) as error:
+        load(GOOD | {name: value})
+    assert str(error.value).startswith(name)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_program_ends_with_status_2_and_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "point_service", "serve"],
+        env={"POINT_DATABASE_HOST": "x", "POINT_HTTP_PORT": "http"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "point-service: POINT_HTTP_PORT: 'http' is not a whole number from 1 to 65535\n"
+
+
+def test_a_secret_is_read_from_its_file_each_time(tmp_path):
+    (tmp_path / "password").write_text("one\n")
+    credentials = Credentials(tmp_path)
+    assert (credentials.username(), credentials.password()) == (None, "one")
+    (tmp_path / "password").write_text("two\n")
+    assert credentials.password() == "two"
+
+
+def test_no_setting_shows_a_secret(tmp_path):
+    (tmp_path / "password").write_text("hunter2")
+    assert "hunter2" not in repr(load(GOOD | {"POINT_DATABASE_CREDENTIALS_DIR": str(tmp_path)}))
