@@ -55,13 +55,16 @@ def start_nodes() -> None:
         write_secret(node.folder / "kubernetes" / "kubelet.key", key)
         image_store.seed(node)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda n: n.start(NODES), NODES))
+        for started in [pool.submit(n.start, NODES) for n in NODES]:
+            started.result()
 
 
-def update_images(archives: Sequence[Path]) -> None:
-    """Import into the running nodes what changed since they were made."""
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda n: image_store.update(n, archives), NODES))
+def update_images(archives: Mapping[str, Path]) -> set[str]:
+    """Import into the running nodes what changed since they were made; the names of those images."""
+    changed: set[str] = set()
+    for node in NODES:
+        changed |= image_store.update(node, archives)
+    return changed
 
 
 def bootstrap() -> None:
@@ -86,7 +89,8 @@ def remove() -> None:
     """
     paths.KUBECONFIG.unlink(missing_ok=True)  # nobody dials an address that is about to go
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda n: n.remove(), NODES))
+        for removed in [pool.submit(n.remove) for n in NODES]:
+            removed.result()
     run(["ip", "link", "del", BRIDGE], check=False)
     for network in (POD_NETWORK, SERVICE_NETWORK):
         run(["ip", "route", "del", "unreachable", network, "metric", _UNREACHABLE_METRIC], check=False)

@@ -14,12 +14,16 @@ from point_local.pki import Authority
 
 def data_authority() -> Authority:
     """Signs the database's and the cache's certificates."""
-    return Authority("point-platform local data", paths.PKI / "data" / "ca.crt", paths.PKI / "data" / "ca.key")
+    return Authority(
+        "point-platform local data", paths.PKI / "data" / "ca.crt", paths.PKI / "data" / "ca.key"
+    )
 
 
 def edge_authority() -> Authority:
     """Signs what clients and the edge see: the edge's and the gateway's certificates."""
-    return Authority("point-platform local edge", paths.PKI / "edge" / "ca.crt", paths.PKI / "edge" / "ca.key")
+    return Authority(
+        "point-platform local edge", paths.PKI / "edge" / "ca.crt", paths.PKI / "edge" / "ca.key"
+    )
 
 
 def secret(namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaque") -> Manifest:
@@ -51,7 +55,11 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
     ca = {"ca.crt": data_authority().pem}
     made = [
         secret("data", "mysql-root", {"password": password("mysql-root")}),
-        secret("data", "mysql-replication", {"username": "replication", "password": password("mysql-replication")}),
+        secret(
+            "data",
+            "mysql-replication",
+            {"username": "replication", "password": password("mysql-replication")},
+        ),
         secret("data", "mysql-admin", admin),
         secret("data", "valkey-auth", auth),
         secret(application_namespace, "points-db-master", admin),
@@ -67,9 +75,7 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
     if f"{gateway_namespace}/points-tls" not in there:
         cert, key = edge_authority().issue(hosts[0], hosts)
         made.append(
-            secret(
-                gateway_namespace, "points-tls", {"tls.crt": cert, "tls.key": key}, "kubernetes.io/tls"
-            )
+            secret(gateway_namespace, "points-tls", {"tls.crt": cert, "tls.key": key}, "kubernetes.io/tls")
         )
     apply_all([namespace(gateway_namespace), *made])
 

@@ -43,7 +43,8 @@ def join(server: str) -> None:
     for name in (*(f"mysql-{z}" for z in "abc"), "valkey-a", "valkey-c"):
         kubectl("rollout", "status", f"statefulset/{name}", "-n", "data", "--timeout=180s")
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda z: _follow(server, z), (STORAGE, READER)))
+        for following in [pool.submit(_follow, server, zone) for zone in (STORAGE, READER)]:
+            following.result()
     _form_cache()
 
 
@@ -69,7 +70,8 @@ def _follow(server: str, zone: str) -> None:
         change = (
             f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='{source}', SOURCE_USER='replication', "
             "SOURCE_PASSWORD='$P', SOURCE_AUTO_POSITION=1, SOURCE_SSL=1, SOURCE_SSL_CA='/tls/ca.crt', "
-            "SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=2, SOURCE_RETRY_COUNT=1000000; START REPLICA;"
+            "SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=2, SOURCE_RETRY_COUNT=1000000; "
+            "START REPLICA;"
         )
         client = "mysql"
     else:
@@ -80,7 +82,8 @@ def _follow(server: str, zone: str) -> None:
         )
         client = "mariadb"
     script = (
-        f'P=$(cat /secrets/replication/password); {client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{change}\nSQL'
+        "P=$(cat /secrets/replication/password); "
+        f"{client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{change}\nSQL"
     )
     kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script)
     wait(
@@ -91,9 +94,8 @@ def _follow(server: str, zone: str) -> None:
 
 
 def _form_cache() -> None:
-    if "cluster_state:ok" in valkey("a", "cluster", "info") and "master" in valkey("c", "cluster", "nodes"):
-        if valkey("c", "role").startswith("slave"):
-            return
+    if valkey("c", "role").startswith("slave"):
+        return
     if "cluster_slots_assigned:0" in valkey("a", "cluster", "info"):
         valkey("a", "cluster", "addslotsrange", "0", "16383")
     address = kubectl("get", "pod", "valkey-c-0", "-n", "data", "-o", "jsonpath={.status.podIP}")

@@ -7,9 +7,11 @@ own databases are copied.
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from point_local import paths
 from point_local.command import LocalError, environment, run, wait
@@ -17,6 +19,7 @@ from point_local.node import Node
 
 _STORE = paths.CACHE / "image-store"
 _ROOT = _STORE / "containerd"
+_PID = paths.STATE / "image-store" / "pid"
 
 
 def fill(archives: Sequence[Path]) -> None:
@@ -53,17 +56,32 @@ def seed(node: Node) -> None:
         mark.write_text(archive.read_text())
 
 
-def update(node: Node, archives: Sequence[Path]) -> None:
-    """Import into a running node what changed since it was seeded."""
-    for archive in archives:
+def update(node: Node, archives: Mapping[str, Path]) -> set[str]:
+    """Import into a running node what changed since it was seeded; the names of those images."""
+    changed: set[str] = set()
+    for name, archive in archives.items():
         mark = node.folder / "imported" / archive.name
         if not (mark.exists() and mark.read_text() == _identity(archive)):
             node.exec("ctr", "-n", "k8s.io", "image", "import", archive)
             mark.write_text(_identity(archive))
+            changed.add(name)
+    return changed
+
+
+def stop() -> None:
+    """End a containerd that an interrupted `fill` left behind."""
+    try:
+        process = psutil.Process(int(_PID.read_text()))
+        if process.name() == "containerd":
+            process.kill()
+            process.wait(10)
+    except (OSError, ValueError, psutil.Error):
+        pass
+    _PID.unlink(missing_ok=True)
 
 
 @contextmanager
-def _containerd():
+def _containerd() -> Generator[Path, None, None]:
     """A containerd on the store, without its Kubernetes part, for as long as the block runs."""
     run_folder = paths.STATE / "image-store"
     run_folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +97,7 @@ def _containerd():
     server = subprocess.Popen(
         ["containerd", "-c", str(config)], stdout=log, stderr=log, env=environment(), start_new_session=True
     )
+    _PID.write_text(str(server.pid))
     try:
         wait(
             "containerd of the image store answers",
@@ -89,6 +108,7 @@ def _containerd():
     finally:
         server.terminate()
         server.wait(30)
+        _PID.unlink(missing_ok=True)
 
 
 def _stamp(archive: Path) -> Path:

@@ -59,9 +59,7 @@ def infrastructure(istio: Path, envoy: Path, database: str) -> list[Image]:
         ),
         _program("metrics-server", versions.local_image("metrics-server"), user="65534:65534"),
         _program("pilot-discovery", versions.local_image("pilot"), "net", "1337:1337"),
-        Image(
-            versions.local_image("proxyv2"), "net", proxy, ["/usr/local/bin/pilot-agent"], "1337:1337"
-        ),
+        Image(versions.local_image("proxyv2"), "net", proxy, ["/usr/local/bin/pilot-agent"], "1337:1337"),
         Image(versions.local_image("database"), database),
         Image(versions.local_image("valkey"), "valkey"),
     ]
@@ -115,7 +113,7 @@ def build_ours(name: str, extra: str, containerfile: Path) -> Path:
                 "build",
                 "--isolation=chroot",
                 "--layers=false",
-                "--network=none",
+                "--network=host",  # all that chroot isolation allows; pip itself is told to use no index
                 "--pull=never",
                 "-q",
                 *(f"--build-arg={k}={v}" for k, v in bases.items()),

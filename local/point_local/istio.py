@@ -11,7 +11,9 @@ def install() -> None:
     """Install or update Istio's base, istiod and the ingress gateway; returns when all answer."""
     charts = tools.module_dir("istio.io/istio") / "manifests" / "charts"
     _chart("istio-base", charts / "base", "istio-system")
-    _chart("istiod", charts / "istio-control" / "istio-discovery", "istio-system", *_files("istiod"), "--wait")
+    _chart(
+        "istiod", charts / "istio-control" / "istio-discovery", "istio-system", *_files("istiod"), "--wait"
+    )
     kubectl("apply", "--server-side", "-f", "-", stdin=_STRICT)
     _chart("istio-ingressgateway", charts / "gateway", GATEWAY_NAMESPACE, *_files("gateway"), "--wait")
 

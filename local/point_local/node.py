@@ -135,7 +135,19 @@ class Node:
             return
         run(["ip", "netns", "add", self.name])
         run(
-            ["ip", "link", "add", f"v-{self.name}", "type", "veth", "peer", "name", "eth0", "netns", self.name]
+            [
+                "ip",
+                "link",
+                "add",
+                f"v-{self.name}",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                self.name,
+            ]
         )
         run(["ip", "link", "set", f"v-{self.name}", "master", BRIDGE, "up"])
         inside = ["ip", "-n", self.name]
@@ -168,7 +180,8 @@ class Node:
         (self.folder / "containerd.toml").write_text(_CONTAINERD)
         (self.folder / "resolv.conf").write_text("")
         binds = "\n".join(
-            f"mkdir -p {inside} && mount --bind {self.folder / name} {inside}" for name, inside in _BINDS.items()
+            f"mkdir -p {inside} && mount --bind {self.folder / name} {inside}"
+            for name, inside in _BINDS.items()
         )
         (self.folder / "boot.sh").write_text(
             _BOOT.format(binds=binds, name=self.name, folder=self.folder, path=paths.BIN)

@@ -51,7 +51,9 @@ def ensure(wanted: Mapping[str, str]) -> None:
     if not packages:
         return
     if shutil.which("apt-get") is None:
-        raise LocalError(f"missing and this is not Debian (no apt-get), install by hand: {' '.join(packages)}")
+        raise LocalError(
+            f"missing and this is not Debian (no apt-get), install by hand: {' '.join(packages)}"
+        )
     console.print(f"  installing Debian packages: {' '.join(packages)}", highlight=False)
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     policy = Path("/usr/sbin/policy-rc.d")

@@ -42,8 +42,10 @@ class Authority:
         )
         return digest.finalize().hex()
 
-    def issue(self, common_name: str, names: Sequence[str], organization: str | None = None) -> tuple[str, str]:
-        """Sign a certificate for host names and addresses, good for server and client; (certificate, key) in PEM."""
+    def issue(
+        self, common_name: str, names: Sequence[str], organization: str | None = None
+    ) -> tuple[str, str]:
+        """Sign a certificate for host names and addresses, for server and client; (certificate, key)."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         if organization:
@@ -74,7 +76,9 @@ class Authority:
             _builder(subject, subject, private.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(
-                x509.KeyUsage(True, False, True, False, False, True, True, False, False),  # sign certificates and CRLs
+                x509.KeyUsage(
+                    True, False, True, False, False, True, True, False, False
+                ),  # sign certificates and CRLs
                 critical=True,
             )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)

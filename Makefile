@@ -1,0 +1,95 @@
+# The few commands a person types. Everything behind them is Python: local/point_local.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/point-local
+PYTEST := $(VENV)/bin/pytest
+# kubectl comes with the programs that `make up` builds.
+export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/point-platform/bin:$(PATH)
+
+.PHONY: help
+help: ## List the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	@echo "installing Python packages into $(VENV) (about 20 s)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: serve
+serve: $(VENV)/.installed ## Run the service alone on a local database and Redis (PORT=8080)
+	@$(RUN) serve --port $(or $(PORT),8080)
+
+.PHONY: up
+up: $(VENV)/.installed ## From a bare machine to a point earned through the real gateway
+	@$(RUN) up
+
+.PHONY: down
+down: $(VENV)/.installed ## Take everything away that `make up` made
+	@$(RUN) down
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Earn, use and be refused, through the gateway, step by step
+	@$(RUN) demo
+
+.PHONY: status
+status: $(VENV)/.installed ## Say what runs where and how it is
+	@$(RUN) status
+
+.PHONY: token
+token: $(VENV)/.installed ## Print a JWT (MEMBER=m-1 [ROLE=service|admin])
+	@$(RUN) token "$(or $(MEMBER),m-1)" $(if $(ROLE),--role "$(ROLE)")
+
+.PHONY: url
+url: $(VENV)/.installed ## Print the edge's base URL
+	@$(RUN) url
+
+.PHONY: ca
+ca: $(VENV)/.installed ## Print the path of the edge's certificate authority
+	@$(RUN) ca
+
+.PHONY: kubeconfig
+kubeconfig: $(VENV)/.installed ## Print the path of the cluster's kubeconfig
+	@$(RUN) kubeconfig
+
+.PHONY: check
+check: $(VENV)/.installed ## Format, lint and types
+	@$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+
+.PHONY: test-unit
+test-unit: $(VENV)/.installed ## Pure tests (seconds)
+	@echo "== unit: pure, no server =="
+	$(PYTEST) -q -m "not integration and not engine and not e2e"
+
+.PHONY: test-integration
+test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apiserver (minutes)
+	@echo "== integration: real MySQL, MariaDB, Redis and kube-apiserver =="
+	$(RUN) packages
+	$(RUN) tools
+	$(PYTEST) -q -m integration
+
+.PHONY: test-e2e
+test-e2e: $(VENV)/.installed ## Tests on the cluster of `make up`, which they make when there is none
+	@echo "== e2e: the whole stack =="
+	$(PYTEST) -q -m e2e
+
+.PHONY: test
+test: check test-unit test-integration test-e2e ## Every test, tier by tier
+
+.PHONY: lock
+lock: ## Lock the Python dependencies anew, with hashes
+	@$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet uv
+	compile() { $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml "$$@"; }
+	compile --all-extras --group dev -o requirements/dev.txt
+	compile --extra service -c requirements/dev.txt -o requirements/service.txt
+	compile --extra operator -c requirements/dev.txt -o requirements/operator.txt

@@ -1,0 +1,125 @@
+"""The command line of the local stack."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from point_local import application, edge, issuer, packages, paths, tools
+from point_local import demo as demo_steps
+from point_local import serve as serve_alone
+from point_local import status as stack_status
+from point_local import up as stack
+from point_local.command import LocalError
+from point_local.progress import Steps, error_console
+
+app = typer.Typer(
+    help="The point platform on one machine: a three-zone Kubernetes with everything on it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def up() -> None:
+    """Bring everything up: programs, cluster, Istio, data tier, operator, one PointService, edge."""
+    stack.up()
+
+
+@app.command()
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove the cache of programs and images too.")
+    ] = False,
+) -> None:
+    """Take everything away again: no process, namespace, interface, route, mount or cgroup is left."""
+    stack.down(keep_cache=not purge)
+
+
+@app.command()
+def status() -> None:
+    """Say what runs in which zone, how it is, and how to reach it."""
+    stack_status.show()
+
+
+@app.command()
+def demo() -> None:
+    """Earn, use, look, and be refused, through the real gateway; prints each request and answer."""
+    _require_up()
+    demo_steps.run()
+
+
+@app.command()
+def token(
+    member: Annotated[str, typer.Argument(help="The member's id: the token's `sub`.")],
+    role: Annotated[str, typer.Option(help="The role: service or admin; a plain member without it.")] = "",
+    seconds: Annotated[int, typer.Option(min=1, max=86400, help="How long it is valid.")] = 3600,
+) -> None:
+    """Print a JWT of the local issuer."""
+    if role not in ("", "member", "service", "admin"):
+        raise LocalError(f"--role is {role!r}: allowed are member, service and admin")
+    if not member or len(member) > 64:
+        raise LocalError("MEMBER must have 1 to 64 characters")
+    typer.echo(issuer.token(member, role or None, seconds=seconds))
+
+
+@app.command()
+def url() -> None:
+    """Print the edge's base URL."""
+    typer.echo(edge.url(application.hosts()[0]))
+
+
+@app.command()
+def ca() -> None:
+    """Print the path of the certificate that the edge's clients trust."""
+    typer.echo(edge.ca())
+
+
+@app.command()
+def kubeconfig() -> None:
+    """Print the path of the cluster's kubeconfig."""
+    typer.echo(paths.KUBECONFIG)
+
+
+@app.command()
+def build() -> None:
+    """Build programs and images only, into the cache."""
+    stack.build(Steps("build"))
+
+
+@app.command("tools")
+def build_tools() -> None:
+    """Build the programs only (kube-apiserver, etcd, istiod, ...), into the cache."""
+    steps = Steps("tools")
+    with steps.step("Programs from Go modules") as step:
+        if not tools.ready():
+            tools.require_go()
+        tools.ensure(step)
+    steps.finish()
+
+
+@app.command("packages")
+def install_packages() -> None:
+    """Install the Debian packages that the tests' own servers need, if they are missing."""
+    packages.ensure(packages.SERVE)
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8080) -> None:
+    """Run the service alone, on a local database and Redis, until Ctrl-C."""
+    serve_alone.run(port)
+
+
+def _require_up() -> None:
+    if not paths.KUBECONFIG.exists():
+        raise LocalError("the local cluster does not run: `make up` starts it")
+
+
+def main() -> None:
+    """Run the command line; an error a person can act on is shown as it is, without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except LocalError as error:
+        error_console.print(f"[red]error:[/] {error}", highlight=False, markup=True)
+        sys.exit(1)
