@@ -1,0 +1,194 @@
+"""The manifests, word for word. After a wanted change run this file with UPDATE_GOLDEN=1."""
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from point_operator import api, kinds, names
+from point_operator.resources import (
+    authorization_policy,
+    dashboard,
+    deployment,
+    gateway,
+    gateway_guard,
+    migration,
+    plan,
+    rate_limit,
+    request_authentication,
+    virtual_service,
+)
+from point_operator.resources.surroundings import Surroundings
+from prometheus_client.metrics import MetricWrapperBase
+
+GOLDEN = Path(__file__).parent / "golden"
+SURROUNDINGS = Surroundings(gateway_pods=2, config_hash="0123456789abcdef", service_monitors=True)
+
+
+def _point_service(spec: dict[str, Any], **metadata: Any) -> api.PointService:
+    base = {"name": "points", "namespace": "points", "uid": "11111111-2222-3333-4444-555555555555"}
+    return api.parse(
+        {"metadata": base | {"creationTimestamp": "2026-01-01T00:00:00Z"} | metadata, "spec": spec}
+    )
+
+
+@pytest.fixture
+def minimal(spec: dict[str, Any]) -> api.PointService:
+    """A PointService that says as little as it may."""
+    return _point_service(spec)
+
+
+@pytest.fixture
+def full(example: dict[str, Any]) -> api.PointService:
+    """The example."""
+    return _point_service(example["spec"])
+
+
+@pytest.mark.parametrize("name", ["minimal", "full"])
+def test_the_manifests_are_as_agreed(name: str, request: pytest.FixtureRequest) -> None:
+    point_service = request.getfixturevalue(name)
+    shared = [plan.build_shared([point_service], kind) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)]
+    manifests = [*plan.build(point_service, SURROUNDINGS).everything, *shared]
+    text = yaml.safe_dump_all(copy.deepcopy(manifests), sort_keys=False, width=110)
+    file = GOLDEN / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_the_same_spec_makes_the_same_manifests(full: api.PointService) -> None:
+    assert plan.build(full, SURROUNDINGS) == plan.build(full, SURROUNDINGS)
+
+
+def test_the_replicas_are_left_to_the_autoscaler(minimal: api.PointService) -> None:
+    assert "replicas" not in deployment.build(minimal, SURROUNDINGS)["spec"]
+
+
+def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
+    pod = deployment.build(full, SURROUNDINGS)["spec"]["template"]["spec"]
+    mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    assert mounted == {"points-db", "points-db-ca", "points-redis", "points-redis-ca"}
+    assert not any("secretKeyRef" in str(one) for one in pod["containers"][0]["env"])
+
+
+def test_only_the_migration_sees_the_master(full: api.PointService) -> None:
+    assert "points-db-master" in str(migration.build(full))
+    assert "points-db-master" not in str(deployment.build(full, SURROUNDINGS))
+
+
+@pytest.mark.parametrize("build", [migration.build, lambda one: deployment.build(one, SURROUNDINGS)])
+def test_pods_meet_the_restricted_standard(full: api.PointService, build: Any) -> None:
+    pod = build(full)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_another_image_is_another_migration(spec: dict[str, Any]) -> None:
+    one, other = _point_service(spec), _point_service(spec | {"image": "docker.io/library/point-service:2"})
+    assert migration.name(one) != migration.name(other)
+    assert migration.name(one) == migration.name(_point_service(spec | {"logLevel": "DEBUG"}))
+
+
+def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
+    routes = {route["name"]: route for route in virtual_service.build(full)["spec"]["http"]}
+    assert routes["write"]["retries"] == {"attempts": 0}
+    assert routes["read"]["match"][0]["method"] == {"regex": "GET|HEAD"}
+    assert routes["read"]["retries"]["attempts"] == 2
+    assert list(routes) == ["health", "read", "write"]
+
+
+def test_the_route_leaves_headers_alone(full: api.PointService) -> None:
+    assert "headers" not in str(virtual_service.build(full)).replace("allowHeaders", "").replace(
+        "exposeHeaders", ""
+    )
+
+
+def test_a_token_is_only_looked_for_in_the_authorization_header(full: api.PointService) -> None:
+    rule = request_authentication.build(full)["spec"]["jwtRules"][0]
+    assert rule["fromHeaders"] == [{"name": "Authorization", "prefix": "Bearer "}]
+    assert "fromParams" not in rule
+    assert rule["forwardOriginalToken"] is False
+
+
+def test_an_issuer_that_only_starts_like_ours_is_not_enough(full: api.PointService) -> None:
+    rule = authorization_policy.build_gateway(full)["spec"]["rules"][0]
+    assert {"key": "request.auth.claims[iss]", "values": ["https://issuer.localhost"]} in rule["when"]
+
+
+def test_every_gateway_rule_names_the_hosts(full: api.PointService) -> None:
+    for rule in authorization_policy.build_gateway(full)["spec"]["rules"]:
+        assert rule["to"][0]["operation"]["hosts"] == ["points.localhost", "points.localhost:*"]
+
+
+def test_without_cors_there_is_no_preflight_rule(minimal: api.PointService) -> None:
+    rules = authorization_policy.build_gateway(minimal)["spec"]["rules"]
+    assert [rule["to"][0]["operation"]["methods"] for rule in rules] == [["GET", "HEAD", "POST"], ["GET"]]
+
+
+def test_only_the_gateway_may_call_the_pods(full: api.PointService) -> None:
+    for rule in authorization_policy.build_workload(full)["spec"]["rules"]:
+        principals = rule["from"][0]["source"]["principals"]
+        assert principals == ["cluster.local/ns/istio-ingress/sa/istio-ingressgateway"]
+
+
+def test_the_guard_knows_every_spelling() -> None:
+    assert gateway_guard.FORGEABLE == [
+        "x-member-id", "x-member-role", "x-member_id", "x-member_role",
+        "x_member-id", "x_member-role", "x_member_id", "x_member_role",
+    ]  # fmt: skip
+
+
+def test_the_limit_is_divided_among_gateway_pods() -> None:
+    assert [rate_limit.per_pod(1000, pods) for pods in (0, 1, 2, 3)] == [1000, 1000, 500, 334]
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(1000, 100), (100, 10), (5, 5), (50, 10)])
+def test_a_second_never_sees_twice_the_limit(rate: int, burst: int) -> None:
+    assert rate_limit.burst(api.RateLimit(requests_per_second=rate)) == burst
+
+
+def test_one_listener_for_every_certificate(spec: dict[str, Any]) -> None:
+    other = copy.deepcopy(spec)
+    other["gateway"] |= {"hosts": ["other.localhost"], "tls": {"credentialName": "other-tls"}}
+    first, second = _point_service(spec), _point_service(other, namespace="elsewhere")
+    assert gateway.build([]) is None
+    manifest = gateway.build([first, second])
+    assert manifest is not None
+    servers = manifest["spec"]["servers"]
+    assert [(one["hosts"], one["tls"]["credentialName"]) for one in servers] == [
+        (["*"], "points-tls"),
+        (["other.localhost"], "other-tls"),
+    ]
+    assert len({one["port"]["name"] for one in servers}) == 2
+
+
+def test_names_at_the_gateway_never_meet(spec: dict[str, Any]) -> None:
+    one, other = (
+        _point_service(spec, namespace="a-b", name="c"),
+        _point_service(spec, namespace="a", name="b-c"),
+    )
+    assert names.in_gateway(one) != names.in_gateway(other)
+
+
+def test_the_dashboard_asks_only_for_metrics_that_the_service_has(full: api.PointService) -> None:
+    metrics = pytest.importorskip("point_service.metrics")
+    families = {
+        family.name
+        for one in vars(metrics).values()
+        if isinstance(one, MetricWrapperBase)
+        for family in one.collect()
+    }
+    for panel in dashboard.PANELS:
+        for _, query in panel.queries:
+            assert any(family in query for family in families), query
+    json.dumps(dashboard.model(full))

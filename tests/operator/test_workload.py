@@ -1,0 +1,69 @@
+"""What Jobs, Deployments and pods say about themselves."""
+
+from typing import Any
+
+from point_operator import workload
+
+SERVES = {"app.kubernetes.io/component": "service"}
+
+
+def _pod(name: str = "p", *, containers: list[str] | None = None, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": SERVES},
+        "spec": {"containers": [{"name": one} for one in containers or ["app"]]},
+        "status": status,
+    }
+
+
+def test_a_job_without_condition_runs_or_waits() -> None:
+    assert workload.migration(None, []).state == "Pending"
+    assert workload.migration({"metadata": {"name": "j"}, "status": {}}, []).state == "Pending"
+    assert workload.migration({"metadata": {"name": "j"}, "status": {"active": 1}}, []).state == "Running"
+
+
+def test_a_failed_job_tells_its_pods_last_words() -> None:
+    failed = {"type": "Failed", "status": "True", "message": "limit reached", "lastTransitionTime": "t"}
+    job = {"metadata": {"name": "j"}, "status": {"conditions": [failed]}}
+    pod = {
+        "metadata": {"name": "p", "ownerReferences": [{"name": "j"}]},
+        "status": {"containerStatuses": [{"state": {"terminated": {"message": "first\nno such table\n"}}}]},
+    }
+    migration = workload.migration(job, [pod])
+    assert (migration.state, migration.message) == ("Failed", "limit reached: no such table")
+
+
+def test_a_rollout_is_complete_when_every_pod_is_new_and_available() -> None:
+    deployment: dict[str, Any] = {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "app", "image": "i"}]}}},
+        "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2},
+    }
+    assert workload.rollout(deployment).complete
+    deployment["status"]["observedGeneration"] = 1
+    assert not workload.rollout(deployment).complete
+
+
+def test_a_proxy_counts_also_as_native_sidecar() -> None:
+    native = _pod("native")
+    native["spec"]["initContainers"] = [{"name": "istio-proxy", "restartPolicy": "Always"}]
+    pods = [_pod("bare"), _pod("classic", containers=["app", "istio-proxy"]), native]
+    assert workload.without_sidecar(pods) == ["bare"]
+
+
+def test_troubles_name_pod_and_reason() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    pulling = _pod("a", containerStatuses=[{"name": "app", "state": waiting}])
+    creating = _pod(
+        "b", containerStatuses=[{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]
+    )
+    homeless = _pod("c", conditions=[{"type": "PodScheduled", "status": "False", "message": "no room"}])
+    assert workload.troubles([pulling, creating, homeless]) == [
+        "a: app ImagePullBackOff no such image",
+        "c: not scheduled: no room",
+    ]
+
+
+def test_a_pod_on_its_way_out_is_nobodys_trouble() -> None:
+    leaving = _pod("a")
+    leaving["metadata"]["deletionTimestamp"] = "t"
+    assert workload.service_pods([leaving]) == []
