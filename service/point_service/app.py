@@ -25,7 +25,8 @@ from point_service.points import Points
 from point_service.pool import Pool, opener
 from point_service.routes import Call, problem_response
 from point_service.schemas import MAX_BODY_BYTES
-from point_service.settings import Settings
+from point_service.settings import DatabaseSettings, Settings
+from point_service.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +37,14 @@ def create_app(settings: Settings) -> Observed:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         database = settings.database
-        pool = Pool(
-            opener(database, database.host),
-            database.pool_size,
-            database.acquire_timeout,
-            database.connection_lifetime,
-        )
+        pool = _pool(database, database.host)
+        reader = _pool(database, database.reader_host) if database.reader_host is not None else None
         metrics.POOL_SIZE.set(database.pool_size)
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
         writer = Database(pool)
         cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
         app.state.points = Points(writer, MemberLock(cache), settings.policy)
+        app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
         app.state.readiness = probes.Readiness(writer)
         app.state.observed = observed
         try:
@@ -54,6 +52,8 @@ def create_app(settings: Settings) -> Observed:
         finally:
             await observed.drained(settings.drain_timeout)
             await pool.close()
+            if reader is not None:
+                await reader.close()
             if cache is not None:
                 await cache.close()
 
@@ -70,6 +70,12 @@ def create_app(settings: Settings) -> Observed:
         settings.request_timeout,
     )
     return observed
+
+
+def _pool(settings: DatabaseSettings, host: str) -> Pool:
+    return Pool(
+        opener(settings, host), settings.pool_size, settings.acquire_timeout, settings.connection_lifetime
+    )
 
 
 def _problem(_: Call, problem: Problem) -> Response[bytes]:

@@ -7,6 +7,7 @@ import msgspec
 
 from point_service import errors, schemas
 from point_service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
+from point_service.operations import OPERATIONS, Operation
 
 VERSION = "0.1.0"
 REFERENCE = "#/components/schemas/{name}"
@@ -25,56 +26,6 @@ WRITING: Sequence[type[Problem]] = (
     errors.MemberBusy,
 )
 
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one address."""
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    answer: type[schemas.Answer]
-    body: type[schemas.Request] | None = None
-    parameters: Sequence[str] = ()
-    problems: Sequence[type[Problem]] = ()
-
-
-OPERATIONS: Sequence[Operation] = (
-    Operation(
-        method="post",
-        path="/v1/points/earn",
-        name="earn",
-        summary="Grant points to the member (role service or admin; an admin's grant is used first)",
-        body=schemas.EarnRequest,
-        answer=schemas.Earned,
-        problems=(errors.RoleMissing, errors.HoldingCapExceeded),
-    ),
-    Operation(
-        method="post",
-        path="/v1/points/use",
-        name="use",
-        summary="Use the member's points for an order, once for each order",
-        body=schemas.UseRequest,
-        answer=schemas.Used,
-        problems=(errors.InsufficientPoints, errors.OrderAlreadyUsed),
-    ),
-    Operation(
-        method="get",
-        path="/v1/points",
-        name="balance",
-        summary="What the member can spend now, and what of it expires soon",
-        answer=schemas.Balance,
-    ),
-    Operation(
-        method="get",
-        path="/v1/points/orders/{order_id}",
-        name="order",
-        summary="Where an order's points came from, and what of them can still be given back",
-        answer=schemas.OrderTrace,
-        parameters=("order_id",),
-        problems=(errors.OrderNotFound,),
-    ),
-)
 
 IDENTIFIER = schemas.IDENTIFIER_CHARACTERS
 
@@ -104,6 +55,41 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "path",
         "required": True,
         "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,64}}$"},
+    },
+    "member_id": {
+        "name": "member_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+    },
+    "grant_id": {
+        "name": "grant_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": schemas.MAX_ID},
+    },
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "The next_cursor of the page before",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,19}$"},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "The most rows to give",
+        "schema": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": schemas.MAX_PAGE,
+            "default": schemas.USUAL_PAGE,
+        },
+    },
+    "live": {
+        "name": "live",
+        "in": "query",
+        "description": "Only grants whose points can be spent",
+        "schema": {"type": "boolean", "default": False},
     },
 }
 

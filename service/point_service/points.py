@@ -1,18 +1,19 @@
-"""The operations: lock the member, decide, write what was decided, all under the caller's idempotency key."""
+"""The operations that change points: lock the member, decide, write, all under the caller's idempotency key."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import msgspec
 from asyncmy.connection import Connection
 
-from point_service import domain, metrics, schemas, store
+from point_service import domain, metrics, schemas
 from point_service.database import Database
 from point_service.domain import Entry, GrantKind, NewGrant
-from point_service.errors import OrderAlreadyUsed, OrderNotFound, Refusal, encode
+from point_service.errors import OrderAlreadyUsed, Refusal, encode
 from point_service.idempotency import Key, StoredAnswer
 from point_service.lock import MemberLock
 from point_service.settings import Policy
-from point_service.store import Snapshot
+from point_service.store.member import Snapshot, Wanted, add_grants, lock_member, record
 
 CREATED = 201
 
@@ -31,6 +32,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     answer: Callable[[Sequence[int]], schemas.Answer]
     entries: Sequence[Entry] = ()
     new_grants: Sequence[NewGrant] = ()
+
+
+Decide = Callable[[Snapshot, int], Decision]
+"""Decides from a member's snapshot and its balance without the points that are due to expire."""
 
 
 class Points:
@@ -61,7 +66,21 @@ class Points:
                 ),
             )
 
-        return await self._once(key, decide, every_grant=False)
+        return await self._once(key, decide, Wanted())
+
+    async def cancel_earn(self, key: Key, grant_id: int) -> Outcome:
+        """Take a whole grant back."""
+
+        def decide(snapshot: Snapshot, balance: int) -> Decision:
+            entry = domain.cancel_earn(snapshot.grant, snapshot.now, snapshot.first_entry)
+            return Decision(
+                entries=[entry],
+                answer=lambda _: schemas.EarnCancelled(
+                    grant_id=grant_id, amount=-entry.amount, balance=balance + entry.amount
+                ),
+            )
+
+        return await self._once(key, decide, Wanted(grant=grant_id))
 
     async def use(self, key: Key, request: schemas.UseRequest) -> Outcome:
         """Use points for an order."""
@@ -83,59 +102,37 @@ class Points:
                 ),
             )
 
-        return await self._once(key, decide, every_grant=True, order_id=request.order_id)
+        return await self._once(key, decide, Wanted(live_grants=True, used_order=request.order_id))
 
-    async def balance(self, member_id: str) -> schemas.Balance:
-        """Return what the member can spend now; nothing for a member never seen."""
-        days = await self._database.read(
-            lambda connection: store.live_by_day(connection, member_id, self._policy.expiring_soon_days)
-        )
-        return schemas.Balance(
-            member_id=member_id,
-            balance=sum(amount for _, amount in days),
-            expiring=[schemas.Expiring(on=day, amount=amount) for day, amount in days if day is not None],
-        )
+    async def cancel_use(self, key: Key, request: schemas.CancelUseRequest) -> Outcome:
+        """Give points of an order back; what expired meanwhile is granted anew, past the holding cap too."""
+        lifetime = timedelta(days=self._policy.default_expiry_days)
 
-    async def order(self, member_id: str, order_id: str) -> schemas.OrderTrace:
-        """Return where an order's points came from. Raises OrderNotFound."""
-        entries = await self._database.read(
-            lambda connection: store.order_entries(connection, member_id, order_id)
-        )
-        taken = [entry for entry in entries if entry.kind == domain.EntryKind.USE]
-        if not taken:
-            raise OrderNotFound(f"no points were used for order {order_id}")
-        used = -sum(entry.amount for entry in taken)
-        cancelled = sum(entry.amount for entry in entries if entry.kind == domain.EntryKind.CANCEL_USE)
-        return schemas.OrderTrace(
-            order_id=order_id,
-            used=used,
-            cancelled=cancelled,
-            cancellable=used - cancelled,
-            allocations=[
-                schemas.TracedAllocation(
-                    grant_id=entry.grant_id, amount=-entry.amount, used_at=entry.created_at
-                )
-                for entry in taken
-            ],
-        )
+        def decide(snapshot: Snapshot, balance: int) -> Decision:
+            back = domain.cancel_use(
+                request.order_id,
+                snapshot.order_entries,
+                snapshot.order_grants,
+                request.amount,
+                snapshot.now,
+                lifetime,
+            )
+            return Decision(
+                entries=back.restored,
+                new_grants=back.regranted,
+                answer=lambda ids: _use_cancelled(request, back, ids, balance + request.amount),
+            )
 
-    async def _once(
-        self,
-        key: Key,
-        decide: Callable[[Snapshot, int], Decision],
-        *,
-        every_grant: bool,
-        order_id: str | None = None,
-    ) -> Outcome:
+        return await self._once(key, decide, Wanted(order=request.order_id))
+
+    async def _once(self, key: Key, decide: Decide, wanted: Wanted) -> Outcome:
         """Decide and write once for `key`; answer again what was answered before."""
         async with self._lock.hold(key) as turn:
             if turn.answer is not None:
                 return _replay(turn.answer.for_request(key), "cache")
 
             async def work(connection: Connection) -> Written:
-                snapshot = await store.lock_member(
-                    connection, key, every_grant=every_grant, order_id=order_id
-                )
+                snapshot = await lock_member(connection, key, wanted)
                 if snapshot.answer is not None:
                     await connection.rollback()
                     return Written(snapshot.answer, (), None, replayed=True)
@@ -160,9 +157,7 @@ class Written(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def _decide_and_write(
-    connection: Connection, key: Key, snapshot: Snapshot, decide: Callable[[Snapshot, int], Decision]
-) -> Written:
+async def _decide_and_write(connection: Connection, key: Key, snapshot: Snapshot, decide: Decide) -> Written:
     """Write the EXPIRE entries that are due, then the decision, refusals too. Nothing is committed here."""
     moves = domain.expire(snapshot.grants, snapshot.now)
     added: list[Entry] = []
@@ -175,12 +170,33 @@ async def _decide_and_write(
     else:
         ids: Sequence[int] = ()
         if decision.new_grants:
-            ids = await store.add_grants(connection, key.member_id, decision.new_grants, snapshot.now)
+            ids = await add_grants(connection, key.member_id, decision.new_grants, snapshot.now)
         added = [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, ids, strict=True)]
         moves = [*moves, *decision.entries]
         answer = StoredAnswer(key.request_hash, CREATED, msgspec.json.encode(decision.answer(ids)).decode())
-    await store.record(connection, key, snapshot, moves, added, answer)
+    await record(connection, snapshot, moves, added, (key, answer))
     return Written(answer, [*moves, *added], refused)
+
+
+def _use_cancelled(
+    request: schemas.CancelUseRequest, back: domain.GivenBack, ids: Sequence[int], balance: int
+) -> schemas.UseCancelled:
+    return schemas.UseCancelled(
+        order_id=request.order_id,
+        cancelled=request.amount,
+        restored=[schemas.Restored(grant_id=entry.grant_id, amount=entry.amount) for entry in back.restored],
+        regranted=[
+            schemas.Regranted(
+                grant_id=grant_id,
+                source_grant_id=grant.source_grant_id or 0,
+                amount=grant.amount,
+                expires_at=grant.expires_at,
+            )
+            for grant, grant_id in zip(back.regranted, ids, strict=True)
+        ],
+        cancellable=back.cancellable,
+        balance=balance,
+    )
 
 
 def _replay(answer: StoredAnswer, source: str) -> Outcome:

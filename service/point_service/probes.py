@@ -9,10 +9,11 @@ from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from point_service import openapi, schema, store
+from point_service import openapi, schema
 from point_service.database import Database
 from point_service.errors import Problem
 from point_service.routes import Call
+from point_service.store.reads import schema_version
 
 REMEMBERED = 1.0  # seconds that an answer of the database holds
 TIMEOUT = 2.0  # seconds
@@ -38,7 +39,7 @@ class Readiness:
     async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(TIMEOUT):
-                revision, read_only = await self._database.read(store.schema_version)
+                revision, read_only = await self._database.read(schema_version)
         except TimeoutError:
             return f"the database does not answer within {TIMEOUT} s"
         except Problem as problem:

@@ -5,7 +5,7 @@ Amounts are whole points, never floats or booleans; unknown fields are refused.
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ MEMBER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,128}")
 ORDER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,64}")
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 MAX_ID = 2**63 - 1
+MAX_PAGE = 100
+USUAL_PAGE = 20
 
 Amount = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000, description="Whole points")]
 OrderId = Annotated[
@@ -102,11 +104,58 @@ class Balance(Answer, frozen=True, kw_only=True):
     expiring: list[Expiring]
 
 
-class TracedAllocation(Answer, frozen=True, kw_only=True):
-    """What an order took from one grant."""
+class CancelEarnRequest(Request, frozen=True, kw_only=True):
+    """Take a whole grant back: an empty object."""
+
+
+class CancelUseRequest(Request, frozen=True, kw_only=True):
+    """Give points of an order back, all or some."""
+
+    order_id: OrderId
+    amount: Amount
+
+
+class EarnCancelled(Answer, frozen=True, kw_only=True):
+    """A grant taken back, and the member's balance after it."""
 
     grant_id: int
     amount: int
+    balance: int
+
+
+class Restored(Answer, frozen=True, kw_only=True):
+    """Points given back to the grant they came from."""
+
+    grant_id: int
+    amount: int
+
+
+class Regranted(Answer, frozen=True, kw_only=True):
+    """Points granted anew because the grant they came from expired."""
+
+    grant_id: int
+    source_grant_id: int
+    amount: int
+    expires_at: datetime
+
+
+class UseCancelled(Answer, frozen=True, kw_only=True):
+    """What was given back, what still can be, and the member's balance after it."""
+
+    order_id: str
+    cancelled: int
+    restored: list[Restored]
+    regranted: list[Regranted]
+    cancellable: int
+    balance: int
+
+
+class TracedAllocation(Answer, frozen=True, kw_only=True):
+    """What an order took from one grant, and how much of it was given back."""
+
+    grant_id: int
+    amount: int
+    cancelled: int
     used_at: datetime
 
 
@@ -118,3 +167,42 @@ class OrderTrace(Answer, frozen=True, kw_only=True):
     cancelled: int
     cancellable: int
     allocations: list[TracedAllocation]
+
+
+class GrantState(Answer, frozen=True, kw_only=True):
+    """One grant as it is now; what is left of an expired one is nothing."""
+
+    grant_id: int
+    kind: Literal["NORMAL", "MANUAL"]
+    amount: int
+    remaining: int
+    expires_at: datetime
+    expired: bool
+    source_grant_id: int | None
+    reason: str | None
+    granted_at: datetime
+
+
+class Grants(Answer, frozen=True, kw_only=True):
+    """A page of grants, newest first; `next_cursor` is null on the last page."""
+
+    grants: list[GrantState]
+    next_cursor: str | None
+
+
+class HistoryEntry(Answer, frozen=True, kw_only=True):
+    """One movement of points: positive into the balance, negative out of it."""
+
+    entry_id: int
+    kind: Literal["EARN", "CANCEL_EARN", "USE", "CANCEL_USE", "EXPIRE"]
+    amount: int
+    grant_id: int
+    order_id: str | None
+    at: datetime
+
+
+class History(Answer, frozen=True, kw_only=True):
+    """A page of entries, newest first; `next_cursor` is null on the last page."""
+
+    entries: list[HistoryEntry]
+    next_cursor: str | None

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pymysql
@@ -23,8 +23,9 @@ from point_service.lock import MemberLock
 from point_service.migrate import migrate
 from point_service.points import Outcome, Points
 from point_service.pool import SESSION, Pool, opener
-from point_service.schemas import EarnRequest, Request, UseRequest
+from point_service.schemas import CancelEarnRequest, CancelUseRequest, EarnRequest, Request, UseRequest
 from point_service.settings import Settings, load
+from point_service.views import Views
 
 FLAVOURS = ("mysql", "mariadb")
 
@@ -91,11 +92,18 @@ class Master:
         return {name: rows for name, rows in found.items() if rows}
 
 
+class Pod(NamedTuple):
+    """One pod's worth of the service."""
+
+    points: Points
+    views: Views
+
+
 class Member:
     """One member's requests, each with its own key unless it is given."""
 
-    def __init__(self, points: Points, member_id: str | None = None) -> None:
-        self.points = points
+    def __init__(self, pod: Pod, member_id: str | None = None) -> None:
+        self.points, self.views = pod
         self.member_id = member_id or f"m-{uuid.uuid4()}"
 
     def key(self, operation: str, request: Request, value: str | None = None) -> Key:
@@ -124,9 +132,20 @@ class Member:
         request = UseRequest(order_id=order_id or str(uuid.uuid4()), amount=amount)
         return await self.points.use(self.key("use", request, key), request)
 
+    async def cancel_earn(self, grant_id: int, *, key: str | None = None) -> Outcome:
+        """Take a grant back."""
+        return await self.points.cancel_earn(
+            self.key(f"cancel-earn {grant_id}", CancelEarnRequest(), key), grant_id
+        )
+
+    async def cancel_use(self, amount: int, order_id: str, *, key: str | None = None) -> Outcome:
+        """Give points of an order back."""
+        request = CancelUseRequest(order_id=order_id, amount=amount)
+        return await self.points.cancel_use(self.key("cancel-use", request, key), request)
+
     async def balance(self) -> int:
         """Return what can be spent."""
-        return (await self.points.balance(self.member_id)).balance
+        return (await self.views.balance(self.member_id)).balance
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)
@@ -180,12 +199,13 @@ async def running_pod(
     size: int = 10,
     cached: bool = True,
     wrap: Callable[[Opener], Opener] = lambda raw: raw,
-) -> AsyncIterator[Points]:
+) -> AsyncIterator[Pod]:
     """One pod's worth of the service, without HTTP. `wrap` may make its connections fail."""
     pool = Pool(wrap(opener(settings.database, settings.database.host, SESSION)), size, 2, 300)
     cache = Cache(settings.cache) if cached and settings.cache is not None else None
     try:
-        yield Points(Database(pool), MemberLock(cache), settings.policy)
+        writer = Database(pool)
+        yield Pod(Points(writer, MemberLock(cache), settings.policy), Views(writer, None, settings.policy))
     finally:
         await pool.close()
         if cache is not None:
@@ -193,7 +213,7 @@ async def running_pod(
 
 
 @pytest.fixture
-async def points(settings: Settings, master: Master) -> AsyncIterator[Points]:
+async def points(settings: Settings, master: Master) -> AsyncIterator[Pod]:
     """The service on the real database and Redis."""
     del master
     async with running_pod(settings) as points:
@@ -259,7 +279,7 @@ def pod(settings: Settings, master: Master) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def member(points: Points) -> Member:
+def member(points: Pod) -> Member:
     """A member nobody knows yet."""
     return Member(points)
 

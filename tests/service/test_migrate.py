@@ -38,7 +38,7 @@ def start_migration(database_server):
     )
 
 
-def test_migrating_again_and_twice_at_once_changes_nothing_and_succeeds(database_server, master):
+def test_migrating_again_and_twice_at_once_changes_nothing_and_succeeds(database_server):
     running = [start_migration(database_server) for _ in range(3)]
     ended = [(process.communicate(timeout=60)[0], process.returncode) for process in running]
     assert [status for _, status in ended] == [0, 0, 0], ended

@@ -94,7 +94,7 @@ async def test_an_order_is_traced_to_its_grants(member):
     first = body(await member.earn(100, days=1))["grant_id"]
     second = body(await member.earn(100, days=2))["grant_id"]
     await member.use(150, "o-7")
-    trace = await member.points.order(member.member_id, "o-7")
+    trace = await member.views.order(member.member_id, "o-7")
     assert (trace.used, trace.cancelled, trace.cancellable) == (150, 0, 150)
     assert [(a.grant_id, a.amount) for a in trace.allocations] == [(first, 100), (second, 50)]
 
@@ -103,7 +103,7 @@ async def test_another_members_order_is_not_found(member, member_of, points):
     await member.earn(10)
     await member.use(5, "o-8")
     with pytest.raises(OrderNotFound):
-        await points.order(member_of(points).member_id, "o-8")
+        await points.views.order(member_of(points).member_id, "o-8")
 
 
 async def test_the_balance_says_what_expires_soon_by_the_day_in_seoul(member, master):
@@ -113,7 +113,7 @@ async def test_the_balance_says_what_expires_soon_by_the_day_in_seoul(member, ma
     [(day,)] = master.rows("SELECT DATE(UTC_TIMESTAMP() + INTERVAL 5 DAY)")
     master.rows("UPDATE point_ledger SET expires_at = %s + INTERVAL 16 HOUR WHERE grant_id = %s", day, grant)
     [(next_day,)] = master.rows("SELECT %s + INTERVAL 1 DAY", day)
-    balance = await member.points.balance(member.member_id)
+    balance = await member.views.balance(member.member_id)
     assert balance.balance == 100
     assert [(e.on, e.amount) for e in balance.expiring] == [(str(next_day)[:10], 70)]
 

@@ -1,0 +1,40 @@
+"""Sending statements and taking their results."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+from asyncmy.connection import Connection
+
+Row = tuple[Any, ...]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one statement gave."""
+
+    rows: Sequence[Row]
+    affected: int
+    last_id: int
+
+
+async def run(connection: Connection, statements: Sequence[str], parameters: Sequence[Any]) -> list[Result]:
+    """Run statements in one round trip. The first error ends the batch and is raised."""
+    results: list[Result] = []
+    async with connection.cursor() as cursor:
+        await cursor.execute(";".join(statements), tuple(parameters))
+        while True:
+            rows: Sequence[Row] = await cursor.fetchall() if cursor.description else ()
+            results.append(Result(rows, cast("int", cursor.rowcount), cursor.lastrowid))
+            if not await cursor.nextset():
+                return results
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a moment as the database gives it (UTC, naive) as an aware one."""
+    return moment.replace(tzinfo=UTC)
+
+
+def naive(moment: datetime) -> datetime:
+    """Return an aware moment as the database takes it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
