@@ -13,10 +13,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import yaml
@@ -50,7 +50,18 @@ class ApiServer(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
     authority: Authority
     port: int
-    pids: tuple[int, ...]
+    processes: "dict[str, subprocess.Popen[bytes]]"
+    """By program: etcd and kube-apiserver."""
+
+    def restart(self, deadline: float = DEADLINE) -> None:
+        """End the API server and start it again on the same port with the same data."""
+        old = self.processes["kube-apiserver"]
+        _stop(old)
+        with (self.directory / "kube-apiserver.log").open("ab") as log:
+            self.processes["kube-apiserver"] = subprocess.Popen(
+                [str(word) for word in cast("list[str]", old.args)], stdout=log, stderr=subprocess.STDOUT
+            )
+        _wait_ready(self, deadline)
 
     def user_kubeconfig(self, name: str, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig whose client certificate says `user`; RBAC then applies. At most one group."""
@@ -107,7 +118,7 @@ def missing_programs() -> list[str]:
 
 
 @contextmanager
-def start(crds: Iterable[Path] = (), deadline: float = DEADLINE) -> Iterator[ApiServer]:
+def start(crds: Iterable[Path] = (), deadline: float = DEADLINE) -> Generator[ApiServer]:
     """Run etcd and kube-apiserver until the block ends, with `crds` applied and established.
 
     Raises RuntimeError when a server ends early or is not ready after `deadline` seconds.
@@ -117,7 +128,7 @@ def start(crds: Iterable[Path] = (), deadline: float = DEADLINE) -> Iterator[Api
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         client, peer, secure = _free_ports(3)
         etcd = _start_etcd(stack, directory, client, peer)
-        server = _start_apiserver(stack, directory, client, secure, (etcd.pid,))
+        server = _start_apiserver(stack, directory, client, secure, etcd)
         _wait_ready(server, deadline)
         files = [str(path) for path in crds]
         if files:
@@ -147,7 +158,7 @@ def _start_etcd(stack: ExitStack, directory: Path, client: int, peer: int) -> "s
 
 
 def _start_apiserver(
-    stack: ExitStack, directory: Path, etcd_port: int, port: int, pids: tuple[int, ...]
+    stack: ExitStack, directory: Path, etcd_port: int, port: int, etcd: "subprocess.Popen[bytes]"
 ) -> ApiServer:
     authority = Authority("point-apiserver", directory / "ca.crt", directory / "ca.key")
     serving, serving_key = authority.issue(
@@ -190,14 +201,16 @@ def _start_apiserver(
     url = f"https://127.0.0.1:{port}"
     cert, key = authority.issue("admin", [], organization="system:masters")
     kubeconfig = _kubeconfig(directory / "admin.kubeconfig", url, authority.cert, cert, key)
-    return ApiServer(
+    server = ApiServer(
         url=url,
         kubeconfig=kubeconfig,
         directory=directory,
         authority=authority,
         port=port,
-        pids=(*pids, process.pid),
+        processes={"etcd": etcd, "kube-apiserver": process},
     )
+    stack.callback(lambda: _stop(server.processes["kube-apiserver"]))  # another one after a restart
+    return server
 
 
 def _spawn(stack: ExitStack, log: Path, command: list[str]) -> "subprocess.Popen[bytes]":
@@ -227,19 +240,13 @@ def _wait_ready(server: ApiServer, seconds: float) -> None:
                     return
         except (urllib.error.URLError, OSError):
             pass
-        dead = [pid for pid in server.pids if _has_ended(pid)]
+        dead = [name for name, process in server.processes.items() if process.poll() is not None]
         if dead or time.monotonic() > deadline:
             tail = (server.directory / "kube-apiserver.log").read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"kube-apiserver is not ready ({'ended' if dead else 'too slow'}):\n{tail}")
+            raise RuntimeError(
+                f"kube-apiserver is not ready ({', '.join(dead) + ' ended' if dead else 'too slow'}):\n{tail}"
+            )
         time.sleep(0.1)
-
-
-def _has_ended(pid: int) -> bool:
-    """A zombie still answers signal 0, so look at its state."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def _free_ports(count: int) -> list[int]:

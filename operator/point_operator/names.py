@@ -49,9 +49,9 @@ def pod_labels(point_service: PointService) -> dict[str, str]:
     return {OWNER_NAME: point_service.name, "app.kubernetes.io/component": "service"}
 
 
-def owner_selector(point_service: PointService) -> str:
-    """Label selector of every child of one PointService, in whichever namespace."""
-    return f"{SELECTOR},{OWNER_NAMESPACE}={point_service.namespace},{OWNER_NAME}={point_service.name}"
+def owner_selector(namespace: str, name: str) -> str:
+    """Label selector of every child of one PointService, in whichever namespace the child is."""
+    return f"{SELECTOR},{OWNER_NAMESPACE}={namespace},{OWNER_NAME}={name}"
 
 
 def in_gateway(point_service: PointService) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import datetime
 import logging
 import time
-from typing import Any
 
 import msgspec
 from kubernetes.aio.dynamic.exceptions import (
@@ -48,6 +47,7 @@ class Reconciler:
         self._gateways = gateways
         self._instance = instance
         self._shared = Shared(cluster, self.applier, fleet)
+        self._finalizer = finalize.Finalizer(cluster, self.applier, fleet, self._shared)
         self._service_monitors = (False, float("-inf"))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -75,12 +75,12 @@ class Reconciler:
         try:
             point_service = api.parse(body)
         except api.InvalidSpecError as error:
-            log.error("unreadable spec: %s", error)
+            if body["metadata"].get("deletionTimestamp"):
+                return await self._finalizer.finalize(body, None)
+            await self._write_status(body, *status.unreadable(body, str(error), _now()))
             return RESYNC_SECONDS
         if point_service.deleting:
-            return await finalize.finalize(
-                self._cluster, self.applier, self._fleet, self._shared, body, point_service
-            )
+            return await self._finalizer.finalize(body, point_service.spec)
         refusal = self._fleet.refusal(point_service)
         if not point_service.spec.paused and refusal is None:
             body = await self._hold(body)
@@ -102,7 +102,7 @@ class Reconciler:
 
     async def _observe(self, point_service: PointService) -> dict[Identity, Object]:
         """Return every child that exists, found by its labels."""
-        selector = names.owner_selector(point_service)
+        selector = names.owner_selector(*point_service.key)
         places = [(kind, point_service.namespace) for kind in kinds.OWN_NAMESPACE]
         if await self._knows_service_monitors():
             places.append((kinds.SERVICE_MONITOR, point_service.namespace))
@@ -154,7 +154,7 @@ class Reconciler:
             return await self._bring_about(point_service, live, facts)
         except NotOwnedError as error:
             return msgspec.structs.replace(facts, blocked=Refusal("NotOwned", str(error)))
-        except NotFoundError as error:
+        except NotFoundError as error:  # a kind, or the gateway's namespace
             return msgspec.structs.replace(facts, blocked=Refusal("NotInstalled", _said(error)))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
             return msgspec.structs.replace(facts, blocked=Refusal("Rejected", _said(error)))
@@ -199,10 +199,11 @@ class Reconciler:
             await self.applier.remove(job)
 
     async def _report(self, body: Object, point_service: PointService, facts: status.Facts) -> None:
-        before: dict[str, Any] = body.get("status") or {}
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        after, news = status.compute(point_service, facts, before, now)
-        if after == before:
+        before: status.Status = body.get("status") or {}
+        await self._write_status(body, *status.compute(point_service, facts, before, _now()))
+
+    async def _write_status(self, body: Object, after: status.Status, news: list[status.Condition]) -> None:
+        if after == body.get("status"):
             return
         operation = {"op": "add", "path": "/status", "value": after}
         await self._cluster.patch(kinds.POINT_SERVICE, body, [operation], subresource="status")
@@ -242,6 +243,11 @@ def _is_running_job(child: Object) -> bool:
 def _next_look(facts: status.Facts) -> float:
     settled = facts.rollout.complete and not facts.blocked and not facts.certificate_problem
     return RESYNC_SECONDS if settled else UNSETTLED_SECONDS
+
+
+def _now() -> str:
+    """The time as conditions have it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _age(moment: str) -> float:

@@ -65,6 +65,22 @@ def compute(
     return _describe(point_service, facts, before) | {"conditions": written}, news
 
 
+def unreadable(body: Mapping[str, Any], message: str, now: str) -> tuple[Status, list[Condition]]:
+    """Return the status of a PointService whose spec this version can't read."""
+    before: Status = body.get("status") or {}
+    generation = body["metadata"].get("generation", 0)
+    old = {one["type"]: one for one in before.get("conditions") or []}
+    conditions = {
+        "Ready": Condition(False, "InvalidSpec", message),
+        "Progressing": Condition(False, "InvalidSpec", "Waits for a spec that can be read"),
+        "Degraded": Condition(True, "InvalidSpec", message),
+    }
+    written = [_written(kind, one, old.get(kind), generation, now) for kind, one in conditions.items()]
+    known = old.get("Degraded", {}).get("reason") == "InvalidSpec"
+    news = [] if known else [conditions["Degraded"]]
+    return before | {"observedGeneration": generation, "conditions": written}, news
+
+
 def _describe(point_service: PointService, facts: Facts, before: Mapping[str, Any]) -> Status:
     spec, rollout = point_service.spec, facts.rollout
     status: Status = {
