@@ -69,12 +69,20 @@ class Jwt(_Struct, frozen=True):
     role_claim: str = "role"
 
 
+class MemberLimit(_Struct, frozen=True):
+    """Requests per second of one member over all gateway pods; `burst` is requests at once, 0 for twice that."""
+
+    requests_per_second: int
+    burst: int = 0
+
+
 class RateLimit(_Struct, frozen=True):
     """Requests per second over all gateway pods; `burst` is requests at once, 0 for the default."""
 
     enabled: bool = True
     requests_per_second: int = 1000
     burst: int = 0
+    per_member: MemberLimit | None = None
 
 
 class Cors(_Struct, frozen=True):

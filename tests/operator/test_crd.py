@@ -40,6 +40,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"rateLimit": {"requestsPerSecond": 0}}}, "must be above zero"),
     ({"gateway": {"rateLimit": {"requestsPerSecond": -1}}}, "must be above zero"),
     ({"gateway": {"rateLimit": {"burst": 0}}}, "rateLimit.burst must be above zero"),
+    (
+        {"gateway": {"rateLimit": {"perMember": {"requestsPerSecond": 0}}}},
+        "perMember.requestsPerSecond must be",
+    ),
+    ({"gateway": {"rateLimit": {"perMember": {"requestsPerSecond": 1001}}}}, "must not be above"),
     ({"gateway": {"selector": {}}}, "at least one label"),
     ({"database": DATABASE | {"name": "a-b"}}, "letters, digits and underscores"),
     ({"database": DATABASE | {"tls": {"enabled": False, "caSecret": "x"}}}, "has no meaning while"),

@@ -62,7 +62,7 @@ def point_service() -> api.PointService:
         "gateway": {
             "hosts": ["points.localhost", "also.localhost"],
             "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": keys},
-            "rateLimit": {"requestsPerSecond": LIMIT},
+            "rateLimit": {"requestsPerSecond": LIMIT, "perMember": {"requestsPerSecond": 5}},
         },
     }
     return api.parse({"metadata": {"name": "points", "namespace": "points", "uid": "u"}, "spec": spec})
@@ -155,6 +155,16 @@ def test_all_hosts_share_one_limit(gateway: str) -> None:
 def test_other_hosts_have_no_limit(gateway: str) -> None:
     with httpx.Client(base_url=gateway, headers={"host": "other.localhost"}) as client:
         assert {client.get("/").status_code for _ in range(4 * LIMIT)} == {200}
+
+
+def test_one_member_takes_no_more_than_its_share_and_nothing_from_others(gateway: str) -> None:
+    greedy, modest = (f"Bearer {_token(sub=sub)}" for sub in ("greedy", "modest"))
+    headers = {"host": "points.localhost", "authorization": greedy}
+    with httpx.Client(base_url=gateway) as client:
+        answers = Counter(client.get("/", headers=headers).status_code for _ in range(4 * LIMIT))
+        assert client.get("/", headers=headers | {"authorization": modest}).status_code == 200
+    assert answers[200] < LIMIT / 2
+    assert answers[429] > 0
 
 
 def test_a_refusal_says_when_to_come_back(gateway: str) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 from point_operator import kinds, names
 from point_operator.api import PointService, RateLimit
 from point_operator.resources import metadata
+from point_operator.resources.request_authentication import MEMBER_HEADER
 from point_operator.resources.surroundings import Surroundings
 
-DESCRIPTOR = "pointservice"
+DESCRIPTOR, MEMBER = "pointservice", "member"
+MEMBERS = 10_000
+"""Members whose buckets one gateway pod remembers; the one unseen for longest is forgotten first."""
 UNLIMITED = 2**32 - 1
 TYPE = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 
@@ -74,7 +77,6 @@ def _filter(point_service: PointService) -> dict[str, Any]:
 
 def _limit(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
     gateway, pods = point_service.spec.gateway, surroundings.gateway_pods
-    limit = gateway.rate_limit
     always = {"numerator": 100, "denominator": "HUNDRED"}
     config = {
         "@type": TYPE,
@@ -84,15 +86,9 @@ def _limit(point_service: PointService, surroundings: Surroundings) -> dict[str,
         # Other hosts match no descriptor and fall to this bucket, which never empties.
         "token_bucket": _bucket(UNLIMITED, UNLIMITED),
         "always_consume_default_token_bucket": False,
-        "rate_limits": [_our_hosts(point_service)],
-        "descriptors": [
-            {
-                "entries": [{"key": DESCRIPTOR, "value": names.in_gateway(point_service)}],
-                "token_bucket": _bucket(
-                    per_pod(burst(limit), pods), per_pod(limit.requests_per_second, pods)
-                ),
-            }
-        ],
+        "rate_limits": [{"actions": actions} for actions in _actions(point_service)],
+        "descriptors": _descriptors(point_service, pods),
+        "max_dynamic_descriptors": MEMBERS,
         "response_headers_to_add": [_header("x-local-rate-limit", "true"), _header("retry-after", "1")],
     }
     shared = names.shared_name(gateway.namespace, gateway.selector)
@@ -121,18 +117,48 @@ def _bucket(size: int, per_second: int) -> dict[str, Any]:
     return {"max_tokens": size, "tokens_per_fill": per_second, "fill_interval": "1s"}
 
 
+def _descriptors(point_service: PointService, pods: int) -> list[dict[str, Any]]:
+    """The buckets: one for the service, and one for each member if wanted. A request needs both.
+
+    Envoy asks the smaller one first, so what a member has too much takes nothing from the others.
+    """
+    limit = point_service.spec.gateway.rate_limit
+    service = {"key": DESCRIPTOR, "value": names.in_gateway(point_service)}
+    buckets = [
+        {
+            "entries": [service],
+            "token_bucket": _bucket(per_pod(burst(limit), pods), per_pod(limit.requests_per_second, pods)),
+        }
+    ]
+    if limit.per_member:
+        rate = limit.per_member.requests_per_second
+        size = limit.per_member.burst or 2 * rate
+        member = {"key": MEMBER}  # no value: a bucket for each member
+        buckets.append(
+            {
+                "entries": [service, member],
+                "token_bucket": _bucket(per_pod(size, pods), per_pod(rate, pods)),
+            }
+        )
+    return buckets
+
+
+def _actions(point_service: PointService) -> list[list[dict[str, Any]]]:
+    ours = _our_hosts(point_service)
+    if not point_service.spec.gateway.rate_limit.per_member:
+        return [[ours]]
+    member = {"request_headers": {"header_name": MEMBER_HEADER, "descriptor_key": MEMBER}}
+    return [[ours], [ours, member]]
+
+
 def _our_hosts(point_service: PointService) -> dict[str, Any]:
     """Match what the virtual hosts match: each host in any case, with any port or none."""
     hosts = "|".join(re.escape(host) for host in point_service.spec.gateway.hosts)
     authority = {"name": ":authority", "string_match": {"safe_regex": {"regex": f"(?i)({hosts})(:.*)?"}}}
     return {
-        "actions": [
-            {
-                "header_value_match": {
-                    "descriptor_key": DESCRIPTOR,
-                    "descriptor_value": names.in_gateway(point_service),
-                    "headers": [authority],
-                }
-            }
-        ]
+        "header_value_match": {
+            "descriptor_key": DESCRIPTOR,
+            "descriptor_value": names.in_gateway(point_service),
+            "headers": [authority],
+        }
     }
