@@ -1,6 +1,7 @@
 """What the user would install: metrics, the operator, and one PointService with its secrets."""
 
 import base64
+import functools
 from typing import TYPE_CHECKING, cast
 
 import yaml
@@ -26,10 +27,11 @@ def example() -> dict[str, object]:
     return cast("dict[str, object]", resource)
 
 
-def hosts() -> list[str]:
+@functools.cache
+def hosts() -> tuple[str, ...]:
     """The hosts of the example; the first is the one that the edge is named after."""
     spec = cast("Mapping[str, Mapping[str, list[str]]]", example()["spec"])
-    return list(spec["gateway"]["hosts"])
+    return tuple(spec["gateway"]["hosts"])
 
 
 def install_metrics() -> None:

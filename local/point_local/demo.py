@@ -14,12 +14,18 @@ from point_local.progress import console
 
 
 class Client:
-    """Calls the point service through the edge as one member."""
+    """Calls the point service through the edge as one member; leaving its block closes its connections."""
 
     def __init__(self, member: str) -> None:
         self.member = member
         context = ssl.create_default_context(cafile=str(edge.ca()))
         self._http = httpx.Client(base_url=edge.url(application.hosts()[0]), verify=context, timeout=10)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def call(
         self,
@@ -41,9 +47,9 @@ class Client:
 
 def earn_and_use() -> None:
     """One earn and one use by a new member. Raises LocalError when either is refused."""
-    client = Client(f"m-{secrets.token_hex(4)}")
-    earned = client.call("POST", "/v1/points/earn", {"amount": 1000}, role="service")
-    used = client.call("POST", "/v1/points/use", {"order_id": "o-1", "amount": 300})
+    with Client(f"m-{secrets.token_hex(4)}") as client:
+        earned = client.call("POST", "/v1/points/earn", {"amount": 1000}, role="service")
+        used = client.call("POST", "/v1/points/use", {"order_id": "o-1", "amount": 300})
     if (earned.status_code, used.status_code) != (201, 201):
         raise LocalError(f"earn answered {earned.status_code}, use {used.status_code}: {used.text}")
     console.print(
@@ -55,7 +61,11 @@ def earn_and_use() -> None:
 
 def run() -> None:
     """Every step with its request and its answer. Raises LocalError at the first answer that is not as it must be."""
-    client = Client(f"m-{secrets.token_hex(4)}")
+    with Client(f"m-{secrets.token_hex(4)}") as client:
+        _run(client)
+
+
+def _run(client: Client) -> None:
     member = client.member
 
     def step(title: str, expected: int, method: str, path: str, **how: object) -> httpx.Response:

@@ -39,23 +39,24 @@ def url(host: str) -> str:
 def start(host: str) -> None:
     """Start the edge for `host`; returns when it has a healthy gateway behind it. Does nothing when it runs."""
     _name(host)
+    text = render(
+        "edge",
+        state=_STATE,
+        ca=ca(),
+        host=host,
+        targets=[n.address for n in WORKERS],
+        https_port=HTTPS_PORT,
+        http_port=HTTP_PORT,
+    )
+    config = _STATE / "envoy.yaml"
+    if _process() is not None and config.read_text() != text:
+        _end()
     if _process() is None:
         _STATE.mkdir(parents=True, exist_ok=True)
         cert, key = credentials.edge_authority().issue(host, [host, "localhost", "127.0.0.1"])
         (_STATE / "tls.crt").write_text(cert)
         write_secret(_STATE / "tls.key", key)
-        config = _STATE / "envoy.yaml"
-        config.write_text(
-            render(
-                "edge",
-                state=_STATE,
-                ca=ca(),
-                host=host,
-                targets=[n.address for n in WORKERS],
-                https_port=HTTPS_PORT,
-                http_port=HTTP_PORT,
-            )
-        )
+        config.write_text(text)
         log = (_STATE / "envoy.log").open("w")
         envoy = [
             tools.envoy(),
@@ -88,13 +89,17 @@ def start(host: str) -> None:
 
 def stop() -> None:
     """Stop the edge and forget its name."""
+    _end()
+    _unname()
+
+
+def _end() -> None:
     process = _process()
     if process is not None:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(10)
     _PID.unlink(missing_ok=True)
-    _unname()
 
 
 def healthy(host: str) -> bool:
