@@ -1,5 +1,6 @@
 """The application: what lives as long as the process, and the routes over it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from point_service.pool import Pool, opener
 from point_service.routes import Call, problem_response
 from point_service.schemas import MAX_BODY_BYTES
 from point_service.settings import DatabaseSettings, Settings
+from point_service.upkeep import keep_up
 from point_service.views import Views
 
 log = logging.getLogger(__name__)
@@ -47,10 +49,19 @@ def create_app(settings: Settings) -> Observed:
         app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
         app.state.readiness = probes.Readiness(writer)
         app.state.observed = observed
+        interval = settings.upkeep_interval
+        keeping_up = (
+            asyncio.create_task(keep_up(writer, interval, settings.idempotency_retention_hours))
+            if interval
+            else None
+        )
         try:
             yield
         finally:
             await observed.drained(settings.drain_timeout)
+            if keeping_up is not None:
+                keeping_up.cancel()
+                await asyncio.wait((keeping_up,))
             await pool.close()
             if reader is not None:
                 await reader.close()

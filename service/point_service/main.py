@@ -1,21 +1,47 @@
-"""The command line: `point-service serve`, `migrate`, `openapi`."""
+"""The command line: `point-service serve`, `migrate` and their helpers."""
 
 import argparse
+import asyncio
 import logging
 import sys
+from pathlib import Path
 
 from point_service import logs, openapi
-from point_service.settings import SettingError, load
+from point_service.settings import SettingError, Settings, load, shown
 
 COMMANDS = {
     "serve": "answer requests until told to stop",
     "migrate": "bring the database's schema and the application user up to date",
+    "expire": "write the entries of what has expired, and forget old answers, once",
+    "verify": "check every invariant of the ledger; exit status 1 when one does not hold",
+    "config": "print the configuration in force, without secrets",
     "openapi": "print the API's description (OpenAPI, JSON)",
 }
 
 
 def main() -> None:
     """Run one command. Exit status 2: the configuration is wrong; 1: the command failed."""
+    arguments = _parser().parse_args()
+    if arguments.command == "openapi":
+        print(openapi.text(), end="")
+        return
+    try:
+        settings = load()
+        logs.configure(settings.log_level, zone=settings.zone, pod=settings.pod_name)
+        sys.exit(_run(arguments, settings))
+    except SettingError as error:
+        print(f"point-service: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        logging.getLogger(__name__).error(
+            "%s failed: %s", arguments.command, error, exc_info=logs.debugging()
+        )
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="point-service",
         description="Loyalty points that are never lost and never spent twice.",
@@ -23,28 +49,33 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, description=text)
-    command: str = parser.parse_args().command
-    if command == "openapi":
-        print(openapi.text(), end="")
-        return
-    try:
-        settings = load()
-        logs.configure(settings.log_level, zone=settings.zone, pod=settings.pod_name)
-        # Imported here: the migration needs no server, the server no SQLAlchemy.
-        if command == "serve":
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "verify":
+            command.add_argument(
+                "--metrics-file", type=Path, help="write the result there, for Prometheus' textfile collector"
+            )
+    return parser
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run a command and return the exit status. Each imports what it needs: serving needs no SQLAlchemy."""
+    match arguments.command:
+        case "serve":
             from point_service.serve import serve
 
             serve(settings)
-        else:
+        case "migrate":
             from point_service.migrate import migrate
 
             migrate(settings.database)
-    except SettingError as error:
-        print(f"point-service: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        logging.getLogger(__name__).error("%s failed: %s", command, error, exc_info=logs.debugging())
-        sys.exit(1)
+        case "config":
+            print(shown(settings))
+        case "expire":
+            from point_service.once import expire
+
+            asyncio.run(expire(settings))
+        case _:
+            from point_service.once import check
+
+            return asyncio.run(check(settings, arguments.metrics_file))
+    return 0

@@ -24,3 +24,5 @@ LOCK_WAIT = Histogram(
     "Time a request waited for its member's turn",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
+EXPIRY_FINISHED = Gauge("point_expiry_finished_timestamp_seconds", "When the expiry job last came to its end")
+UPKEEP_FAILURES = Counter("point_upkeep_failures", "Background runs that did not come to their end")

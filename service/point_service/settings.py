@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: float
     drain_timeout: float
     idempotency_retention_hours: int
+    upkeep_interval: float
     zone: str | None
     pod_name: str | None
 
@@ -183,9 +184,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
         idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
+        upkeep_interval=env.seconds("POINT_UPKEEP_INTERVAL_SECONDS", 60, 0, 86_400),
         zone=env.optional("POINT_ZONE"),
         pod_name=env.optional("POINT_POD_NAME"),
     )
+
+
+def shown(settings: Settings) -> str:
+    """Return the settings as JSON for people. There is no secret in them, only where the secrets lie."""
+    return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str), indent=2).decode()
 
 
 def _database(env: _Environment) -> DatabaseSettings:

@@ -97,13 +97,14 @@ class Pod(NamedTuple):
 
     points: Points
     views: Views
+    database: Database
 
 
 class Member:
     """One member's requests, each with its own key unless it is given."""
 
     def __init__(self, pod: Pod, member_id: str | None = None) -> None:
-        self.points, self.views = pod
+        self.points, self.views, self.database = pod
         self.member_id = member_id or f"m-{uuid.uuid4()}"
 
     def key(self, operation: str, request: Request, value: str | None = None) -> Key:
@@ -205,7 +206,8 @@ async def running_pod(
     cache = Cache(settings.cache) if cached and settings.cache is not None else None
     try:
         writer = Database(pool)
-        yield Pod(Points(writer, MemberLock(cache), settings.policy), Views(writer, None, settings.policy))
+        points = Points(writer, MemberLock(cache), settings.policy)
+        yield Pod(points, Views(writer, None, settings.policy), writer)
     finally:
         await pool.close()
         if cache is not None:

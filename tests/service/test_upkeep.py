@@ -1,0 +1,92 @@
+"""Background work: expiring points and forgetting answers, by any number of pods at once."""
+
+import asyncio
+import json
+
+import pytest
+from point_service.upkeep import expire_due, forget_answers
+
+pytestmark = pytest.mark.integration
+
+
+def grant_of(outcome):
+    return json.loads(outcome.body)["grant_id"]
+
+
+def expire_entries(master, member):
+    return master.rows(
+        "SELECT amount FROM ledger_entry WHERE member_id = %s AND kind = 'EXPIRE' ORDER BY entry_id",
+        member.member_id,
+    )
+
+
+async def test_what_is_left_of_an_expired_grant_leaves_the_balance_by_an_entry(member, master):
+    grant = grant_of(await member.earn(100))
+    await member.use(30)
+    await member.earn(5)
+    master.expire(grant)
+    assert await expire_due(member.database) == 70
+    assert expire_entries(master, member) == [(-70,)]
+    assert master.rows("SELECT balance FROM member_point WHERE member_id = %s", member.member_id) == [(5,)]
+    assert await expire_due(member.database) == 0
+
+
+async def test_many_pods_expire_each_grant_once(pod, member_of, master):
+    async with pod(cached=False) as one, pod(cached=False) as two:
+        members = [member_of(one) for _ in range(20)]
+        for member in members:
+            for grant in [grant_of(await member.earn(10)) for _ in range(2)]:
+                master.expire(grant)
+        expired = await asyncio.gather(*(expire_due(pod.database) for pod in (one, two, one, two)))
+        assert sum(expired) == 400
+        assert all(expire_entries(master, member) == [(-10,), (-10,)] for member in members)
+
+
+async def test_a_member_somebody_works_on_is_left_to_them(member, master):
+    master.expire(grant_of(await member.earn(10)))
+    with master.connect() as holder, holder.cursor() as cursor:
+        holder.begin()
+        cursor.execute("SELECT 1 FROM member_point WHERE member_id = %s FOR UPDATE", (member.member_id,))
+        async with asyncio.timeout(0.9):  # a lock wait would take a second
+            assert await expire_due(member.database) == 0
+        holder.rollback()
+    assert await expire_due(member.database) == 10
+
+
+async def test_a_use_and_the_expiry_at_once_agree(member, master):
+    for number in range(10):
+        grant = grant_of(await member.earn(10))
+        live = grant_of(await member.earn(1))
+        master.expire(grant)
+        used, expired = await asyncio.gather(member.use(1, f"o-{number}"), expire_due(member.database))
+        assert json.loads(used.body)["allocations"] == [{"grant_id": live, "amount": 1}]
+        assert expired in (0, 10)
+        assert await member.balance() == 0
+
+
+async def test_an_expiry_that_was_cut_short_goes_on_where_it_ended(
+    member, member_of, points, master, eventually
+):
+    members = [member, *(member_of(points) for _ in range(9))]
+    for each in members:
+        master.expire(grant_of(await each.earn(10)))
+    running = asyncio.create_task(expire_due(member.database))
+    await eventually(lambda: any(expire_entries(master, each) for each in members))
+    running.cancel()
+    await asyncio.wait((running,))
+    await expire_due(member.database)
+    assert all(expire_entries(master, each) == [(-10,)] for each in members)
+
+
+async def test_only_answers_past_their_retention_are_forgotten(member, master):
+    old = await member.earn(10, key="old")
+    await member.earn(10, key="new")
+    master.rows(
+        "UPDATE idempotency SET created_at = created_at - INTERVAL 25 HOUR WHERE member_id = %s AND"
+        " idempotency_key = 'old'",
+        member.member_id,
+    )
+    assert old.status == 201
+    assert await forget_answers(member.database, 24) == 1
+    kept = master.rows("SELECT idempotency_key FROM idempotency WHERE member_id = %s", member.member_id)
+    assert kept == [("new",)]
