@@ -176,6 +176,7 @@ class Observability(_Struct, frozen=True):
 
     dashboard: bool = True
     service_monitor: bool = True
+    alerts: bool = True
 
 
 class Spec(_Struct, frozen=True):

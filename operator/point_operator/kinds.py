@@ -48,6 +48,8 @@ REQUEST_AUTHENTICATION = Kind("security.istio.io", "v1", "requestauthentications
 AUTHORIZATION_POLICY = Kind("security.istio.io", "v1", "authorizationpolicies", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "v1", "peerauthentications", "PeerAuthentication")
 SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
+PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
+GRAFANA_DASHBOARD = Kind("grafana.integreatly.org", "v1beta1", "grafanadashboards", "GrafanaDashboard")
 
 POD = Kind("", "v1", "pods", "Pod")
 SECRET = Kind("", "v1", "secrets", "Secret")
@@ -72,7 +74,7 @@ OWN_NAMESPACE = (
 GATEWAY_NAMESPACE = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY, GATEWAY)
 """Kinds made in the gateway's namespace."""
 
-OPTIONAL = (SERVICE_MONITOR,)
+OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE, GRAFANA_DASHBOARD)
 """Kinds made in the PointService's namespace where the cluster knows them."""
 
 MADE = tuple(dict.fromkeys((*OWN_NAMESPACE, *GATEWAY_NAMESPACE, *OPTIONAL)))

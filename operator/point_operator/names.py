@@ -74,6 +74,15 @@ def service_host(point_service: PointService) -> str:
     return f"{point_service.name}.{point_service.namespace}.svc.cluster.local"
 
 
+def version(image: str) -> str:
+    """Version of an image as a label value: its tag, or the beginning of its digest."""
+    name, _, hashed = image.partition("@")
+    if hashed:
+        return hashed.rpartition(":")[2][:12]
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return tag[:63].strip("-_.") or "latest"
+
+
 def digest(value: object) -> str:
     """Hex SHA-256 of plain data, the same for the same content in whichever order."""
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()

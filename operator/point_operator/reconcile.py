@@ -48,7 +48,7 @@ class Reconciler:
         self._instance = instance
         self._shared = Shared(cluster, self.applier, fleet)
         self._finalizer = finalize.Finalizer(cluster, self.applier, fleet, self._shared)
-        self._service_monitors = (False, float("-inf"))
+        self._known: tuple[frozenset[kinds.Kind], float] = (frozenset(), float("-inf"))
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one PointService; return the seconds until it should be looked at again.
@@ -104,8 +104,7 @@ class Reconciler:
         """Return every child that exists, found by its labels."""
         selector = names.owner_selector(*point_service.key)
         places = [(kind, point_service.namespace) for kind in kinds.OWN_NAMESPACE]
-        if await self._knows_service_monitors():
-            places.append((kinds.SERVICE_MONITOR, point_service.namespace))
+        places += [(kind, point_service.namespace) for kind in await self._optional_kinds()]
         places += [
             (kind, namespace)
             for namespace in self._fleet.allowed_namespaces
@@ -133,7 +132,7 @@ class Reconciler:
             surroundings=Surroundings(
                 gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
                 config_hash=found.config_hash,
-                service_monitors=await self._knows_service_monitors(),
+                optional_kinds=await self._optional_kinds(),
             ),
             blocked=refusal,
             secret_problems=found.problems,
@@ -213,11 +212,12 @@ class Reconciler:
                 self._cluster, body, one.reason, one.message, warning=bad, instance=self._instance
             )
 
-    async def _knows_service_monitors(self) -> bool:
-        known, looked = self._service_monitors
+    async def _optional_kinds(self) -> frozenset[kinds.Kind]:
+        known, looked = self._known
         if time.monotonic() - looked > OPTIONAL_KINDS_SECONDS:
-            known = await self._cluster.serves(kinds.SERVICE_MONITOR)
-            self._service_monitors = (known, time.monotonic())
+            served = await asyncio.gather(*(self._cluster.serves(kind) for kind in kinds.OPTIONAL))
+            known = frozenset(kind for kind, serves in zip(kinds.OPTIONAL, served, strict=True) if serves)
+            self._known = (known, time.monotonic())
         return known
 
 

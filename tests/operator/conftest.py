@@ -6,6 +6,7 @@ There is no kubelet and no controller: a test says itself that a Job or a rollou
 import contextlib
 import copy
 import itertools
+import json
 import os
 import socket
 import ssl
@@ -366,6 +367,35 @@ def example() -> dict[str, Any]:
 def spec() -> dict[str, Any]:
     """The smallest spec that is accepted."""
     return copy.deepcopy(SPEC)
+
+
+@pytest.fixture(scope="module")
+def optional_kinds(server: apiserver.ApiServer, operator: Process) -> Iterator[None]:
+    """The kinds of other projects, known to the cluster and to the operator for one module of tests."""
+    crds = [json.dumps(_loose_crd(kind)) for kind in kinds.OPTIONAL]
+    operator.stop()
+    for crd in crds:
+        server.kubectl("apply", "-f", "-", stdin=crd)
+        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", "-", stdin=crd)
+    operator.start()
+    yield
+    for crd in crds:
+        server.kubectl("delete", "-f", "-", stdin=crd)
+
+
+def _loose_crd(kind: Kind) -> dict[str, Any]:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {"plural": kind.plural, "kind": kind.kind},
+            "versions": [{"name": kind.version, "served": True, "storage": True, "schema": schema}],
+        },
+    }
 
 
 @pytest.fixture(scope="session")

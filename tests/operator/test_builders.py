@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import yaml
 from point_operator import api, kinds, names
 from point_operator.resources import (
+    alerts,
     authorization_policy,
     dashboard,
     deployment,
     gateway,
     gateway_guard,
     migration,
+    panels,
     plan,
     rate_limit,
     request_authentication,
@@ -25,7 +28,9 @@ from point_operator.resources.surroundings import Surroundings
 from prometheus_client.metrics import MetricWrapperBase
 
 GOLDEN = Path(__file__).parent / "golden"
-SURROUNDINGS = Surroundings(gateway_pods=2, config_hash="0123456789abcdef", service_monitors=True)
+SURROUNDINGS = Surroundings(
+    gateway_pods=2, config_hash="0123456789abcdef", optional_kinds=frozenset(kinds.OPTIONAL)
+)
 
 
 def _point_service(spec: dict[str, Any], **metadata: Any) -> api.PointService:
@@ -180,15 +185,39 @@ def test_names_at_the_gateway_never_meet(spec: dict[str, Any]) -> None:
     assert names.in_gateway(one) != names.in_gateway(other)
 
 
-def test_the_dashboard_asks_only_for_metrics_that_the_service_has(full: api.PointService) -> None:
-    metrics = pytest.importorskip("point_service.metrics")
-    families = {
-        family.name
-        for one in vars(metrics).values()
-        if isinstance(one, MetricWrapperBase)
-        for family in one.collect()
+def test_every_alert_leads_to_a_section_that_exists(full: api.PointService) -> None:
+    text = (GOLDEN.parents[2] / "docs/operator.md").read_text()
+    sections = {
+        line.strip("# ").lower().replace(" ", "-") for line in text.splitlines() if line.startswith("#")
     }
-    for panel in dashboard.PANELS:
-        for _, query in panel.queries:
-            assert any(family in query for family in families), query
+    for rule in alerts.rules(full):
+        file, _, section = rule["annotations"]["runbook"].partition("#")
+        assert file == "docs/operator.md"
+        assert section in sections
+        assert f"`{rule['alert']}`" in text
+
+
+def test_pods_tell_which_version_they_are() -> None:
+    digest = "docker.io/library/point-service@sha256:" + "ab" * 32
+    images = {
+        "docker.io/library/point-service:0.1.0": "0.1.0",
+        digest: "abababababab",
+        "registry:5000/point": "latest",
+    }
+    assert {image: names.version(image) for image in images} == images
+
+
+def test_dashboard_and_alerts_ask_only_for_metrics_that_exist(full: api.PointService) -> None:
+    metrics = pytest.importorskip("point_service.metrics")
+    families = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.collect()
+            families |= {family.name + ending for ending in endings.get(family.type, ("",))}
+    queries = [query for panel in panels.PANELS for _, query in panel.queries]
+    queries += [rule["expr"] for rule in alerts.rules(full)]
+    for query in queries:
+        asked = set(re.findall(r"\b(?:point|process)_[a-z_]+", query))
+        assert asked <= families, query
     json.dumps(dashboard.model(full))

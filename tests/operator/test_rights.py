@@ -18,18 +18,10 @@ Right = tuple[str, str, str, str]
 
 NOT_SEEN_HERE = {
     ("ClusterRole", "pointservice.io", "pointservices/finalizers", "update"),  # an admission plugin checks it
-    *(
-        (
-            "ClusterRole",
-            "monitoring.coreos.com",
-            "servicemonitors",
-            verb,
-        )  # the kind comes from another project
-        for verb in ("get", "list", "watch", "create", "patch", "delete")
-    ),
 }
 
 
+@pytest.mark.usefixtures("optional_kinds")
 def test_every_right_is_used_and_none_is_missing(tenant: Any, server: Any, operator: Any) -> None:
     _live_a_full_life(tenant)
     records = server.audit(USER)
@@ -58,12 +50,16 @@ def _live_a_full_life(tenant: Any) -> None:
         (kinds.AUTHORIZATION_POLICY, "points"),
         (kinds.DESTINATION_RULE, "points"),
         (kinds.VIRTUAL_SERVICE, "points"),
+        *((kind, "points") for kind in kinds.OPTIONAL),
     ):
         tenant.kube.delete(kind, tenant.namespace, name)
         tenant.kube.wait(f"{kind.kind} to return", lambda k=kind, n=name: tenant.get(k, n))
     tenant.kube.delete(kinds.GATEWAY, "istio-ingress", shared)
     tenant.kube.wait("the Gateway to return", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", shared))
-    tenant.spec(image="docker.io/library/point-service:0.2.0", observability={"dashboard": False})
+    tenant.spec(
+        image="docker.io/library/point-service:0.2.0",
+        observability={"dashboard": False, "serviceMonitor": False, "alerts": False},
+    )
     tenant.migrated()
     tenant.kube.wait("the old Job to go", lambda: len(tenant.kube.find(kinds.JOB, tenant.namespace)) == 1)
     tenant.spec(gateway={"selector": {"istio": None, "gateway": tenant.namespace}})

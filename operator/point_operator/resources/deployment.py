@@ -35,7 +35,11 @@ def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> di
     labels = names.labels(point_service) | names.pod_labels(point_service)
     return {
         "labels": labels
-        | {"app": point_service.name, "sidecar.istio.io/inject": "true"},  # Kiali groups pods by `app`
+        | {
+            "app": point_service.name,  # Kiali groups pods by `app` and `version`
+            "version": names.version(point_service.spec.image),
+            "sidecar.istio.io/inject": "true",
+        },
         "annotations": {
             names.CONFIG_HASH: surroundings.config_hash,
             "kubectl.kubernetes.io/default-container": names.APPLICATION,

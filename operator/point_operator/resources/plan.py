@@ -7,6 +7,7 @@ import msgspec
 from point_operator import kinds, names
 from point_operator.api import PointService
 from point_operator.resources import (
+    alerts,
     authorization_policy,
     autoscaler,
     dashboard,
@@ -72,6 +73,8 @@ def build(point_service: PointService, surroundings: Surroundings) -> Plan:
         routes=_present(
             virtual_service.build(point_service),
             dashboard.build(point_service),
+            dashboard.build_for_operator(point_service, surroundings),
+            alerts.build(point_service, surroundings),
             service_monitor.build(point_service, surroundings),
         ),
     )

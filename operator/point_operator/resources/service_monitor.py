@@ -11,7 +11,7 @@ MERGED_PORT = 15020
 
 def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
     """Return the ServiceMonitor, or None when none is wanted or the cluster does not know the kind."""
-    if not (surroundings.service_monitors and point_service.spec.observability.service_monitor):
+    if not (surroundings.knows(kinds.SERVICE_MONITOR) and point_service.spec.observability.service_monitor):
         return None
     manifest = metadata.own(kinds.SERVICE_MONITOR, point_service, point_service.name)
     manifest["spec"] = {

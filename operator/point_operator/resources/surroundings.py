@@ -2,6 +2,8 @@
 
 import msgspec
 
+from point_operator.kinds import Kind
+
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about the cluster at the moment of a reconcile."""
@@ -10,5 +12,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Ready gateway pods that share the rate limit; never below 1."""
     config_hash: str = ""
     """Changes when the content of a Secret that the pods mount may have changed."""
-    service_monitors: bool = False
-    """Whether the cluster knows the kind ServiceMonitor."""
+    optional_kinds: frozenset[Kind] = frozenset()
+    """Kinds of other projects (`kinds.OPTIONAL`) that the cluster knows."""
+
+    def knows(self, kind: Kind) -> bool:
+        """Whether the cluster knows an optional kind."""
+        return kind in self.optional_kinds
