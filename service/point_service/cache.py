@@ -1,7 +1,7 @@
 """Redis or Valkey, as something that may be away: calls are short, and after a failure it is left alone.
 
-The breaker keeps a dead or hanging Redis from adding its timeout to every request: after a failure nobody
-calls for a while, then one request tries again.
+The breaker keeps a dead or hanging Redis from adding its timeout to every request: after some failures in a row
+nobody calls for a while, then one request tries again.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 1.0  # seconds
 MAX_CONNECTIONS = 64  # for each node
+FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
 SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
 LONGEST_PAUSE = 10.0  # seconds
 
@@ -50,6 +51,7 @@ class Breaker:
     def __init__(self) -> None:
         self._closed_at = 0.0
         self._pause = SHORTEST_PAUSE
+        self._failures = 0
         self.open = False
 
     def permits(self) -> bool:
@@ -64,6 +66,9 @@ class Breaker:
 
     def failed(self) -> None:
         """Remember a failure."""
+        self._failures += 1
+        if self._failures < FAILURES_TO_OPEN:
+            return
         if self.open:
             self._pause = min(LONGEST_PAUSE, self._pause * 2)
         self.open = True
@@ -72,6 +77,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Forget the failures."""
         self.open = False
+        self._failures = 0
         self._pause = SHORTEST_PAUSE
 
 
@@ -113,11 +119,11 @@ class Cache:
                 answer = await call
         except FAILURES as error:
             metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
-            if not self.breaker.open:
-                log.warning(
-                    "Redis is away, going on without", extra={"error": f"{type(error).__name__}: {error}"}
-                )
+            was_open = self.breaker.open
             self.breaker.failed()
+            if self.breaker.open and not was_open:
+                reason = f"{type(error).__name__}: {error}"
+                log.warning("Redis is away, going on without", extra={"error": reason})
             raise CacheAwayError(str(error)) from error
         if self.breaker.open:
             log.info("Redis is back")

@@ -90,6 +90,7 @@ class _Lease:
         self._cache = cache
         self._token = secrets.token_hex(8)
         self._held = False
+        self._away = False
         self._renewal: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
         tag = f"point:{{{key.member_id}}}"
@@ -116,6 +117,7 @@ class _Lease:
                     return None  # the database's own lock decides
                 await self._cache.pop("lock", self._wake, min(left, max(lasts, 1) / 1000))
         except CacheAwayError:
+            self._away = True
             return None
         except msgspec.DecodeError:
             return None  # another version's answer: the database has it too
@@ -124,7 +126,7 @@ class _Lease:
         """Let the next one in, and leave the answer for a repeated request."""
         if self._renewal is not None:
             self._renewal.cancel()
-        if not self._held and answer is None:
+        if self._away or (not self._held and answer is None):
             return
         body = msgspec.json.encode(answer).decode() if answer is not None else ""
         keys = (self._lock, self._answer, self._wanted, self._wake)

@@ -3,8 +3,12 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
+from point_service.database import Database
 from point_service.domain import GrantKind
+from point_service.pool import Pool, opener
+from point_service.views import Views
 
 pytestmark = pytest.mark.integration
 
@@ -166,3 +170,11 @@ async def test_an_expired_grant_is_listed_with_nothing_left_and_not_among_the_li
     assert [(g.remaining, g.expired) for g in listed.grants] == [(50, False), (0, True)]
     live = await member.views.grants(member.member_id, 2**63 - 1, 10, True)
     assert [g.amount for g in live.grants] == [50]
+
+
+async def test_pages_come_from_the_writer_when_the_reader_is_away(member, settings, points):
+    await member.earn(10)
+    away = Pool(opener(msgspec.structs.replace(settings.database, port=1), settings.database.host), 1, 1, 300)
+    views = Views(points.database, Database(away), settings.policy)
+    history = await views.history(member.member_id, 2**63 - 1, 5)
+    assert [entry.amount for entry in history.entries] == [10]

@@ -132,10 +132,13 @@ async def test_only_its_own_token_releases_a_lock(redis, member):
     assert "of another" in redis.call("GET", lock)
 
 
-def test_the_breaker_lets_one_caller_through_after_its_pause(monkeypatch):
+def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_after_its_pause(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("point_service.cache.time.monotonic", lambda: now[0])
     breaker = Breaker()
+    breaker.failed()
+    breaker.failed()
+    assert breaker.permits()
     breaker.failed()
     assert not breaker.permits()
     now[0] += 1

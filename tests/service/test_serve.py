@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import time
 import uuid
 
 import httpx
@@ -104,6 +105,23 @@ async def test_a_missing_redis_leaves_it_ready(served, client, redis):
     redis.stop(signal.SIGKILL)
     earned = await client.post("/v1/points/earn", json={"amount": 1}, headers=headers("m-noredis", "service"))
     assert (earned.status_code, served.readiness()) == (201, 200)
+
+
+async def test_a_hanging_database_costs_no_request_more_than_its_deadline(client, database_server):
+    member = f"m-{uuid.uuid4()}"
+    await client.post("/v1/points/earn", json={"amount": 10}, headers=headers(member, "service"))
+    database_server.freeze()
+    try:
+        started = time.perf_counter()
+        key, order = str(uuid.uuid4()), {"order_id": "o", "amount": 10}
+        late = await client.post("/v1/points/use", json=order, headers=headers(member, key=key))
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert late.headers["content-type"] == "application/problem+json"
+        assert time.perf_counter() - started < 5.5
+    finally:
+        database_server.thaw()
+    again = await client.post("/v1/points/use", json=order, headers=headers(member, key=key))
+    assert (again.status_code, again.json()["balance"]) == (201, 0)
 
 
 async def test_sigterm_lets_the_running_request_end_and_refuses_readiness(served, client, master, eventually):
