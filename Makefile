@@ -68,7 +68,7 @@ check: $(VENV)/.installed ## Format, lint and types
 .PHONY: test-unit
 test-unit: $(VENV)/.installed ## Pure tests (seconds)
 	@echo "== unit: pure, no server =="
-	$(PYTEST) -q -m "not integration and not engine and not e2e"
+	$(PYTEST) -q -m "not integration and not engine and not e2e and not down"
 
 .PHONY: test-integration
 test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apiserver (minutes)
@@ -82,8 +82,13 @@ test-e2e: $(VENV)/.installed ## Tests on the cluster of `make up`, which they ma
 	@echo "== e2e: the whole stack =="
 	$(PYTEST) -q -m e2e
 
+.PHONY: test-down
+test-down: $(VENV)/.installed ## Tests that take the stack away and find nothing left
+	@echo "== down: nothing is left behind =="
+	$(PYTEST) -q -m down --timeout 600
+
 .PHONY: test
-test: check test-unit test-integration test-e2e ## Every test, tier by tier
+test: check test-unit test-integration test-e2e test-down ## Every test, tier by tier
 
 .PHONY: lock
 lock: ## Lock the Python dependencies anew, with hashes

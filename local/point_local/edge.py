@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,7 +13,7 @@ import psutil
 
 from point_local import credentials, paths, tools
 from point_local.cluster import WORKERS
-from point_local.command import LocalError, environment, wait
+from point_local.command import LocalError, detach, wait
 from point_local.manifests import render
 from point_local.pki import write_secret
 
@@ -57,26 +56,11 @@ def start(host: str) -> None:
         (_STATE / "tls.crt").write_text(cert)
         write_secret(_STATE / "tls.key", key)
         config.write_text(text)
-        log = (_STATE / "envoy.log").open("w")
-        envoy = [
-            tools.envoy(),
-            "-c",
-            config,
-            "--log-level",
-            "warn",
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-        ]
-        process = subprocess.Popen(
-            [str(a) for a in envoy],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment(),
-            start_new_session=True,
-        )
-        _PID.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+        log = _STATE / "envoy.log"
+        log.unlink(missing_ok=True)
+        flags = ["--log-level", "warn", "--concurrency", "1", "--disable-hot-restart"]
+        pid = detach([tools.envoy(), "-c", config, *flags], log)
+        _PID.write_text(f"{pid} {psutil.Process(pid).create_time()}")
 
     def serves() -> bool:
         if _process() is None:

@@ -5,8 +5,9 @@ makes a warm start fast. Layers never change in place, so nodes can share their 
 own databases are copied.
 """
 
+import os
 import shutil
-import subprocess
+import signal
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from point_local import paths
-from point_local.command import LocalError, environment, run, wait
+from point_local.command import LocalError, detach, run, wait
 from point_local.node import Node
 
 _STORE = paths.CACHE / "image-store"
@@ -93,11 +94,8 @@ def _containerd() -> Generator[Path, None, None]:
         'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
         f'[grpc]\n  address = "{socket}"\n'
     )
-    log = (run_folder / "containerd.log").open("a")
-    server = subprocess.Popen(
-        ["containerd", "-c", str(config)], stdout=log, stderr=log, env=environment(), start_new_session=True
-    )
-    _PID.write_text(str(server.pid))
+    pid = detach(["containerd", "-c", config], run_folder / "containerd.log")
+    _PID.write_text(str(pid))
     try:
         wait(
             "containerd of the image store answers",
@@ -106,8 +104,8 @@ def _containerd() -> Generator[Path, None, None]:
         )
         yield socket
     finally:
-        server.terminate()
-        server.wait(30)
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
         _PID.unlink(missing_ok=True)
 
 

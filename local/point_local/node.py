@@ -8,13 +8,12 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from point_local import paths
-from point_local.command import LocalError, environment, run, wait
+from point_local.command import LocalError, detach, run, wait
 
 BRIDGE = "azbr0"
 SUBNET = "172.30.0"
@@ -89,18 +88,13 @@ class Node:
         self._write_files()
         self._make_cgroups()
         self._make_network(peers)
-        log = (self.folder / "boot.log").open("a")
-        subprocess.Popen(
+        detach(
             [
                 *("nsenter", f"--net=/run/netns/{self.name}"),
                 *("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child"),
                 *("tini", "-g", "--", "bash", self.folder / "boot.sh"),
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=environment(),
+            self.folder / "boot.log",
         )
         wait(f"containerd on {self.name} answers", self.socket.exists, seconds=30, every=0.05)
 
