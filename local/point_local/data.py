@@ -9,7 +9,7 @@ from point_local.command import kubectl, wait
 from point_local.manifests import apply
 
 _UID = 10002
-_ZONES = [{"letter": n.name[-1], "name": n.zone, "index": n.index} for n in WORKERS]
+ZONES = [{"letter": n.name[-1], "name": n.zone, "index": n.index} for n in WORKERS]
 _HOST = "mysql-{}.data.svc.cluster.local"
 WRITER, STORAGE, READER = "a", "b", "c"
 
@@ -29,13 +29,13 @@ def install(server: str) -> None:
     admin = "mysqladmin" if server == "mysql" else "mariadb-admin"
     apply(
         "mysql",
-        zones=_ZONES,
+        zones=ZONES,
         image=versions.local_image("database"),
         uid=_UID,
         server=server,
         admin=admin,
     )
-    apply("valkey", zones=_ZONES, image=versions.local_image("valkey"), uid=_UID)
+    apply("valkey", zones=ZONES, image=versions.local_image("valkey"), uid=_UID)
 
 
 def join(server: str) -> None:
