@@ -45,6 +45,8 @@ def create_app(settings: Settings) -> Observed:
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
         writer = Database(pool)
         cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
+        if cache is not None:
+            await cache.warm_up()
         app.state.points = Points(writer, MemberLock(cache), settings.policy)
         app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
         app.state.readiness = probes.Readiness(writer)

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,9 @@ from point_service.settings import CacheSettings, Credentials
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 1.0  # seconds
-MAX_CONNECTIONS = 64  # for each node
+CONCURRENT_CALLS = 8  # scripts at once: they are short, and each connection costs a TLS handshake
+MAX_CONNECTIONS = 64  # for each node; those above the scripts' are for contenders that wait
+WARM_UP = 2.0  # seconds at the start for connections, which no request then waits for
 FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
 SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
 LONGEST_PAUSE = 10.0  # seconds
@@ -87,8 +89,17 @@ class Cache:
     def __init__(self, settings: CacheSettings) -> None:
         self._client = _client(settings)
         self._timeout = settings.timeout
+        self._places = asyncio.Semaphore(CONCURRENT_CALLS)
         self.breaker = Breaker()
         self.answer_ttl = settings.answer_ttl
+
+    async def warm_up(self) -> None:
+        """Open the connections, if Redis is there; without it the service starts all the same."""
+        script = Script("return 1")
+        with suppress(*FAILURES):
+            async with asyncio.timeout(WARM_UP):
+                await self._client.ping()
+                await asyncio.gather(*(self._evaluate(script, ["warm"], []) for _ in range(CONCURRENT_CALLS)))
 
     async def run(
         self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
@@ -97,26 +108,33 @@ class Cache:
 
         Raises CacheAwayError; `purpose` then says in the metrics what was missed.
         """
-        return await self._call(purpose, self._timeout, self._evaluate(script, keys, arguments))
+
+        async def call() -> Any:
+            async with self._places:
+                return await self._evaluate(script, keys, arguments)
+
+        return await self._call(purpose, self._timeout, call)
 
     async def pop(self, purpose: str, key: str, wait: float) -> bool:
         """Wait up to `wait` seconds for an element of a list and take it. Raises CacheAwayError."""
-        blocking = self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")
-        return await self._call(purpose, wait + self._timeout, blocking) is not None
+
+        async def call() -> Any:
+            return await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")
+
+        return await self._call(purpose, wait + self._timeout, call) is not None
 
     async def close(self) -> None:
         """Close the connections, those to a hanging server too."""
         with suppress(*FAILURES):
             await self._client.aclose()
 
-    async def _call(self, purpose: str, limit: float, call: Any) -> Any:
+    async def _call(self, purpose: str, limit: float, call: Callable[[], Awaitable[Any]]) -> Any:
         if not self.breaker.permits():
-            call.close()
             metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
             raise CacheAwayError("Redis failed a moment ago")
         try:
             async with asyncio.timeout(limit):
-                answer = await call
+                answer = await call()
         except FAILURES as error:
             metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
             was_open = self.breaker.open

@@ -13,7 +13,7 @@ from point_service.errors import OrderAlreadyUsed, Refusal, encode
 from point_service.idempotency import Key, StoredAnswer
 from point_service.lock import MemberLock
 from point_service.settings import Policy
-from point_service.store.member import Snapshot, Wanted, add_grants, lock_member, record
+from point_service.store.member import Snapshot, Wanted, add_grants, commit, lock_member
 
 CREATED = 201
 
@@ -136,9 +136,7 @@ class Points:
                 if snapshot.answer is not None:
                     await connection.rollback()
                     return Written(snapshot.answer, (), None, replayed=True)
-                written = await _decide_and_write(connection, key, snapshot, decide)
-                await connection.commit()
-                return written
+                return await _decide_and_commit(connection, key, snapshot, decide)
 
             written = await self._database.transact(work)
             turn.answer = written.answer
@@ -157,8 +155,8 @@ class Written(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def _decide_and_write(connection: Connection, key: Key, snapshot: Snapshot, decide: Decide) -> Written:
-    """Write the EXPIRE entries that are due, then the decision, refusals too. Nothing is committed here."""
+async def _decide_and_commit(connection: Connection, key: Key, snapshot: Snapshot, decide: Decide) -> Written:
+    """Write the EXPIRE entries that are due, then the decision, refusals too, and commit."""
     moves = domain.expire(snapshot.grants, snapshot.now)
     added: list[Entry] = []
     refused: str | None = None
@@ -174,7 +172,7 @@ async def _decide_and_write(connection: Connection, key: Key, snapshot: Snapshot
         added = [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, ids, strict=True)]
         moves = [*moves, *decision.entries]
         answer = StoredAnswer(key.request_hash, CREATED, msgspec.json.encode(decision.answer(ids)).decode())
-    await record(connection, snapshot, moves, added, (key, answer))
+    await commit(connection, snapshot, moves, added, (key, answer))
     return Written(answer, [*moves, *added], refused)
 
 

@@ -3,12 +3,15 @@
 import asyncio
 from contextlib import suppress
 
+import msgspec
 import pytest
 from asyncmy import errors as driver
-from point_service import metrics
+from point_service import domain, metrics
 from point_service.database import Fault, backoff, classify
 from point_service.errors import Unavailable
 from point_service.pool import Pool, opener
+from point_service.schemas import UseRequest
+from point_service.store.member import StaleVersionError, Wanted, commit, lock_member
 
 
 def retries(fault):
@@ -183,3 +186,28 @@ def test_faults_are_told_apart(error, fault):
 
 def test_the_wait_before_another_attempt_grows_but_stays_bounded():
     assert all(0 <= backoff(attempt) <= 0.5 for attempt in range(1, 20))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("stolen", ["balance", "grant"])
+async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master, stolen):
+    """The lock makes it impossible; here it is forced, by a decision made on another version of the member."""
+    await member.earn(100)
+    request = UseRequest(order_id="o-1", amount=10)
+    key = member.key("use", request)
+
+    async def work(connection):
+        snapshot = await lock_member(connection, key, Wanted(live_grants=True))
+        if stolen == "balance":
+            snapshot.version += 1
+        entries = domain.use(domain.allocate(snapshot.grants, 10, snapshot.now), "o-1")
+        if stolen == "grant":
+            entries = [
+                msgspec.structs.replace(entry, grant_id=entry.grant_id + 1_000_000) for entry in entries
+            ]
+        await commit(connection, snapshot, entries)
+
+    with pytest.raises(StaleVersionError):
+        await member.database.transact(work)
+    assert await member.balance() == 100
+    assert master.rows("SELECT COUNT(*) FROM ledger_entry WHERE member_id = %s", member.member_id) == [(1,)]

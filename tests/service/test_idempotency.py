@@ -104,10 +104,34 @@ class Faulty:
     def __getattr__(self, name):
         return getattr(self._raw, name)
 
-    async def commit(self):
-        await self._raw.commit()
-        if self._failure:
+    def cursor(self):
+        return FaultyCursor(self._raw.cursor(), self._failure)
+
+
+class FaultyCursor:
+    def __init__(self, raw, failure):
+        self._raw = raw
+        self._failure = failure
+        self._statement = ""
+
+    def __getattr__(self, name):
+        return getattr(self._raw, name)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *error):
+        await self._raw.__aexit__(*error)
+
+    async def execute(self, statement, parameters):
+        self._statement = statement
+        return await self._raw.execute(statement, parameters)
+
+    async def nextset(self):
+        more = await self._raw.nextset()
+        if not more and self._statement.endswith(";COMMIT") and self._failure:
             raise self._failure.pop()
+        return more
 
 
 def failing_once(error):

@@ -9,6 +9,12 @@ from point_service.upkeep import expire_due, forget_answers
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+async def nothing_else_is_due(points):
+    await expire_due(points.database)
+    await forget_answers(points.database, 24)
+
+
 def grant_of(outcome):
     return json.loads(outcome.body)["grant_id"]
 

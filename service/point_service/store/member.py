@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from asyncmy.connection import Connection
+from asyncmy.errors import MySQLError
 
 from point_service.domain import Entry, Grant, GrantKind, NewGrant, OrderEntry
 from point_service.idempotency import Key, StoredAnswer
@@ -45,19 +46,24 @@ ADD_GRANT = (
     " (member_id, kind, amount, remaining, expires_at, source_grant_id, reason, created_at)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 )
+# The next three check each other on the server, so that they and the commit may travel in one round trip: a
+# balance that did not move leaves the grants alone, and grants that did not all move make `position` null, which
+# the table refuses. The member's lock makes that impossible; this is what holds if it ever were not.
+MOVE_BALANCE = (
+    "UPDATE member_point SET balance = balance + %s, version = version + 1, updated_at = %s"
+    " WHERE member_id = %s AND version = %s"
+)
 MOVE_GRANTS = (
     "UPDATE point_ledger SET remaining = remaining + CASE grant_id{cases} ELSE 0 END"
-    " WHERE member_id = %s AND grant_id IN ({places}) ORDER BY grant_id"
+    " WHERE member_id = %s AND grant_id IN ({places}) AND ROW_COUNT() = 1 ORDER BY grant_id"
 )
 ADD_ENTRIES = (
     "INSERT INTO ledger_entry"
     " (member_id, grant_id, kind, amount, order_id, position, reversed_entry_id, created_at) VALUES "
 )
+FIRST_ENTRY_VALUES = "(%s, %s, %s, %s, %s, IF(ROW_COUNT() = %s, %s, NULL), %s, %s)"
 ENTRY_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s)"
-MOVE_BALANCE = (
-    "UPDATE member_point SET balance = balance + %s, version = version + 1, updated_at = %s"
-    " WHERE member_id = %s AND version = %s"
-)
+NULL_REFUSED = 1048
 ADD_ANSWER = (
     "INSERT INTO idempotency (member_id, caller, idempotency_key, request_hash, status, body, created_at)"
     " VALUES (%s, %s, %s, UNHEX(%s), %s, %s, %s)"
@@ -151,57 +157,58 @@ async def add_grants(
     return [result.last_id for result in results]
 
 
-async def record(
+async def commit(
     connection: Connection,
     snapshot: Snapshot,
     moves: Sequence[Entry],
     new_entries: Sequence[Entry] = (),
     answer: tuple[Key, StoredAnswer] | None = None,
 ) -> None:
-    """Write entries, what they change, and the answer. One round trip.
+    """Write entries, what they change, and the answer, and commit. One round trip.
 
     `moves` change grants that exist; `new_entries` belong to grants just added, which already hold their
-    points. Raises StaleVersionError when a row was not as the snapshot says.
+    points. Raises StaleVersionError, with nothing committed, when a row was not as the snapshot says.
     """
     member = snapshot.member_id
     now = naive(snapshot.now)
     entries = [*moves, *new_entries]
     statements: list[str] = []
     parameters: list[Any] = []
-    expected: list[tuple[int, int]] = []
-    if moves:
-        statements.append(_move_grants(moves, member, parameters))
-        expected.append((len(statements) - 1, len({entry.grant_id for entry in moves})))
     if entries:
-        statements.append(ADD_ENTRIES + ", ".join([ENTRY_VALUES] * len(entries)))
-        for entry in entries:
-            parameters += [member, entry.grant_id, entry.kind, entry.amount, entry.order_id]
-            parameters += [entry.position, entry.reversed_entry_id, now]
         statements.append(MOVE_BALANCE)
         parameters += [sum(entry.amount for entry in entries), now, member, snapshot.version]
-        expected.append((len(statements) - 1, 1))
+        moved = 1
+        if moves:
+            deltas = _deltas(moves)
+            moved = len(deltas)
+            cases, places = " WHEN %s THEN %s" * moved, ", ".join(["%s"] * moved)
+            statements.append(MOVE_GRANTS.format(cases=cases, places=places))
+            parameters += [value for pair in deltas.items() for value in pair]
+            parameters += [member, *deltas]
+        rest = [ENTRY_VALUES] * (len(entries) - 1)
+        statements.append(ADD_ENTRIES + ", ".join([FIRST_ENTRY_VALUES, *rest]))
+        for number, entry in enumerate(entries):
+            parameters += [member, entry.grant_id, entry.kind, entry.amount, entry.order_id]
+            parameters += [moved] if number == 0 else []
+            parameters += [entry.position, entry.reversed_entry_id, now]
     if answer is not None:
         key, stored = answer
         statements.append(ADD_ANSWER)
         parameters += [member, key.caller, key.value, key.request_hash, stored.status, stored.body, now]
-    results = await run(connection, statements, parameters)
-    for index, count in expected:
-        if results[index].affected != count:
-            raise StaleVersionError(f"{results[index].affected} rows changed where {count} should have")
+    try:
+        await run(connection, [*statements, "COMMIT"], parameters)
+    except MySQLError as error:
+        if error.args and error.args[0] == NULL_REFUSED:
+            raise StaleVersionError("a row changed under the member's lock") from error
+        raise
 
 
-def _move_grants(moves: Sequence[Entry], member_id: str, parameters: list[Any]) -> str:
-    """Return the statement that adds each entry's amount to its grant, appending its parameters."""
+def _deltas(moves: Sequence[Entry]) -> dict[int, int]:
+    """Return by how much each grant moves, in the order of their ids."""
     deltas: dict[int, int] = {}
     for entry in moves:
         deltas[entry.grant_id] = deltas.get(entry.grant_id, 0) + entry.amount
-    ordered = sorted(deltas)
-    for grant_id in ordered:
-        parameters += [grant_id, deltas[grant_id]]
-    parameters += [member_id, *ordered]
-    cases = " WHEN %s THEN %s" * len(ordered)
-    places = ", ".join(["%s"] * len(ordered))
-    return MOVE_GRANTS.format(cases=cases, places=places)
+    return dict(sorted(deltas.items()))
 
 
 def _snapshot(member_id: str, wanted: Wanted, results: Sequence[Result]) -> Snapshot:
