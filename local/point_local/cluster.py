@@ -18,6 +18,7 @@ CONTROL = Node("cp", 1)
 WORKERS = [Node(f"az-{z}", i, f"{REGION}{z}") for i, z in enumerate("abc", start=2)]
 NODES = [CONTROL, *WORKERS]
 _TOKEN = "point0.0123456789abcdef"  # noqa: S105  (joins nodes on a bridge that leads nowhere)
+_COMPLETE = paths.NODES / "complete"
 _UNREACHABLE_METRIC = "4096"
 
 
@@ -28,6 +29,12 @@ def running() -> bool:
         and all(n.init() for n in NODES)
         and succeeds(["kubectl", "get", "--raw", "/readyz", "--request-timeout=3s"])
     )
+
+
+def discard_half_made() -> None:
+    """Remove what an interrupted first start left: nothing is in it yet, and kubeadm can't go on half-way."""
+    if paths.NODES.exists() and not _COMPLETE.exists():
+        remove()
 
 
 def make_bridge() -> None:
@@ -80,6 +87,7 @@ def bootstrap() -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(_join, WORKERS))
     kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=90s")
+    _COMPLETE.touch()
 
 
 def remove() -> None:
@@ -94,6 +102,7 @@ def remove() -> None:
     run(["ip", "link", "del", BRIDGE], check=False)
     for network in (POD_NETWORK, SERVICE_NETWORK):
         run(["ip", "route", "del", "unreachable", network, "metric", _UNREACHABLE_METRIC], check=False)
+    _COMPLETE.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         paths.NODES.rmdir()
 

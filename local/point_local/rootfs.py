@@ -1,11 +1,13 @@
 """Root file systems for images, made by mmdebstrap from Debian's packages and kept in the cache."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from point_local import paths
 from point_local.command import LocalError, run
+from point_local.progress import console
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,20 @@ def ensure(name: str) -> Path:
 
 
 def database() -> str:
-    """Which database the local data tier runs: `mysql`, or `mariadb` on a day when sid can't give MySQL."""
+    """Which database the local data tier runs: `mysql`, or `mariadb` on a day when sid can't give MySQL.
+
+    The environment's POINT_LOCAL_DATABASE names one of the two. Raises LocalError when it names another.
+    """
+    wanted = os.environ.get("POINT_LOCAL_DATABASE")
+    if wanted:
+        if wanted not in ("mysql", "mariadb"):
+            raise LocalError(f"POINT_LOCAL_DATABASE is {wanted!r}: allowed are mysql and mariadb")
+        ensure(wanted)
+        return wanted
     try:
         ensure("mysql")
     except LocalError:
+        console.print("[yellow]Debian sid can't give MySQL today: the data tier runs MariaDB instead[/]")
         ensure("mariadb")
         return "mariadb"
     return "mysql"

@@ -73,8 +73,6 @@ def build(steps: Steps) -> tuple[str, dict[str, Path]]:
         tools.ensure(step)
     with steps.step("Root file systems") as step:
         server = rootfs.database()
-        if server != "mysql":
-            console.print("[yellow]Debian sid can't give MySQL today: the data tier runs MariaDB instead[/]")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(rootfs.ensure, ("net", "valkey", "python", "python-build")))
     archives: dict[str, Path] = {}
@@ -95,6 +93,7 @@ def _bring_up(steps: Steps, host: str) -> None:
     with steps.step("Image store"):
         image_store.fill(list(archives.values()))
     with steps.step("Machines in three zones"):
+        cluster.discard_half_made()
         cluster.start_nodes()
         changed = cluster.update_images(archives)
     with steps.step("Kubernetes"):
@@ -135,6 +134,7 @@ def _is_deployed() -> bool:
 def _only_one() -> Generator[None, None, None]:
     """Keep two of these commands from working on the same machine at once."""
     paths.STATE.mkdir(parents=True, exist_ok=True)
+    paths.STATE.chmod(0o700)  # keys and certificates of the cluster are below it
     with (paths.STATE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
