@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kubernetes.aio.dynamic.exceptions import ConflictError
+from kubernetes.aio.dynamic.exceptions import ConflictError, DynamicApiError
 
 from point_operator import drift, kinds, metrics, names
 from point_operator.cluster import Cluster, Object
@@ -48,16 +48,31 @@ class Applier:
         self._seen: dict[str, tuple[str, str]] = {}
         """uid -> (resourceVersion after our last apply or check, hash of the manifest)."""
 
-    async def ensure(self, manifest: Object, live: Object | None, owner: str) -> Object:
+    async def ensure(
+        self, manifest: Object, live: Object | None, owner: str, start: Object | None = None
+    ) -> Object:
         """Make a child be what the manifest says and return it as it then is.
 
         `live` is the child among those found by label, None when it is not there. `owner` is the
-        `namespace/name` that an adoption annotation must name. Raises NotOwnedError.
+        `namespace/name` that an adoption annotation must name. `start` holds fields that are set when
+        the child is made and then left to others. Raises NotOwnedError, or what the API raises with a
+        note that names the child.
         """
+        try:
+            return await self._ensure(manifest, live, owner, start)
+        except DynamicApiError as error:
+            error.add_note("{} {}/{}".format(*identity(manifest)))
+            raise
+
+    async def _ensure(
+        self, manifest: Object, live: Object | None, owner: str, start: Object | None
+    ) -> Object:
         if live is None:
             live = await self._cluster.get(kinds.of(manifest), *identity(manifest)[1:])
         if live is None:
             applied = await self._cluster.apply(manifest)
+            if start is not None:
+                applied = await self._cluster.apply(start, names.STARTING_MANAGER)
             log.info("child created", extra={"child": "/".join(identity(manifest))})
             return self._remember(applied, manifest)
         if not is_ours(live, manifest) and not self._may_adopt(live, owner):

@@ -49,8 +49,8 @@ class Cluster:
             return False
         return any(resource["name"] == kind.plural for resource in answer.get("resources", []))
 
-    async def apply(self, manifest: Object) -> Object:
-        """Apply on the server side as the one field manager, taking over fields that others changed."""
+    async def apply(self, manifest: Object, manager: str = names.FIELD_MANAGER) -> Object:
+        """Apply on the server side as one field manager, taking over fields that others changed."""
         kind, metadata = kinds.of(manifest), manifest["metadata"]
         return await self._write(
             "apply",
@@ -59,7 +59,7 @@ class Cluster:
             kind.path(metadata["namespace"], metadata["name"]),
             body=manifest,
             content_type="application/apply-patch+yaml",
-            field_manager=names.FIELD_MANAGER,
+            field_manager=manager,
             force_conflicts=True,
         )
 

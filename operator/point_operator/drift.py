@@ -66,7 +66,7 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
 
 def _is_foreign(entry: Mapping[str, Any]) -> bool:
     """Metadata of others is theirs to keep, and subresources (status, scale) have owners of their own."""
-    if entry.get("subresource") or _is_ours(entry):
+    if entry.get("subresource") or _is_ours(entry) or entry.get("manager") == names.STARTING_MANAGER:
         return False
     fields = entry.get("fieldsV1") or {}
     touched = {key: value for key, value in fields.items() if key not in ("f:metadata", "f:status", ".")}

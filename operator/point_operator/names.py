@@ -8,6 +8,8 @@ import msgspec
 from point_operator.api import GROUP, PointService
 
 FIELD_MANAGER = "point-operator"
+STARTING_MANAGER = "point-operator-start"
+"""Field manager of what is set once, when a child is made, and then left to others."""
 FINALIZER = f"{GROUP}/finalizer"
 
 MANAGED_BY = "app.kubernetes.io/managed-by"

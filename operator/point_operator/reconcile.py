@@ -21,7 +21,7 @@ from point_operator.apply import Applier, Identity, NotOwnedError, identity
 from point_operator.cluster import Cluster, Object
 from point_operator.fleet import Fleet, Key, Refusal
 from point_operator.gateways import Gateways
-from point_operator.resources import migration, plan
+from point_operator.resources import deployment, migration, plan
 from point_operator.resources.surroundings import Surroundings
 from point_operator.shared import Shared
 
@@ -46,8 +46,10 @@ class Reconciler:
         self._fleet = fleet
         self._gateways = gateways
         self._instance = instance
-        self._shared = Shared(cluster, self.applier, fleet)
-        self._finalizer = finalize.Finalizer(cluster, self.applier, fleet, self._shared)
+        self.shared = Shared(cluster, self.applier, fleet)
+        self._finalizer = finalize.Finalizer(cluster, self.applier, fleet, self.shared)
+        self._conflicts: dict[Key, int] = {}
+        """How many looks in a row ended in a conflict."""
         self._known: tuple[frozenset[kinds.Kind], float] = (frozenset(), float("-inf"))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -59,14 +61,18 @@ class Reconciler:
         body = await self._cluster.get(kinds.POINT_SERVICE, *key)
         if body is None:
             self._fleet.forget(key)
+            self._conflicts.pop(key, None)
             return None
         self._fleet.see(body)
         metrics.MANAGED.set(len(self._fleet))
         try:
             again = await self._look(body)
         except (ConflictError, UnprocessibleEntityError):
+            # Something changed between reading and writing (a patch whose test fails is answered 422).
             metrics.RECONCILES.labels("conflict").inc()
-            return 0.1  # something changed between reading and writing: read again
+            conflicts = self._conflicts[key] = self._conflicts.get(key, 0) + 1
+            return min(0.05 * 2 ** min(conflicts, 10), UNSETTLED_SECONDS)
+        self._conflicts.pop(key, None)
         metrics.RECONCILES.labels("done").inc()
         metrics.DURATION.observe(time.monotonic() - started)
         return again
@@ -127,7 +133,7 @@ class Reconciler:
         )
         allowed = gateway.namespace in self._fleet.allowed_namespaces
         job = live.get((kinds.JOB.kind, namespace, migration.name(point_service)))
-        deployment = live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name))
+        pods_of = live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name))
         return status.Facts(
             surroundings=Surroundings(
                 gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
@@ -140,7 +146,7 @@ class Reconciler:
             if allowed
             else "",
             migration=workload.migration(job, pods),
-            rollout=workload.rollout(deployment),
+            rollout=workload.rollout(pods_of),
             without_sidecar=tuple(workload.without_sidecar(pods)),
             troubles=tuple(workload.troubles(pods)),
         )
@@ -154,6 +160,13 @@ class Reconciler:
         except NotOwnedError as error:
             return msgspec.structs.replace(facts, blocked=Refusal("NotOwned", str(error)))
         except NotFoundError as error:  # a kind, or the gateway's namespace
+            self._known = (frozenset(), float("-inf"))
+            now_known = await self._optional_kinds()
+            if now_known != facts.surroundings.optional_kinds:  # somebody has uninstalled one
+                surroundings = msgspec.structs.replace(facts.surroundings, optional_kinds=now_known)
+                return await self._act(
+                    point_service, live, msgspec.structs.replace(facts, surroundings=surroundings)
+                )
             return msgspec.structs.replace(facts, blocked=Refusal("NotInstalled", _said(error)))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
             return msgspec.structs.replace(facts, blocked=Refusal("Rejected", _said(error)))
@@ -163,27 +176,31 @@ class Reconciler:
     ) -> status.Facts:
         gateway = point_service.spec.gateway
         wanted = plan.build(point_service, facts.surroundings)
-        await self._shared.ensure_guard(gateway.namespace, gateway.selector)
+        await self.shared.ensure_guard(gateway.namespace, gateway.selector)
         applied = dict(live)
         await self._ensure(point_service, wanted.policies, applied)
         await self._retry_migration(point_service, facts, applied)
         await self._ensure(point_service, _startable(wanted.foundation, facts, kinds.JOB), applied)
         await self._ensure(point_service, _rollable(wanted.workload, facts), applied)
         await self._ensure(point_service, wanted.routes, applied)
-        await self._shared.ensure_listener(gateway.namespace, gateway.selector)
+        await self.shared.ensure_listener(gateway.namespace, gateway.selector)
         await self.applier.prune(
             (child for child in live.values() if not _is_running_job(child)), wanted.everything
         )
-        deployment = applied.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
-        return msgspec.structs.replace(facts, rollout=workload.rollout(deployment))
+        pods_of = applied.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
+        return msgspec.structs.replace(facts, rollout=workload.rollout(pods_of))
 
     async def _ensure(
         self, point_service: PointService, manifests: tuple[Object, ...], live: dict[Identity, Object]
     ) -> None:
         """Make each child be as wanted, at the same time; `live` then holds them as they are."""
         owner = f"{point_service.namespace}/{point_service.name}"
+        starts = {kinds.DEPLOYMENT.kind: deployment.start(point_service)}
         children = await asyncio.gather(
-            *(self.applier.ensure(one, live.get(identity(one)), owner) for one in manifests)
+            *(
+                self.applier.ensure(one, live.get(identity(one)), owner, starts.get(one["kind"]))
+                for one in manifests
+            )
         )
         live.update({identity(child): child for child in children})
 
@@ -257,8 +274,9 @@ def _age(moment: str) -> float:
 
 
 def _said(error: DynamicApiError) -> str:
-    """What the API server said, without headers and traceback."""
+    """What the API server said about which child, without headers and traceback."""
     try:
-        return str(msgspec.json.decode(error.body or b"{}").get("message") or error.reason)
+        message = msgspec.json.decode(error.body or b"{}").get("message")
     except (msgspec.DecodeError, AttributeError):
-        return str(error.reason)
+        message = None  # a missing kind is answered in plain text
+    return ": ".join([*getattr(error, "__notes__", ()), str(message or error.reason)])

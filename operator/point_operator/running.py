@@ -89,6 +89,7 @@ class Operator:
             self.queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))
         for key in gone - {one.key for one in self.fleet}:
             self.queue.add(key)
+        await self._reconciler.shared.sweep()
 
     async def _relist(self) -> None:
         while True:

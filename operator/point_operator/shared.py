@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from point_operator import kinds, names
 from point_operator.apply import Applier
-from point_operator.cluster import Cluster
+from point_operator.cluster import Cluster, Object
 from point_operator.fleet import Fleet
 from point_operator.resources import plan
 
@@ -44,9 +44,24 @@ class Shared:
             manifest = plan.build_shared(sharers, kind)
             if manifest is not None:
                 await self._applier.ensure(manifest, live, OWNER)
-            elif live is not None and _is_shared(live):
+            elif live is not None and _gateway_of(live) and not await self._is_routed(namespace, name):
                 await self._applier.remove(live)
 
+    async def sweep(self) -> None:
+        """Remove what is left at gateways that no PointService uses any more, after one has moved away."""
+        for namespace in self._fleet.allowed_namespaces:
+            for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
+                for live in await self._cluster.list(kind, namespace, f"{names.SELECTOR},{names.SHARED}"):
+                    async with self._locks[_gateway_of(live)]:
+                        used = self._fleet.at_gateway(_gateway_of(live))
+                        if not used and not await self._is_routed(namespace, live["metadata"]["name"]):
+                            await self._applier.remove(live)
 
-def _is_shared(live: Mapping[str, Mapping[str, Mapping[str, str]]]) -> bool:
-    return names.SHARED in live["metadata"].get("labels", {})
+    async def _is_routed(self, namespace: str, name: str) -> bool:
+        """Whether a route still leads through a listener: that of a PointService that left it behind, say."""
+        routes = await self._cluster.list(kinds.VIRTUAL_SERVICE, selector=names.SELECTOR)
+        return any(f"{namespace}/{name}" in route["spec"].get("gateways", ()) for route in routes)
+
+
+def _gateway_of(live: Object) -> str:
+    return live["metadata"].get("labels", {}).get(names.SHARED, "")

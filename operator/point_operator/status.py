@@ -14,6 +14,9 @@ from point_operator.workload import Migration, Rollout
 
 Status = dict[str, Any]
 
+LONGEST_MESSAGE = 2000
+"""Characters; a container may have said more in its last words."""
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What one reconcile found."""
@@ -184,7 +187,7 @@ def _written(
         "type": kind,
         "status": word,
         "reason": condition.reason,
-        "message": condition.message,
+        "message": condition.message[:LONGEST_MESSAGE],
         "lastTransitionTime": since,
         "observedGeneration": generation,
     }

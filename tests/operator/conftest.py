@@ -380,7 +380,7 @@ def optional_kinds(server: apiserver.ApiServer, operator: Process) -> Iterator[N
     operator.start()
     yield
     for crd in crds:
-        server.kubectl("delete", "-f", "-", stdin=crd)
+        server.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=crd)
 
 
 def _loose_crd(kind: Kind) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from point_operator import kinds
+from point_operator import kinds, names
 
 pytestmark = pytest.mark.integration
 
@@ -80,11 +80,7 @@ def test_every_child_deleted_at_the_gateway_returns(settled: Any) -> None:
 
 @pytest.mark.parametrize("kind", [kinds.GATEWAY, kinds.ENVOY_FILTER], ids=lambda kind: kind.kind)
 def test_what_is_shared_returns_as_well(settled: Any, kind: kinds.Kind) -> None:
-    name = next(
-        one
-        for one in settled.kube.find(kind, "istio-ingress")
-        if "labels" in one["metadata"] and "pointservice.io/gateway" in one["metadata"]["labels"]
-    )["metadata"]["name"]
+    name = names.shared_name("istio-ingress", {"istio": "ingressgateway"})
     settled.kube.delete(kind, "istio-ingress", name)
     settled.kube.wait(
         f"{kind.kind} to return", lambda: settled.kube.get(kind, "istio-ingress", name), SECONDS

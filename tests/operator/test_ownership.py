@@ -119,6 +119,44 @@ def test_an_orphaning_deletion_leaves_everything(tenant: Any) -> None:
     assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is not None
 
 
+def test_the_listener_and_guard_of_a_gateway_go_with_its_last_user(tenant: Any) -> None:
+    selector = {"gateway": tenant.namespace}
+    tenant.ready(gateway={"selector": selector})
+    shared = names.shared_name("istio-ingress", selector)
+    tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
+    tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
+    for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
+        assert tenant.kube.get(kind, "istio-ingress", shared) is None
+
+
+def test_a_gateway_that_nobody_uses_any_more_is_swept(tenant: Any, operator: Any) -> None:
+    selector = {"gateway": tenant.namespace}
+    tenant.ready(gateway={"selector": selector})
+    left = names.shared_name("istio-ingress", selector)
+    tenant.spec(gateway={"selector": {"gateway": None, "istio": "ingressgateway"}})
+    tenant.kube.wait("the move", lambda: left not in str(tenant.get(kinds.VIRTUAL_SERVICE)))
+    operator.stop()  # it sweeps when it starts and every five minutes
+    operator.start()
+    for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
+        tenant.kube.wait("it to be swept", lambda k=kind: tenant.kube.get(k, "istio-ingress", left) is None)
+
+
+def test_what_an_orphaned_route_needs_stays(make_tenant: Callable[[], Any], operator: Any) -> None:
+    orphan, other = make_tenant(), make_tenant()
+    selector = {"gateway": orphan.namespace}
+    orphan.ready(gateway={"selector": selector}, deletionPolicy="Orphan")
+    other.ready(gateway={"selector": selector})
+    for one in (orphan, other):
+        one.kube.delete(kinds.POINT_SERVICE, one.namespace, "points")
+        one.kube.wait("it to be gone", lambda one=one: one.get(kinds.POINT_SERVICE) is None)
+    operator.stop()
+    operator.start()
+    for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
+        assert (
+            orphan.kube.get(kind, "istio-ingress", names.shared_name("istio-ingress", selector)) is not None
+        )
+
+
 def test_two_point_services_share_a_gateway(make_tenant: Callable[[], Any]) -> None:
     first, second = make_tenant(), make_tenant()
     metadata = {"name": "other-tls", "namespace": "istio-ingress"}

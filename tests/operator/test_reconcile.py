@@ -67,6 +67,19 @@ def test_the_replicas_are_the_autoscalers(tenant: Any) -> None:
     assert tenant.get(kinds.DEPLOYMENT)["spec"]["replicas"] == 7
 
 
+def test_a_new_deployment_starts_with_the_fewest_pods_at_once(tenant: Any) -> None:
+    tenant.create(autoscaling={"minReplicas": 3})
+    tenant.migrated()
+    tenant.kube.wait(
+        "three", lambda: (tenant.get(kinds.DEPLOYMENT) or {"spec": {}})["spec"].get("replicas") == 3
+    )
+    tenant.rolled_out(3)
+    tenant.wait_reason("Ready", "Available")
+    tenant.spec(logLevel="DEBUG")
+    tenant.kube.wait("the new log level", lambda: "DEBUG" in str(tenant.get(kinds.DEPLOYMENT)))
+    assert tenant.get(kinds.DEPLOYMENT)["spec"]["replicas"] == 3
+
+
 def test_a_feature_that_is_switched_off_is_removed(tenant: Any) -> None:
     tenant.ready()
     tenant.spec(observability={"dashboard": False}, gateway={"rateLimit": {"enabled": False}})

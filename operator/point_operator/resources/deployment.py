@@ -29,6 +29,17 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
     return manifest
 
 
+def start(point_service: PointService) -> metadata.Manifest:
+    """Return how many pods a new Deployment starts with: the autoscaler would take 15 s to ask for them."""
+    name, namespace = point_service.name, point_service.namespace
+    return {
+        "apiVersion": kinds.DEPLOYMENT.api_version,
+        "kind": kinds.DEPLOYMENT.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": point_service.spec.autoscaling.min_replicas},
+    }
+
+
 def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
     database, cache = point_service.spec.database, point_service.spec.cache
     ports = sorted({database.port, cache.port})
