@@ -11,6 +11,7 @@ import pytest
 from point_local import cluster, leftovers
 from point_local import up as stack
 from point_local.command import wait
+from point_local.observe import uplink_is_quiet, uplink_packets
 
 pytestmark = pytest.mark.down
 
@@ -63,6 +64,16 @@ def test_a_killed_start_goes_without_a_trace(reached: Callable[[], bool]) -> Non
     stack.down()
     assert leftovers.find() == []
     assert snapshot() == before
+
+
+def test_a_warm_start_sends_nothing_off_this_machine() -> None:
+    quiet, before = uplink_is_quiet(), uplink_packets()
+    stack.up()
+    sent = uplink_packets() - before
+    stack.down()
+    if not quiet:
+        pytest.skip("other programs use the uplink: the counter says nothing about ours")
+    assert sent == 0
 
 
 def test_down_on_a_bare_machine_does_nothing() -> None:

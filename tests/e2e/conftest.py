@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from point_local import application, cluster, edge, preflight
 from point_local import up as stack
 from point_local.command import kubectl
 from point_local.demo import Client
+from point_local.observe import uplink_is_quiet, uplink_packets
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,11 +27,10 @@ def running_stack() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def silent_uplink(running_stack: None) -> Iterator[None]:  # noqa: ARG001  (after the stack is up)
     """Nothing that these tests do may send a packet off this machine."""
-    quiet = _sent_in_a_quiet_second() == 0
-    before = _sent()
+    quiet, before = uplink_is_quiet(), uplink_packets()
     yield
-    if quiet:  # elsewhere other programs use the uplink, and the counter says nothing about ours
-        assert _sent() == before, "packets left this machine while the tests ran"
+    if quiet:  # where other programs use the uplink, the counter says nothing about ours
+        assert uplink_packets() == before, "packets left this machine while the tests ran"
 
 
 @pytest.fixture
@@ -60,21 +59,3 @@ def pointservice() -> Iterator[Callable[[dict[str, Any]], None]]:
     yield patch
     application.apply_pointservice()
     application.wait_ready()
-
-
-def _sent() -> int:
-    """Packets sent by the interface of the default route; 0 without one."""
-    with open("/proc/net/route") as routes:
-        uplinks = [f[0] for f in map(str.split, routes) if f[1] == "00000000"]
-    if not uplinks:
-        return 0
-    with open(f"/sys/class/net/{uplinks[0]}/statistics/tx_packets") as counter:
-        return int(counter.read())
-
-
-def _sent_in_a_quiet_second() -> int:
-    before = _sent()
-    deadline = time.monotonic() + 1
-    while time.monotonic() < deadline and _sent() == before:
-        time.sleep(0.1)
-    return _sent() - before
