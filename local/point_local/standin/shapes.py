@@ -1,0 +1,106 @@
+"""What resources look like: outputs by the SDK's own types, plausible values for them."""
+
+import importlib
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from pulumi.runtime import rpc
+
+from pulumi import _types
+
+REGION, ACCOUNT = "ap-northeast-2", "123456789012"
+
+REPLACES: dict[str, set[str]] = {
+    "aws:ec2/vpc:Vpc": {"cidrBlock"},
+    "aws:ec2/subnet:Subnet": {"cidrBlock", "availabilityZone", "vpcId"},
+    "aws:ec2/securityGroup:SecurityGroup": {"vpcId", "description", "name"},
+    "aws:ec2/natGateway:NatGateway": {"allocationId", "subnetId"},
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": {"subnetId"},
+    "aws:ec2/internetGateway:InternetGateway": set(),
+    "aws:eks/nodeGroup:NodeGroup": {"instanceTypes", "subnetIds", "amiType"},
+    "aws:lb/targetGroup:TargetGroup": {"port", "protocol", "vpcId", "targetType"},
+    "aws:rds/cluster:Cluster": {"engine", "masterUsername", "storageEncrypted", "clusterIdentifier"},
+    "aws:rds/clusterInstance:ClusterInstance": {"availabilityZone", "clusterIdentifier", "identifier"},
+    "aws:rds/subnetGroup:SubnetGroup": {"name"},
+    "aws:elasticache/replicationGroup:ReplicationGroup": {"engine", "atRestEncryptionEnabled"},
+    "aws:cloudwatch/logGroup:LogGroup": {"name"},
+    "aws:route53/zone:Zone": {"name"},
+    "aws:kms/alias:Alias": {"name"},
+    "random:index/randomPassword:RandomPassword": {"keepers", "length"},
+}
+"""Inputs that AWS can't change in place: a new value makes a new resource."""
+
+AUTONAMES: dict[str, str] = {
+    "aws:ec2/securityGroup:SecurityGroup": "name",
+    "aws:ec2/launchTemplate:LaunchTemplate": "name",
+    "aws:elasticache/parameterGroup:ParameterGroup": "name",
+    "aws:elasticache/subnetGroup:SubnetGroup": "name",
+    "aws:eks/nodeGroup:NodeGroup": "nodeGroupName",
+    "aws:iam/role:Role": "name",
+    "aws:iam/rolePolicy:RolePolicy": "name",
+    "aws:lb/loadBalancer:LoadBalancer": "name",
+    "aws:lb/targetGroup:TargetGroup": "name",
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup": "name",
+    "aws:rds/subnetGroup:SubnetGroup": "name",
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:secretsmanager/secret:Secret": "name",
+    "aws:sns/topic:Topic": "name",
+    "aws:wafv2/webAcl:WebAcl": "name",
+    "aws:budgets/budget:Budget": "name",
+    "aws:cloudfront/originAccessControl:OriginAccessControl": "name",
+}
+"""Inputs that the provider makes up when they are absent."""
+
+_STRUCTURED: dict[tuple[str, str], Any] = {
+    ("aws:acm/certificate:Certificate", "domainValidationOptions"): [
+        {
+            "domainName": f"{n}.invalid",
+            "resourceRecordName": f"_{n}.invalid",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": f"_{n}.acm-validations.invalid",
+        }
+        for n in ("domain", "origin")
+    ],
+    ("aws:rds/cluster:Cluster", "masterUserSecrets"): [
+        {
+            "secretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!cluster-1",
+            "kmsKeyId": "key",
+            "secretStatus": "active",
+        }
+    ],
+    ("aws:rds/cluster:Cluster", "port"): 3306,
+    ("aws:ec2/launchTemplate:LaunchTemplate", "latestVersion"): 1,
+    ("random:index/randomPassword:RandomPassword", "result"): "not-a-real-password",
+    ("tls:index/privateKey:PrivateKey", "privateKeyPem"): "not a real key",
+}
+
+
+def computed(token: str) -> dict[str, type]:
+    """Outputs that the SDK declares as always there, by name, with their bare types."""
+    package, module, _ = token.split(":")
+    try:
+        importlib.import_module(f"pulumi_{package}")
+    except ModuleNotFoundError:  # the program's own components
+        return {}
+    found: Any = rpc.get_resource_module(package, module, "")
+    if found is None or token not in found.mod_info["classes"]:
+        return {}  # a kind that the Kubernetes SDK doesn't know
+    cls = getattr(importlib.import_module(found.mod_info["fqn"]), found.mod_info["classes"][token])
+    types = _types.resource_types(cls)
+    return {n: typing.get_origin(t) or t for n, t in types.items() if not _types._is_optional_type(t)}  # pyright: ignore[reportPrivateUsage]
+
+
+def synthesize(token: str, physical_id: str, name: str, kind: type) -> Any:
+    """A plausible value of one output."""
+    if (token, name) in _STRUCTURED:
+        return _STRUCTURED[token, name]
+    service, resource = token.split(":")[1].split("/")[0], token.rsplit(":", 1)[-1].lower()
+    if name == "arn":
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}/{physical_id}"
+    if issubclass(kind, str):
+        return f"{physical_id}.{name}.{service}.invalid".lower() if service != "kms" else physical_id
+    for base, zero in ((bool, False), (int, 0), (float, 0.0)):
+        if issubclass(kind, base):
+            return zero
+    return [] if issubclass(kind, Sequence) else {}

@@ -1,0 +1,1 @@
+"""The AWS side of the point platform: one component a file, one settings object in, outputs out."""

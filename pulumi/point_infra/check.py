@@ -1,0 +1,122 @@
+"""Read and check single config values; each refusal is one line naming key, value and what is allowed."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Collection
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"({_LABEL}\.)+[a-z]{{2,63}}")
+_HTTPS = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?(/\S*)?")
+_ORIGIN = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?")
+
+
+class ConfigError(Exception):
+    """A config value that is refused; its text is the whole message, on one line."""
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f"config {key} is {json.dumps(value)}: allowed is {allowed}")
+        self.key = key
+
+
+class Reader:
+    """Typed reads of raw config values, which arrive as the texts that the engine hands on (lists as JSON)."""
+
+    def __init__(self, raw: Callable[[str], str | None]) -> None:
+        self._raw = raw
+
+    def text(self, key: str) -> str:
+        """The value as it is; raises ConfigError when the key is absent."""
+        value = self._raw(key)
+        if value is None:
+            raise ConfigError(key, None, "a value: it has no default")
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self.text(key)
+        if not re.fullmatch(r"-?\d{1,9}", value) or not low <= int(value) <= high:
+            raise ConfigError(key, value, f"a whole number from {low} to {high}")
+        return int(value)
+
+    def flag(self, key: str) -> bool:
+        """true or false."""
+        return self.choice(key, ("true", "false")) == "true"
+
+    def choice(self, key: str, allowed: Collection[str]) -> str:
+        """One of `allowed`."""
+        value = self.text(key)
+        if value not in allowed:
+            raise ConfigError(key, value, " or ".join(sorted(allowed)))
+        return value
+
+    def matching(self, key: str, pattern: str | re.Pattern[str], allowed: str) -> str:
+        """A text that `pattern` matches whole; `allowed` says it in words."""
+        value = self.text(key)
+        if not re.fullmatch(pattern, value):
+            raise ConfigError(key, value, allowed)
+        return value
+
+    def domain(self, key: str) -> str:
+        """A lower-case DNS name with at least two labels, at most 200 characters."""
+        value = self.matching(key, _DOMAIN, "a lower-case DNS name such as points.example.com")
+        if len(value) > 200:
+            raise ConfigError(key, value, "a DNS name of at most 200 characters")
+        return value
+
+    def https(self, key: str) -> str:
+        """An https URL."""
+        return self.matching(key, _HTTPS, "an https URL such as https://login.example.com")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, each once."""
+        value = self.text(key)
+        try:
+            items = json.loads(value)
+        except ValueError:
+            items = None
+        if not isinstance(items, list) or not all(isinstance(i, str) for i in items):  # pyright: ignore[reportUnknownVariableType]
+            raise ConfigError(key, value, "a list of texts")
+        if len(set(items)) != len(items):  # pyright: ignore[reportUnknownArgumentType]
+            raise ConfigError(key, items, "a list without repetitions")  # pyright: ignore[reportUnknownArgumentType]
+        return tuple(items)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+    def each(self, key: str, pattern: str, allowed: str) -> tuple[str, ...]:
+        """A list of texts that `pattern` matches whole."""
+        items = self.texts(key)
+        for item in items:
+            if not re.fullmatch(pattern, item):
+                raise ConfigError(key, item, allowed)
+        return items
+
+    def origins(self, key: str) -> tuple[str, ...]:
+        """A list of https origins (no path)."""
+        return self.each(
+            key, _ORIGIN.pattern, "https origins without a path such as https://shop.example.com"
+        )
+
+    def network(self, key: str) -> str:
+        """A private IPv4 range that holds the nine subnets."""
+        value = self.text(key)
+        range_ = network(key, value)
+        if not range_.is_private or not 16 <= range_.prefixlen <= 17:
+            raise ConfigError(key, value, "a private range of /16 or /17, which holds the nine subnets")
+        return value
+
+    def allowed_cidrs(self, key: str) -> tuple[str, ...]:
+        """A list of IPv4 ranges, none of which is nearly everybody."""
+        items = self.texts(key)
+        for item in items:
+            if network(key, item).prefixlen < 8:
+                raise ConfigError(
+                    key, item, "ranges of /8 and smaller: the Kubernetes API is not for everybody"
+                )
+        return items
+
+
+def network(key: str, value: str) -> ipaddress.IPv4Network:
+    """Parse an IPv4 range whose host bits are zero; raises ConfigError."""
+    try:
+        return ipaddress.IPv4Network(value)
+    except ValueError:
+        raise ConfigError(key, value, "an IPv4 range such as 10.0.0.0/16, host bits zero") from None

@@ -1,0 +1,224 @@
+"""The EKS cluster and its nodes: one managed node group in each zone, so that each zone always has its own."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+import pulumi_eks as eks
+import pulumi_kubernetes as k8s
+
+import pulumi
+from point_infra.iam import pod_role, trust
+
+CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+_POLICY = "arn:aws:iam::aws:policy"
+_NODE_POLICIES = (
+    f"{_POLICY}/AmazonEKSWorkerNodePolicy",
+    f"{_POLICY}/AmazonEC2ContainerRegistryPullOnly",
+    f"{_POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
+)
+_NODE_DISK_GB = 50
+
+
+@dataclass(frozen=True)
+class ClusterArgs:
+    """What the cluster is made of."""
+
+    cluster_name: str
+    version: str
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    zones: tuple[str, ...]
+    instance_type: str
+    nodes_per_zone: int
+    max_nodes_per_zone: int
+    api_allowed_cidrs: tuple[str, ...]
+    admin_role_arns: tuple[str, ...]
+    key_arn: pulumi.Input[str]
+    log_retention_days: int
+    deletion_protection: bool
+
+
+class Cluster(pulumi.ComponentResource):
+    """`provider` talks to the cluster's API; what is installed through it comes after `ready`."""
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Cluster", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        # EKS would make the group itself, without an end to what it keeps, and leave it behind.
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-control-plane",
+            name=f"/aws/eks/{args.cluster_name}/cluster",
+            retention_in_days=args.log_retention_days,
+            opts=self._child,
+        )
+        self._eks = eks.Cluster(
+            name,
+            name=args.cluster_name,
+            version=args.version,
+            vpc_id=args.vpc_id,
+            private_subnet_ids=args.subnet_ids,
+            authentication_mode=eks.AuthenticationMode.API,
+            access_entries={f"admin-{i}": _administrator(arn) for i, arn in enumerate(args.admin_role_arns)},
+            endpoint_private_access=True,
+            endpoint_public_access=bool(args.api_allowed_cidrs),
+            public_access_cidrs=list(args.api_allowed_cidrs) or None,
+            enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
+            encryption_config_key_arn=args.key_arn,
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
+            deletion_protection=args.deletion_protection,
+            skip_default_node_group=True,
+            # One security group, EKS's own: two with the cluster's tag on a network interface confuse controllers.
+            skip_default_security_groups=True,
+            # The add-ons are below, all in the same way.
+            use_default_vpc_cni=True,
+            bootstrap_self_managed_addons=False,
+            coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
+            kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
+            # Pods get their roles by Pod Identity; an OIDC provider would need the issuer's thumbprint.
+            create_oidc_provider=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
+        )
+        self.cluster_name = self._eks.eks_cluster.name
+        self.security_group_id = self._eks.cluster_security_group_id
+        self.endpoint = self._eks.eks_cluster.endpoint
+        first = [self._addon(n) for n in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")]
+        self.node_groups = self._nodes(first)
+        self.ready: list[pulumi.Resource] = [
+            *self.node_groups,
+            self._addon("coredns", after=self.node_groups),
+            self._addon("metrics-server", after=self.node_groups),
+            self._volumes(),
+        ]
+        self.provider = k8s.Provider(
+            name, kubeconfig=self._eks.kubeconfig_json, enable_server_side_apply=True, opts=self._child
+        )
+        self.register_outputs({"clusterName": self.cluster_name})
+
+    def grant(self, namespace: str, account: str, role: aws.iam.Role) -> aws.eks.PodIdentityAssociation:
+        """Let the pods of one service account take `role`."""
+        return aws.eks.PodIdentityAssociation(
+            f"{self._name}-{account}",
+            cluster_name=self.cluster_name,
+            namespace=namespace,
+            service_account=account,
+            role_arn=role.arn,
+            opts=self._child,
+        )
+
+    def addon(self, addon: str, account: str, role: aws.iam.Role, values: dict[str, object]) -> aws.eks.Addon:
+        """Install an add-on whose service account takes `role`, once there are nodes."""
+        return self._addon(addon, after=self.node_groups, account=account, role=role, values=values)
+
+    def _addon(
+        self,
+        addon: str,
+        *,
+        after: list[aws.eks.NodeGroup] | None = None,
+        account: str = "",
+        role: aws.iam.Role | None = None,
+        values: dict[str, object] | None = None,
+    ) -> aws.eks.Addon:
+        # Without a version EKS takes its default for the Kubernetes version, and a cluster upgrade moves it on.
+        return aws.eks.Addon(
+            f"{self._name}-{addon}",
+            addon_name=addon,
+            cluster_name=self.cluster_name,
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="PRESERVE",
+            configuration_values=json.dumps(values, sort_keys=True) if values else None,
+            pod_identity_associations=[{"service_account": account, "role_arn": role.arn}] if role else None,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+    def _volumes(self) -> aws.eks.Addon:
+        role = pod_role(
+            f"{self._name}-ebs-csi",
+            {},
+            [f"{_POLICY}/service-role/AmazonEBSCSIDriverPolicyV2"],
+            self._child,
+        )
+        return self.addon("aws-ebs-csi-driver", "ebs-csi-controller-sa", role, {})
+
+    def _nodes(self, after: list[aws.eks.Addon]) -> list[aws.eks.NodeGroup]:
+        name, args = self._name, self._args
+        role = aws.iam.Role(f"{name}-node", assume_role_policy=trust("ec2.amazonaws.com"), opts=self._child)
+        policies = [*_NODE_POLICIES, f"{_POLICY}/AmazonEKS_CNI_Policy"]
+        attached = [
+            aws.iam.RolePolicyAttachment(f"{name}-node-{i}", role=role.name, policy_arn=arn, opts=self._child)
+            for i, arn in enumerate(policies)
+        ]
+        template = aws.ec2.LaunchTemplate(
+            f"{name}-node",
+            update_default_version=True,
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": "required",
+                "http_put_response_hop_limit": 1,  # pods can't borrow the node's role
+            },
+            block_device_mappings=[
+                {
+                    "device_name": "/dev/xvda",
+                    "ebs": {
+                        "volume_size": _NODE_DISK_GB,
+                        "volume_type": "gp3",
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            tag_specifications=[
+                {"resource_type": kind, "tags": {"Name": f"{name}-node"}} for kind in ("instance", "volume")
+            ],
+            opts=self._child,
+        )
+        return [
+            aws.eks.NodeGroup(
+                f"{name}-{zone[-1]}",
+                cluster_name=self.cluster_name,
+                node_role_arn=role.arn,
+                subnet_ids=[subnet],
+                instance_types=[args.instance_type],
+                ami_type="AL2023_ARM_64_STANDARD"
+                if graviton(args.instance_type)
+                else "AL2023_x86_64_STANDARD",
+                version=args.version,
+                scaling_config={
+                    "min_size": args.nodes_per_zone,
+                    "desired_size": args.nodes_per_zone,
+                    "max_size": args.max_nodes_per_zone,
+                },
+                update_config={"max_unavailable": 1},
+                node_repair_config={"enabled": True},
+                launch_template={
+                    "id": template.id,
+                    "version": template.latest_version.apply(str),
+                },
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=[*attached, *after],
+                    # The autoscaler's, once it runs.
+                    ignore_changes=["scalingConfig.desiredSize"],
+                ),
+            )
+            for zone, subnet in zip(args.zones, args.subnet_ids, strict=True)
+        ]
+
+
+def graviton(instance_type: str) -> bool:
+    """Whether an EC2 type has an Arm processor: m6g, r7gd, c8gn; not g5, which has a GPU."""
+    family = instance_type.split(".")[0]
+    return "g" in family.lstrip("abcdefghijklmnopqrstuvwxyz")
+
+
+def _administrator(role_arn: str) -> eks.AccessEntryArgs:
+    return eks.AccessEntryArgs(
+        principal_arn=role_arn,
+        access_policies={
+            "admin": eks.AccessPolicyAssociationArgs(
+                policy_arn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+                access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            )
+        },
+    )

@@ -1,0 +1,153 @@
+"""What the stack costs a month, line by line, from the resources that it declares.
+
+Sizes and numbers come from the declared resources; traffic and volume are assumptions, said in `Usage`.
+The brief's own figures stand beside it. Prices: `prices.py`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from point_infra import prices
+from point_infra.inventory import Declared
+from point_infra.prices import HOURS, Price
+
+BRIEF = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balancer": 50, "Other": 100}
+"""USD a month in the brief; together 1,100. It leaves NAT gateways out."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A month's assumed traffic and volume: a shop of about 30 requests a second on average."""
+
+    nat_gb: float = 50
+    lcus: float = 1.0
+    storage_gb: float = 50
+    io_millions: float = 100
+    logs_gb: float = 20
+    egress_gb: float = 100
+    cross_zone_gb: float = 500
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: `quantity` of `unit` at `price` each."""
+
+    service: str
+    what: str
+    quantity: float
+    unit: str
+    price: Price
+
+    @property
+    def usd(self) -> float:
+        """USD a month."""
+        return self.quantity * self.price.usd
+
+
+def lines(resources: list[Declared], usage: Usage = Usage()) -> list[Line]:
+    """Price the declared resources; a type without a price of its own costs nothing."""
+    count = Counter(r.type for r in resources)
+    out = [*_cluster(resources, count), *_data(resources, usage)]
+    albs, nats = count["aws:lb/loadBalancer:LoadBalancer"], count["aws:ec2/natGateway:NatGateway"]
+    zones = 3
+    balancer, other, network = "Load balancer", "Other", "NAT gateways"
+    out += [
+        Line(balancer, "load balancer", albs * HOURS, "h", prices.ALB_HOUR),
+        Line(balancer, "capacity units", albs * usage.lcus * HOURS, "LCU h", prices.ALB_LCU_HOUR),
+        Line(balancer, "public IPv4", albs * zones * HOURS, "h", prices.PUBLIC_IPV4_HOUR),
+        Line(balancer, "WAF", count["aws:wafv2/webAcl:WebAcl"], "ACL", prices.WAF_MONTH),
+        Line(network, "NAT gateways", nats * HOURS, "h", prices.NAT_HOUR),
+        Line(network, "traffic through them", usage.nat_gb if nats else 0, "GB", prices.NAT_GB),
+        Line(network, "public IPv4", count["aws:ec2/eip:Eip"] * HOURS, "h", prices.PUBLIC_IPV4_HOUR),
+        Line(other, "logs", usage.logs_gb, "GB", prices.LOGS_GB),
+        Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", prices.ALARM_MONTH),
+        Line(other, "traffic out", usage.egress_gb, "GB", prices.TRANSFER_OUT_GB),
+        Line(other, "traffic between zones", 2 * usage.cross_zone_gb, "GB", prices.CROSS_ZONE_GB),
+        Line(other, "KMS keys", count["aws:kms/key:Key"], "", prices.KMS_KEY_MONTH),
+        Line(other, "secrets", count["aws:secretsmanager/secret:Secret"] + 1, "", prices.SECRET_MONTH),
+        Line(other, "hosted zones", count["aws:route53/zone:Zone"], "", prices.HOSTED_ZONE_MONTH),
+        Line(
+            other,
+            "health checks",
+            count["aws:route53/healthCheck:HealthCheck"],
+            "",
+            prices.HEALTH_CHECK_MONTH,
+        ),
+    ]
+    return [line for line in out if line.quantity]
+
+
+def total(priced: list[Line]) -> float:
+    """USD a month, to the cent."""
+    return round(sum(line.usd for line in priced), 2)
+
+
+def by_service(priced: list[Line]) -> dict[str, float]:
+    """USD a month of each service, to the cent, in the order of the lines."""
+    sums: dict[str, float] = {}
+    for line in priced:
+        sums[line.service] = sums.get(line.service, 0) + line.usd
+    return {service: round(usd, 2) for service, usd in sums.items()}
+
+
+def table(priced: list[Line]) -> str:
+    """The lines, the sum of each service beside the brief's figure, and the total; `~` marks an estimate."""
+    rows = [f"{'service':<16}{'line':<28}{'quantity':>12} {'unit':<7}{'USD each':>10}{'USD/month':>11}"]
+    sums = by_service(priced)
+    for service, usd in sums.items():
+        for line in (p for p in priced if p.service == service):
+            mark = "~" if line.price.estimate else " "
+            rows.append(
+                f"{service:<16}{line.what:<28}{line.quantity:>12,.1f} {line.unit:<7}"
+                f"{mark}{line.price.usd:>9.4f}{line.usd:>11.2f}"
+            )
+        brief = f"brief: {BRIEF[service]}" if service in BRIEF else "not in the brief"
+        rows.append(f"{service:<16}{'= ' + brief:<58}{'':>10}{usd:>11.2f}")
+    rows.append(f"{'total':<16}{'= brief: ' + format(sum(BRIEF.values()), ','):<68}{total(priced):>11.2f}")
+    rows.append(
+        f"Seoul, on demand, prices of {prices.DATED}; ~ is an estimate, and traffic and volume are assumed "
+        "(point_infra/prices.py, cost.py)."
+    )
+    return "\n".join(rows)
+
+
+def _cluster(resources: list[Declared], count: Counter[str]) -> list[Line]:
+    service = "EKS and nodes"
+    nodes: Counter[str] = Counter()
+    for r in resources:
+        if r.type == "aws:eks/nodeGroup:NodeGroup":
+            nodes[r.inputs["instance_types"][0]] += r.inputs["scaling_config"]["desired_size"]
+    disk = sum(
+        m["ebs"]["volume_size"]
+        for r in resources
+        if r.type == "aws:ec2/launchTemplate:LaunchTemplate"
+        for m in r.inputs["block_device_mappings"]
+    )
+    return [
+        Line(service, "control plane", count["eks:index:Cluster"] * HOURS, "h", prices.CONTROL_PLANE_HOUR),
+        *(Line(service, f"nodes {t}", n * HOURS, "h", prices.NODE[t]) for t, n in nodes.items()),
+        Line(service, "node disks", disk * nodes.total(), "GB", prices.GP3_GB_MONTH),
+    ]
+
+
+def _data(resources: list[Declared], usage: Usage) -> list[Line]:
+    aurora, elasticache = "Aurora", "ElastiCache"
+    out: list[Line] = []
+    classes = Counter(
+        r.inputs["instance_class"] for r in resources if r.type == "aws:rds/clusterInstance:ClusterInstance"
+    )
+    for instance, n in classes.items():
+        out.append(Line(aurora, f"instances {instance}", n * HOURS, "h", prices.DATABASE_INSTANCE[instance]))
+    if classes:
+        out += [
+            Line(aurora, "storage", usage.storage_gb, "GB", prices.AURORA_STORAGE_GB_MONTH),
+            Line(aurora, "I/O", usage.io_millions, "million", prices.AURORA_IO_MILLION),
+        ]
+    for r in resources:
+        if r.type == "aws:elasticache/replicationGroup:ReplicationGroup":
+            nodes = sum(1 + g["replica_count"] for g in r.inputs["node_group_configurations"])
+            price = prices.CACHE_NODE[r.inputs["node_type"]]
+            if r.inputs["engine"] == "valkey":
+                price = Price(price.usd * prices.VALKEY.usd, f"{price.source}, Valkey", price.estimate)
+            out.append(Line(elasticache, f"nodes {r.inputs['node_type']}", nodes * HOURS, "h", price))
+    return out

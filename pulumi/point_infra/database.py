@@ -1,0 +1,183 @@
+"""Aurora MySQL: writer in the first zone, reader in the third, reachable from the cluster's pods only."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+import pulumi_random as random
+
+import pulumi
+from point_infra.iam import trust
+
+NAME = "points"
+"""Schema of the service."""
+
+_PARAMETERS = {
+    "require_secure_transport": "ON",
+    "character_set_server": "utf8mb4",
+    "time_zone": "UTC",
+    # One row locked too long ends a request, not a pod: the service reruns it.
+    "innodb_lock_wait_timeout": "5",
+    "slow_query_log": "1",
+    "long_query_time": "0.5",
+}
+
+
+@dataclass(frozen=True)
+class DatabaseArgs:
+    """What the database is made of."""
+
+    cluster_name: str
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    zones: tuple[str, ...]
+    client_security_group_id: pulumi.Input[str]
+    instance_class: str
+    engine_version: str
+    key_arn: pulumi.Input[str]
+    backup_retention_days: int
+    log_retention_days: int
+    deletion_protection: bool
+
+
+class Database(pulumi.ComponentResource):
+    """Endpoints of writer and reader, and the ARNs of both secrets."""
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Database", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        logs = [
+            aws.cloudwatch.LogGroup(
+                f"{name}-{kind}",
+                name=f"/aws/rds/cluster/{args.cluster_name}/{kind}",
+                retention_in_days=args.log_retention_days,
+                opts=self._child,
+            )
+            for kind in ("error", "slowquery")
+        ]
+        cluster = self._cluster(logs)
+        role = aws.iam.Role(
+            f"{name}-monitoring", assume_role_policy=trust("monitoring.rds.amazonaws.com"), opts=self._child
+        )
+        aws.iam.RolePolicyAttachment(
+            f"{name}-monitoring",
+            role=role.name,
+            policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
+            opts=self._child,
+        )
+        writer = self._instance("writer", cluster, role, args.zones[0], 0, None)
+        # The instance that is there first becomes the writer; the tier only orders promotion.
+        self._instance("reader", cluster, role, args.zones[2], 1, writer)
+        self.cluster_id = cluster.cluster_identifier
+        self.endpoint, self.reader_endpoint = cluster.endpoint, cluster.reader_endpoint
+        self.port = cluster.port
+        self.master_secret_arn = cluster.master_user_secrets.apply(
+            lambda s: str(s[0].secret_arn) if s else ""
+        )
+        self.user_secret_arn = self._user()
+        self.register_outputs({"endpoint": self.endpoint, "readerEndpoint": self.reader_endpoint})
+
+    def _cluster(self, logs: list[aws.cloudwatch.LogGroup]) -> aws.rds.Cluster:
+        name, args = self._name, self._args
+        group = aws.ec2.SecurityGroup(
+            name, description="Aurora of the point service", vpc_id=args.vpc_id, opts=self._child
+        )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-pods",
+            security_group_id=group.id,
+            referenced_security_group_id=args.client_security_group_id,
+            ip_protocol="tcp",
+            from_port=3306,
+            to_port=3306,
+            description="Pods of the cluster",
+            opts=self._child,
+        )
+        subnets = aws.rds.SubnetGroup(name, subnet_ids=args.subnet_ids, opts=self._child)
+        parameters = aws.rds.ClusterParameterGroup(
+            name,
+            family="aurora-mysql8.0",
+            description="TLS only, slow queries logged",
+            parameters=[
+                {"name": k, "value": v, "apply_method": "pending-reboot"} for k, v in _PARAMETERS.items()
+            ],
+            opts=self._child,
+        )
+        return aws.rds.Cluster(
+            name,
+            cluster_identifier=args.cluster_name,
+            engine="aurora-mysql",
+            engine_version=args.engine_version,
+            database_name=NAME,
+            master_username="root_points",
+            manage_master_user_password=True,
+            master_user_secret_kms_key_id=args.key_arn,
+            db_subnet_group_name=subnets.name,
+            vpc_security_group_ids=[group.id],
+            db_cluster_parameter_group_name=parameters.name,
+            storage_encrypted=True,
+            kms_key_id=args.key_arn,
+            backup_retention_period=args.backup_retention_days,
+            preferred_backup_window="18:00-19:00",  # 3 to 4 at night in Seoul
+            preferred_maintenance_window="sun:19:00-sun:20:00",
+            copy_tags_to_snapshot=True,
+            deletion_protection=args.deletion_protection,
+            skip_final_snapshot=not args.deletion_protection,
+            final_snapshot_identifier=f"{args.cluster_name}-final" if args.deletion_protection else None,
+            enabled_cloudwatch_logs_exports=["error", "slowquery"],
+            database_insights_mode="standard",
+            performance_insights_enabled=True,
+            performance_insights_retention_period=7,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=logs,
+                protect=args.deletion_protection,
+                # Aurora lists all zones that its storage is in, whatever was asked for.
+                ignore_changes=["availabilityZones"],
+            ),
+        )
+
+    def _instance(
+        self,
+        role_name: str,
+        cluster: aws.rds.Cluster,
+        monitoring: aws.iam.Role,
+        zone: str,
+        tier: int,
+        after: aws.rds.ClusterInstance | None,
+    ) -> aws.rds.ClusterInstance:
+        return aws.rds.ClusterInstance(
+            f"{self._name}-{role_name}",
+            identifier=f"{self._args.cluster_name}-{role_name}",
+            cluster_identifier=cluster.cluster_identifier,
+            engine=aws.rds.EngineType.AURORA_MYSQL,
+            instance_class=self._args.instance_class,
+            availability_zone=zone,
+            promotion_tier=tier,
+            publicly_accessible=False,
+            auto_minor_version_upgrade=False,
+            monitoring_interval=60,
+            monitoring_role_arn=monitoring.arn,
+            performance_insights_enabled=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[after] if after else None),
+        )
+
+    def _user(self) -> pulumi.Output[str]:
+        """The application's user: the migration Job creates it in the database with what is here."""
+        password = random.RandomPassword(f"{self._name}-user", length=40, special=False, opts=self._child)
+        return secret(
+            f"{self._name}-user",
+            password.result.apply(lambda p: json.dumps({"username": "points", "password": p})),
+            self._args.key_arn,
+            self._child,
+        )
+
+
+def secret(
+    name: str, value: pulumi.Input[str], key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """Keep `value` in Secrets Manager; returns the secret's ARN."""
+    # No waiting time: a stack that is made again needs the name again.
+    kept = aws.secretsmanager.Secret(name, kms_key_id=key_arn, recovery_window_in_days=0, opts=opts)
+    aws.secretsmanager.SecretVersion(name, secret_id=kept.id, secret_string=value, opts=opts)
+    return kept.arn

@@ -1,0 +1,187 @@
+"""The internet-facing load balancer: HTTPS only, re-encrypted towards the Istio gateway."""
+
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+
+import pulumi
+from point_infra.bucket import private_bucket
+from point_infra.versions import TLS_POLICY
+
+_EVERYBODY = "0.0.0.0/0"
+_MANAGED_RULES = (
+    "AWSManagedRulesAmazonIpReputationList",
+    "AWSManagedRulesKnownBadInputsRuleSet",
+    "AWSManagedRulesSQLiRuleSet",
+)
+
+
+@dataclass(frozen=True)
+class EdgeArgs:
+    """Where the load balancer stands and what it presents."""
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: list[pulumi.Output[str]]
+    pod_security_group_id: pulumi.Input[str]
+    certificate_arn: pulumi.Input[str]
+    deletion_protection: bool
+    waf: bool
+    access_log_days: int
+
+
+class Edge(pulumi.ComponentResource):
+    """`target_group_arn` is what the TargetGroupBinding fills with the gateway's pods."""
+
+    def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Edge", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        security_group = self._security_group()
+        logs = private_bucket(
+            f"{name}-logs",
+            {
+                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                "Action": "s3:PutObject",
+            },
+            keep_days=args.access_log_days,
+            force_destroy=not args.deletion_protection,
+            parent=self,
+        )
+        balancer = aws.lb.LoadBalancer(
+            name,
+            load_balancer_type="application",
+            internal=False,
+            subnets=args.subnet_ids,
+            security_groups=[security_group.id],
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode="defensive",
+            enable_deletion_protection=args.deletion_protection,
+            idle_timeout=60,
+            access_logs={"bucket": logs.bucket, "enabled": True},
+            opts=self._child,
+        )
+        targets = aws.lb.TargetGroup(
+            name,
+            vpc_id=args.vpc_id,
+            target_type="ip",
+            port=443,
+            protocol="HTTPS",
+            deregistration_delay=30,
+            health_check={
+                "protocol": "HTTP",
+                "port": "15021",  # the gateway's own readiness, whatever the service behind it does
+                "path": "/healthz/ready",
+                "matcher": "200",
+                "interval": 10,
+                "timeout": 5,
+                "healthy_threshold": 2,
+                "unhealthy_threshold": 2,
+            },
+            opts=self._child,
+        )
+        self._listeners(balancer, targets)
+        if args.waf:
+            self._waf(balancer)
+        self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
+        self.target_group_arn = targets.arn
+        self.arn_suffix, self.target_group_arn_suffix = balancer.arn_suffix, targets.arn_suffix
+        self.register_outputs({"dnsName": self.dns_name})
+
+    def _listeners(self, balancer: aws.lb.LoadBalancer, targets: aws.lb.TargetGroup) -> None:
+        aws.lb.Listener(
+            f"{self._name}-https",
+            load_balancer_arn=balancer.arn,
+            port=443,
+            protocol="HTTPS",
+            ssl_policy=TLS_POLICY,
+            certificate_arn=self._args.certificate_arn,
+            default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
+            opts=self._child,
+        )
+        aws.lb.Listener(
+            f"{self._name}-http",
+            load_balancer_arn=balancer.arn,
+            port=80,
+            protocol="HTTP",
+            default_actions=[
+                {
+                    "type": "redirect",
+                    "redirect": {"protocol": "HTTPS", "port": "443", "status_code": "HTTP_301"},
+                }
+            ],
+            opts=self._child,
+        )
+
+    def _security_group(self) -> aws.ec2.SecurityGroup:
+        name, args = self._name, self._args
+        group = aws.ec2.SecurityGroup(
+            name, description="Load balancer of the point service", vpc_id=args.vpc_id, opts=self._child
+        )
+        for port in (80, 443):
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-{port}",
+                security_group_id=group.id,
+                cidr_ipv4=_EVERYBODY,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="Clients",
+                opts=self._child,
+            )
+        for port in (443, 15021):
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-pods-{port}",
+                security_group_id=group.id,
+                referenced_security_group_id=args.pod_security_group_id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="Istio gateway pods",
+                opts=self._child,
+            )
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-to-pods-{port}",
+                security_group_id=args.pod_security_group_id,
+                referenced_security_group_id=group.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="Load balancer to the Istio gateway",
+                opts=self._child,
+            )
+        return group
+
+    def _waf(self, balancer: aws.lb.LoadBalancer) -> None:
+        acl = aws.wafv2.WebAcl(
+            self._name,
+            scope="REGIONAL",
+            default_action={"allow": {}},
+            rules=[_managed(i, rule) for i, rule in enumerate(_MANAGED_RULES)],
+            visibility_config={
+                "cloudwatch_metrics_enabled": True,
+                "metric_name": self._name,
+                "sampled_requests_enabled": True,
+            },
+            opts=self._child,
+        )
+        aws.wafv2.WebAclAssociation(
+            self._name, resource_arn=balancer.arn, web_acl_arn=acl.arn, opts=self._child
+        )
+
+
+def _managed(priority: int, rule: str) -> aws.wafv2.WebAclRuleArgs:
+    return aws.wafv2.WebAclRuleArgs(
+        name=rule,
+        priority=priority,
+        override_action=aws.wafv2.WebAclRuleOverrideActionArgs(
+            none=aws.wafv2.WebAclRuleOverrideActionNoneArgs()
+        ),
+        statement=aws.wafv2.WebAclRuleStatementArgs(
+            managed_rule_group_statement=aws.wafv2.WebAclRuleStatementManagedRuleGroupStatementArgs(
+                name=rule, vendor_name="AWS"
+            )
+        ),
+        visibility_config=aws.wafv2.WebAclRuleVisibilityConfigArgs(
+            cloudwatch_metrics_enabled=True, metric_name=rule, sampled_requests_enabled=True
+        ),
+    )

@@ -1,0 +1,62 @@
+"""Declare Kubernetes objects from the repository's own YAML files, as the typed resources of the SDK."""
+
+import importlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pulumi_kubernetes as k8s
+import yaml
+
+import pulumi
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: the program is run from it, never from a wheel."""
+
+Object: TypeAlias = dict[str, Any]
+
+
+def documents(folder: Path) -> Iterator[Object]:
+    """Every object of a kustomization, in its order; it may list files and folders only."""
+    for entry in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]:
+        path = (folder / entry).resolve()
+        if path.is_dir():
+            yield from documents(path)
+        else:
+            yield from (d for d in yaml.safe_load_all(path.read_text()) if d)
+
+
+def declare(
+    folder: Path,
+    change: Callable[[Object], Object],
+    *,
+    parent: pulumi.Resource,
+    provider: k8s.Provider,
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> list[pulumi.Resource]:
+    """Declare all objects of `folder`, each as `change` returns it, one after what it needs."""
+    made: list[pulumi.Resource] = []
+    first: list[pulumi.Resource] = list(depends_on)
+    for document in documents(folder):
+        opts = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=list(first))
+        resource = _resource(change(document), opts)
+        made.append(resource)
+        if document["kind"] in ("Namespace", "CustomResourceDefinition"):
+            first.append(resource)
+    return made
+
+
+def _resource(document: Object, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    group, _, version = document["apiVersion"].rpartition("/")
+    # The SDK's module of rbac.authorization.k8s.io/v1 is rbac.v1; that of the core group is core.v1.
+    module = importlib.import_module(f"pulumi_kubernetes.{(group or 'core').split('.')[0]}.{version}")
+    kind = getattr(module, document["kind"])
+    meta = document["metadata"]
+    name = "-".join(filter(None, ("operator", meta.get("namespace"), document["kind"].lower(), meta["name"])))
+    fields = {_snake(k): v for k, v in document.items() if k not in ("apiVersion", "kind")}
+    return kind(name, **fields, opts=opts)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()

@@ -1,0 +1,113 @@
+"""Istio, and the binding that puts its gateway's pods behind the load balancer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi_kubernetes as k8s
+import pulumi_tls as tls
+import yaml
+
+import pulumi
+from point_infra import versions
+from point_infra.helm import release
+
+GATEWAY_NAMESPACE = "istio-ingress"
+GATEWAY = "istio-ingressgateway"
+TLS_SECRET = "points-tls"  # noqa: S105 - a name
+_VALUES = Path(__file__).parent / "istio"
+_YEAR_HOURS = 8760
+
+
+@dataclass(frozen=True)
+class MeshArgs:
+    """What the mesh needs from the rest."""
+
+    provider: k8s.Provider
+    hosts: tuple[str, ...]
+    target_group_arn: pulumi.Input[str]
+    after: list[pulumi.Resource]
+    load_balancer_controller: pulumi.Resource
+
+
+class Mesh(pulumi.ComponentResource):
+    """`ready` is the mesh: what wants a proxy comes after it."""
+
+    def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Mesh", name, None, opts)
+        self._args = args
+        base = release(
+            "istio-base",
+            versions.ISTIO_BASE,
+            "istio-system",
+            {},
+            parent=self,
+            provider=args.provider,
+            depends_on=args.after,
+            create_namespace=True,
+        )
+        istiod = release(
+            "istiod",
+            versions.ISTIOD,
+            "istio-system",
+            values("istiod"),
+            parent=self,
+            provider=args.provider,
+            depends_on=[base],
+        )
+        child = pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[istiod])
+        namespace = k8s.core.v1.Namespace(GATEWAY_NAMESPACE, metadata={"name": GATEWAY_NAMESPACE}, opts=child)
+        certificate = self._certificate(name, namespace)
+        gateway = release(
+            GATEWAY,
+            versions.ISTIO_GATEWAY,
+            GATEWAY_NAMESPACE,
+            values("gateway"),
+            parent=self,
+            provider=args.provider,
+            depends_on=[istiod, namespace, certificate],
+        )
+        # Goes before the controller when all is taken down: it alone deregisters the pods.
+        k8s.apiextensions.CustomResource(
+            f"{name}-gateway",
+            api_version="elbv2.k8s.aws/v1beta1",
+            kind="TargetGroupBinding",
+            metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
+            spec={
+                "serviceRef": {"name": GATEWAY, "port": 443},
+                "targetGroupARN": args.target_group_arn,
+                "targetType": "ip",
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=args.provider, depends_on=[gateway, args.load_balancer_controller]
+            ),
+        )
+        self.ready: list[pulumi.Resource] = [istiod, gateway]
+        self.register_outputs({})
+
+    def _certificate(self, name: str, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
+        """What the gateway shows to the load balancer, which encrypts to it but checks no name."""
+        child = pulumi.ResourceOptions(parent=self)
+        key = tls.PrivateKey(f"{name}-gateway", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
+        certificate = tls.SelfSignedCert(
+            f"{name}-gateway",
+            private_key_pem=key.private_key_pem,
+            subject={"common_name": self._args.hosts[0]},
+            dns_names=list(self._args.hosts),
+            allowed_uses=["digital_signature", "server_auth"],
+            validity_period_hours=10 * _YEAR_HOURS,
+            early_renewal_hours=_YEAR_HOURS,
+            opts=child,
+        )
+        return k8s.core.v1.Secret(
+            TLS_SECRET,
+            type="kubernetes.io/tls",
+            metadata={"name": TLS_SECRET, "namespace": GATEWAY_NAMESPACE},
+            string_data={"tls.crt": certificate.cert_pem, "tls.key": key.private_key_pem},
+            opts=pulumi.ResourceOptions(parent=self, provider=self._args.provider, depends_on=[namespace]),
+        )
+
+
+def values(chart: str) -> dict[str, Any]:
+    """The base values of one of Istio's charts, which the local cluster uses too."""
+    return yaml.safe_load((_VALUES / f"{chart}.yaml").read_text())

@@ -1,0 +1,110 @@
+"""Prometheus, Grafana and Kiali in the cluster."""
+
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+
+import pulumi
+from point_infra import versions
+from point_infra.helm import release
+
+NAMESPACE = "monitoring"
+
+
+@dataclass(frozen=True)
+class MonitoringArgs:
+    """The cluster, and what has to be there first."""
+
+    provider: k8s.Provider
+    after: list[pulumi.Resource]
+
+
+class Monitoring(pulumi.ComponentResource):
+    """`ready` is the Prometheus stack, whose kinds others use."""
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Monitoring", name, None, opts)
+        self._volumes(name, args)
+        self.ready = release(
+            "kube-prometheus-stack",
+            versions.KUBE_PROMETHEUS_STACK,
+            NAMESPACE,
+            prometheus_values(),
+            parent=self,
+            provider=args.provider,
+            depends_on=args.after,
+            create_namespace=True,
+        )
+        release(
+            "kiali",
+            versions.KIALI,
+            "istio-system",
+            kiali_values(),
+            parent=self,
+            provider=args.provider,
+            depends_on=[self.ready],
+        )
+        self.register_outputs({})
+
+    def _volumes(self, name: str, args: MonitoringArgs) -> None:
+        k8s.storage.v1.StorageClass(
+            f"{name}-gp3",
+            metadata={"name": "gp3"},
+            provisioner="ebs.csi.aws.com",
+            parameters={"type": "gp3", "encrypted": "true"},
+            volume_binding_mode="WaitForFirstConsumer",  # the volume is made in the zone of its pod
+            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
+        )
+
+
+def prometheus_values() -> dict[str, object]:
+    """Scrape every ServiceMonitor and PodMonitor, keep 15 days, take every dashboard with the label."""
+    return {
+        "prometheus": {
+            "prometheusSpec": {
+                "retention": "15d",
+                "serviceMonitorSelectorNilUsesHelmValues": False,
+                "podMonitorSelectorNilUsesHelmValues": False,
+                "ruleSelectorNilUsesHelmValues": False,
+                "storageSpec": {
+                    "volumeClaimTemplate": {
+                        "spec": {
+                            "storageClassName": "gp3",
+                            "accessModes": ["ReadWriteOnce"],
+                            "resources": {"requests": {"storage": "30Gi"}},
+                        }
+                    }
+                },
+                "resources": {"requests": {"cpu": "200m", "memory": "768Mi"}},
+            }
+        },
+        "grafana": {
+            "sidecar": {
+                "dashboards": {"enabled": True, "label": "grafana_dashboard", "searchNamespace": "ALL"}
+            },
+            "resources": {"requests": {"cpu": "50m", "memory": "160Mi"}},
+        },
+        "alertmanager": {
+            "alertmanagerSpec": {"resources": {"requests": {"cpu": "10m", "memory": "48Mi"}}},
+        },
+        "kube-state-metrics": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
+        "prometheus-node-exporter": {"resources": {"requests": {"cpu": "20m", "memory": "32Mi"}}},
+        "prometheusOperator": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
+        # EKS runs these itself and shows no metrics of them.
+        "kubeControllerManager": {"enabled": False},
+        "kubeScheduler": {"enabled": False},
+        "kubeEtcd": {"enabled": False},
+    }
+
+
+def kiali_values() -> dict[str, object]:
+    """A token of the cluster signs in; metrics come from the stack's Prometheus."""
+    service = f"http://kube-prometheus-stack-prometheus.{NAMESPACE}:9090"
+    return {
+        "auth": {"strategy": "token"},
+        "external_services": {
+            "prometheus": {"url": service},
+            "grafana": {"internal_url": f"http://kube-prometheus-stack-grafana.{NAMESPACE}"},
+        },
+        "deployment": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
+    }

@@ -1,0 +1,166 @@
+"""The VPC: three zones, each with a public, a private and a data subnet.
+
+Nodes, pods, database and cache are in private subnets; only the load balancer and the NAT gateways, which
+AWS wants there, are in public ones. The data subnets have no route out at all.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+
+import pulumi
+from point_infra.iam import policy, trust
+
+_TIERS = {"public": (24, 0), "private": (20, 1), "data": (24, 64)}
+"""Tier -> prefix length, and place of the first subnet counted in subnets of that length."""
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """What the network is made of."""
+
+    cidr: str
+    zones: tuple[str, ...]
+    nat_gateways: int
+    region: str
+    cluster_name: str
+    log_retention_days: int
+
+
+def subnet_cidrs(vpc: str) -> dict[str, list[str]]:
+    """The three ranges of each tier: /24 public, /20 private (4,091 pod addresses each), /24 data."""
+    base = ipaddress.IPv4Network(vpc)
+    cidrs: dict[str, list[str]] = {}
+    for tier, (prefix, first) in _TIERS.items():
+        size = 2 ** (32 - prefix)
+        cidrs[tier] = [
+            str(ipaddress.IPv4Network((int(base.network_address) + (first + i) * size, prefix)))
+            for i in range(3)
+        ]
+    return cidrs
+
+
+class Network(pulumi.ComponentResource):
+    """Subnet ids by tier come in the order of the zones."""
+
+    vpc_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Network", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        vpc = aws.ec2.Vpc(
+            name,
+            cidr_block=args.cidr,
+            enable_dns_hostnames=True,
+            enable_dns_support=True,
+            opts=self._child,
+        )
+        self.vpc_id = vpc.id
+        # Without rules nothing that was put into it by mistake can talk.
+        aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
+        self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in subnet_cidrs(args.cidr).items()}
+        self.public_subnet_ids = self._ids("public")
+        self.private_subnet_ids = self._ids("private")
+        self.data_subnet_ids = self._ids("data")
+        tables = self._routes()
+        aws.ec2.VpcEndpoint(
+            f"{name}-s3",
+            vpc_id=vpc.id,
+            service_name=f"com.amazonaws.{args.region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[t.id for t in tables],
+            opts=self._child,
+        )
+        self._flow_log()
+        self.register_outputs({"vpcId": self.vpc_id})
+
+    def _ids(self, tier: str) -> list[pulumi.Output[str]]:
+        return [s.id for s in self._subnets[tier]]
+
+    def _tier(self, tier: str, cidrs: list[str]) -> list[aws.ec2.Subnet]:
+        # The load balancer controller and people look for these tags.
+        roles: dict[str, dict[str, str]] = {
+            "public": {"kubernetes.io/role/elb": "1"},
+            "private": {"kubernetes.io/role/internal-elb": "1"},
+            "data": {},
+        }
+        return [
+            aws.ec2.Subnet(
+                f"{self._name}-{tier}-{zone[-1]}",
+                vpc_id=self.vpc_id,
+                cidr_block=cidr,
+                availability_zone=zone,
+                map_public_ip_on_launch=False,
+                tags={"Tier": tier, **roles[tier]},
+                opts=self._child,
+            )
+            for zone, cidr in zip(self._args.zones, cidrs, strict=True)
+        ]
+
+    def _routes(self) -> list[aws.ec2.RouteTable]:
+        name, args = self._name, self._args
+        gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, opts=self._child)
+        public = self._table("public", {"gateway_id": gateway.id}, self._subnets["public"])
+        nats = [self._nat(i, gateway) for i in range(args.nat_gateways)]
+        private = [
+            self._table(f"private-{zone[-1]}", {"nat_gateway_id": nats[i % len(nats)].id}, [subnet])
+            for i, (zone, subnet) in enumerate(zip(args.zones, self._subnets["private"], strict=True))
+        ]
+        self.nat_gateway_ids = [n.id for n in nats]
+        data = self._table("data", None, self._subnets["data"])
+        return [public, *private, data]
+
+    def _nat(self, index: int, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
+        name = f"{self._name}-{self._args.zones[index][-1]}"
+        address = aws.ec2.Eip(name, domain="vpc", opts=self._child)
+        return aws.ec2.NatGateway(
+            name,
+            allocation_id=address.id,
+            subnet_id=self._subnets["public"][index].id,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway]),
+        )
+
+    def _table(
+        self, suffix: str, target: dict[str, pulumi.Output[str]] | None, subnets: list[aws.ec2.Subnet]
+    ) -> aws.ec2.RouteTable:
+        name = f"{self._name}-{suffix}"
+        table = aws.ec2.RouteTable(name, vpc_id=self.vpc_id, opts=self._child)
+        if target:
+            aws.ec2.Route(
+                name, route_table_id=table.id, destination_cidr_block="0.0.0.0/0", **target, opts=self._child
+            )
+        for i, subnet in enumerate(subnets):
+            aws.ec2.RouteTableAssociation(
+                f"{name}-{i}", route_table_id=table.id, subnet_id=subnet.id, opts=self._child
+            )
+        return table
+
+    def _flow_log(self) -> None:
+        name = f"{self._name}-flow"
+        group = aws.cloudwatch.LogGroup(
+            name,
+            name=f"/aws/vpc/{self._args.cluster_name}",
+            retention_in_days=self._args.log_retention_days,
+            opts=self._child,
+        )
+        role = aws.iam.Role(name, assume_role_policy=trust("vpc-flow-logs.amazonaws.com"), opts=self._child)
+        aws.iam.RolePolicy(
+            name,
+            role=role.name,
+            policy=group.arn.apply(
+                lambda arn: policy(
+                    ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [f"{arn}:*"]
+                )
+            ),
+            opts=self._child,
+        )
+        aws.ec2.FlowLog(
+            name,
+            vpc_id=self.vpc_id,
+            traffic_type="REJECT",  # what was refused is what one looks for; all traffic costs ten times as much
+            iam_role_arn=role.arn,
+            log_destination=group.arn,
+            opts=self._child,
+        )

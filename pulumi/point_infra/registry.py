@@ -1,0 +1,52 @@
+"""Image repositories: tags can't be moved, every push is scanned, old images leave by themselves."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+
+import pulumi
+
+IMAGES = ("point-service", "point-operator")
+_KEEP = 50
+
+
+@dataclass(frozen=True)
+class RegistryArgs:
+    """Prefix of the repositories, and whether a delete takes the images along."""
+
+    prefix: str
+    force_delete: bool
+
+
+class Registry(pulumi.ComponentResource):
+    """`urls` maps an image's name to its repository."""
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Registry", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        rule = {
+            "rulePriority": 1,
+            "description": f"keep the newest {_KEEP}",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": _KEEP},
+            "action": {"type": "expire"},
+        }
+        self.urls: dict[str, pulumi.Output[str]] = {}
+        for image in IMAGES:
+            repository = aws.ecr.Repository(
+                f"{name}-{image}",
+                name=f"{args.prefix}/{image}",
+                image_tag_mutability="IMMUTABLE",
+                image_scanning_configuration={"scan_on_push": True},
+                encryption_configurations=[{"encryption_type": "AES256"}],
+                force_delete=args.force_delete,
+                opts=child,
+            )
+            aws.ecr.LifecyclePolicy(
+                f"{name}-{image}",
+                repository=repository.name,
+                policy=json.dumps({"rules": [rule]}),
+                opts=child,
+            )
+            self.urls[image] = repository.repository_url
+        self.register_outputs({"urls": self.urls})

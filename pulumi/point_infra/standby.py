@@ -1,0 +1,91 @@
+"""The static page that members see while the health check fails: CloudFront over a private bucket."""
+
+from dataclasses import dataclass
+
+import pulumi_aws as aws
+
+import pulumi
+from point_infra.bucket import private_bucket
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>Points</title>
+<p>Points are not available right now. Nothing is lost; please try again in a few minutes.</p>
+"""
+_NO_CACHE = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+"""CloudFront's managed policy CachingDisabled."""
+
+
+@dataclass(frozen=True)
+class StandbyArgs:
+    """The name that the page answers for, and the zone and records that prove it."""
+
+    domain_name: str
+    force_destroy: bool
+
+
+class Standby(pulumi.ComponentResource):
+    """Needs the validation record of the load balancer's certificate: `opts.depends_on` names it."""
+
+    dns_name: pulumi.Output[str]
+    zone_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: StandbyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("point:index:Standby", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        # CloudFront takes certificates from us-east-1 only; the same record validates this one.
+        certificate = aws.acm.Certificate(
+            name, domain_name=args.domain_name, validation_method="DNS", region="us-east-1", opts=child
+        )
+        issued = aws.acm.CertificateValidation(
+            name, certificate_arn=certificate.arn, region="us-east-1", opts=child
+        )
+        access = aws.cloudfront.OriginAccessControl(
+            name,
+            origin_access_control_origin_type="s3",
+            signing_behavior="always",
+            signing_protocol="sigv4",
+            opts=child,
+        )
+        bucket = private_bucket(
+            name,
+            {"Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject"},
+            keep_days=None,
+            force_destroy=args.force_destroy,
+            parent=self,
+        )
+        aws.s3.BucketObjectv2(
+            name, bucket=bucket.id, key="index.html", content=_PAGE, content_type="text/html", opts=child
+        )
+        distribution = aws.cloudfront.Distribution(
+            name,
+            enabled=True,
+            aliases=[args.domain_name],
+            default_root_object="index.html",
+            origins=[
+                {
+                    "origin_id": "page",
+                    "domain_name": bucket.bucket_regional_domain_name,
+                    "origin_access_control_id": access.id,
+                }
+            ],
+            default_cache_behavior={
+                "target_origin_id": "page",
+                "viewer_protocol_policy": "redirect-to-https",
+                "allowed_methods": ["GET", "HEAD"],
+                "cached_methods": ["GET", "HEAD"],
+                "cache_policy_id": _NO_CACHE,
+            },
+            # Whatever was asked for gets the page, as "not available".
+            custom_error_responses=[
+                {"error_code": code, "response_code": 503, "response_page_path": "/index.html"}
+                for code in (403, 404, 405)
+            ],
+            restrictions={"geo_restriction": {"restriction_type": "none"}},
+            viewer_certificate={
+                "acm_certificate_arn": issued.certificate_arn,
+                "ssl_support_method": "sni-only",
+                "minimum_protocol_version": "TLSv1.2_2021",
+            },
+            opts=child,
+        )
+        self.dns_name, self.zone_id = distribution.domain_name, distribution.hosted_zone_id
+        self.register_outputs({"dnsName": self.dns_name})

@@ -1,0 +1,42 @@
+"""Every version that the program installs, in one place; checked against its source in November 2026."""
+
+from dataclasses import dataclass
+
+KUBERNETES = ("1.35", "1.36")
+"""EKS versions with standard support (1.36 until 2027-08-02, 1.35 until 2027-03-27: endoflife.date/amazon-eks)."""
+
+AURORA_MYSQL = ("8.0.mysql_aurora.3.12.0",)
+"""Aurora MySQL versions that are tested for (AWS release notes: 3.12.0 is MySQL 8.0.44)."""
+
+CACHE = {"redis": ("7.1",), "valkey": ("7.2", "8.0", "8.1")}
+"""ElastiCache versions by engine; Redis OSS ends at 7.1 there."""
+
+CACHE_FAMILIES = {"redis 7": "redis7", "valkey 7": "valkey7", "valkey 8": "valkey8"}
+"""Parameter group family by engine and major version."""
+
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
+"""The load balancer's: TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm chart: its repository, name and exact version."""
+
+    repository: str
+    name: str
+    version: str
+
+
+# Istio no longer publishes to istio-release.storage.googleapis.com (upgrade notes of 1.31).
+_ISTIO = "https://blob.istio.io/istio-release/charts"
+ISTIO_VERSION = "1.31.0"
+ISTIO_BASE = Chart(_ISTIO, "base", ISTIO_VERSION)
+ISTIOD = Chart(_ISTIO, "istiod", ISTIO_VERSION)
+ISTIO_GATEWAY = Chart(_ISTIO, "gateway", ISTIO_VERSION)
+LOAD_BALANCER_CONTROLLER = Chart("https://aws.github.io/eks-charts", "aws-load-balancer-controller", "3.5.0")
+CLUSTER_AUTOSCALER = Chart("https://kubernetes.github.io/autoscaler", "cluster-autoscaler", "9.58.0")
+EXTERNAL_SECRETS = Chart("https://charts.external-secrets.io", "external-secrets", "2.10.0")
+KUBE_PROMETHEUS_STACK = Chart(
+    "https://prometheus-community.github.io/helm-charts", "kube-prometheus-stack", "83.6.0"
+)
+KIALI = Chart("https://kiali.org/helm-charts", "kiali-server", "2.20.0")

@@ -1,0 +1,139 @@
+"""The program under Pulumi's mocks: every resource that it registers is recorded, in both modes."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi_aws  # noqa: F401 - registers the resource classes
+import pytest
+import yaml
+from point_infra.config import Settings, load
+from point_infra.stack import PointPlatform
+from point_local.standin.shapes import computed, synthesize
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime import rpc
+
+import pulumi
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = "123456789012"
+
+
+def stack_config(stack: str, **changes: object) -> dict[str, str]:
+    """What the engine hands to the program: Pulumi.yaml's defaults, then the stack's file, then `changes`."""
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    values = {k: v["default"] for k, v in project["config"].items() if "default" in v}
+    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    values |= {k.split(":")[1]: v for k, v in own.items()} | changes
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+
+
+def settings(stack: str, *, preview: bool = True, **changes: object) -> Settings:
+    """Checked settings of a stack, with some values changed."""
+    values = stack_config(stack, **changes)
+    return load(values.get, values.get("region"), preview=preview)
+
+
+@dataclass
+class Recorded:
+    """One registration: type, name, inputs by their Pulumi names (unknown ones are absent)."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+
+
+@dataclass
+class Run:
+    """What one run of the program registered and put out."""
+
+    resources: list[Recorded]
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def of(self, type_: str) -> dict[str, dict[str, Any]]:
+        """Inputs of the resources whose type ends so, by name."""
+        return {r.name: r.inputs for r in self.resources if r.type.endswith(type_)}
+
+    def one(self, type_: str) -> dict[str, Any]:
+        """Inputs of the only resource of a type."""
+        found = self.of(type_)
+        assert len(found) == 1, f"{type_}: {sorted(found)}"
+        return next(iter(found.values()))
+
+
+class _Mocks(pulumi.runtime.Mocks):
+    def __init__(self) -> None:
+        self.resources: list[Recorded] = []
+        self.monitor = pulumi_mocks.MockMonitor(self)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.resources.append(Recorded(args.typ, args.name, dict(args.inputs)))
+        outputs = dict(args.inputs)
+        if args.typ == "eks:index:Cluster":
+            return args.name, {**outputs, **self._eks(args)}
+        for name, kind in computed(args.typ).items():
+            if name not in outputs:
+                outputs[name] = synthesize(args.typ, args.name, name, kind)
+        return args.name, outputs
+
+    def _eks(self, args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
+        """pulumi-eks is one remote component: its outputs are made up here, its children don't exist."""
+        urn = f"urn:pulumi:test::point-platform::aws:eks/cluster:Cluster::{args.name}"
+        state = {"name": args.inputs["name"], "endpoint": "https://eks.invalid"}
+        self.monitor.resources[urn] = pulumi_mocks.MockMonitor.ResourceRegistration(urn, args.name, state)
+        reference = {rpc._special_sig_key: rpc._special_resource_sig, "urn": urn, "id": args.inputs["name"]}
+        return {
+            "eksCluster": reference,
+            "clusterSecurityGroupId": "sg-cluster",
+            "kubeconfigJson": '{"kind": "Config"}',
+        }
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        if args.token.endswith("getCallerIdentity"):
+            return {"accountId": ACCOUNT}
+        return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
+
+
+def run(stack: str, *, preview: bool, **changes: object) -> Run:
+    """Run the program once under mocks."""
+    mocks = _Mocks()
+    pulumi.runtime.set_mocks(
+        mocks, project="point-platform", stack=stack, preview=preview, monitor=mocks.monitor
+    )
+    result = Run(mocks.resources)
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[Any]:
+        platform = PointPlatform(settings(stack, **changes))
+        known = {k: pulumi.Output.from_input(v) for k, v in platform.outputs.items()}
+        result.outputs["names"] = sorted(known)
+        return pulumi.Output.all(**known).apply(result.outputs.update)
+
+    program()
+    return result
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["update", "preview"])
+def prod(request: pytest.FixtureRequest) -> Run:
+    """The prod stack, once in each mock mode."""
+    return run("prod", preview=request.param)
+
+
+@pytest.fixture(scope="session")
+def updated() -> Run:
+    """The prod stack as after an update: every output is known."""
+    return run("prod", preview=False)
+
+
+@pytest.fixture(scope="session")
+def dev() -> Run:
+    """The dev stack."""
+    return run("dev", preview=False)
+
+
+@pytest.fixture
+def loaded() -> Callable[..., Settings]:
+    """`settings`, as a fixture."""
+    return settings
