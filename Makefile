@@ -43,6 +43,10 @@ demo: $(VENV)/.installed ## Earn, use and be refused, through the gateway, step 
 status: $(VENV)/.installed ## Say what runs where and how it is
 	@$(RUN) status
 
+.PHONY: drill
+drill: $(VENV)/.installed ## Let a zone go dark under load ([ZONE=a|b|c] [MODE=stop|cut])
+	@$(RUN) drill $(if $(ZONE),--zone "$(ZONE)") $(if $(MODE),--mode "$(MODE)")
+
 .PHONY: token
 token: $(VENV)/.installed ## Print a JWT (MEMBER=m-1 [ROLE=service|admin])
 	@$(RUN) token "$(or $(MEMBER),m-1)" $(if $(ROLE),--role "$(ROLE)")

@@ -7,6 +7,8 @@ import typer
 
 from point_local import application, edge, issuer, packages, paths, tools
 from point_local import demo as demo_steps
+from point_local import drill as zone_drill
+from point_local import failover as data_failover
 from point_local import serve as serve_alone
 from point_local import status as stack_status
 from point_local import up as stack
@@ -99,10 +101,51 @@ def build_tools() -> None:
     steps.finish()
 
 
+@app.command()
+def preview(
+    stacks: Annotated[list[str] | None, typer.Argument(help="prod, dev; both when none is given.")] = None,
+) -> None:
+    """Show what `pulumi up` would make: the real engine on stand-in providers, no account, no network."""
+    # Imported here: Pulumi's packages take seconds to load, and nothing else needs them.
+    from point_local import preview as infrastructure
+
+    unknown = set(stacks or ()) - set(infrastructure.STACKS)
+    if unknown:
+        raise LocalError(
+            f"no stack {', '.join(sorted(unknown))}: allowed are {', '.join(infrastructure.STACKS)}"
+        )
+    infrastructure.show(stacks or infrastructure.STACKS)
+
+
 @app.command("packages")
 def install_packages() -> None:
     """Install the Debian packages that the tests' own servers need, if they are missing."""
     packages.ensure(packages.SERVE)
+
+
+@app.command()
+def drill(
+    zone: Annotated[
+        str, typer.Option(help="The zone that goes dark: a, b or c; all of them without it.")
+    ] = "abc",
+    mode: Annotated[
+        str, typer.Option(help="stop (every process ends) or cut (the network is down); both without it.")
+    ] = "",
+) -> None:
+    """Let a zone go dark under load, bring it back, and compare the books."""
+    _require_up()
+    if zone not in ("a", "b", "c", "abc"):
+        raise LocalError(f"--zone is {zone!r}: allowed are a, b and c")
+    if mode not in ("", *zone_drill.MODES):
+        raise LocalError(f"--mode is {mode!r}: allowed are stop and cut")
+    if not zone_drill.run_all(zone, (mode,) if mode else zone_drill.MODES):
+        raise LocalError("a drill did not pass: see the table")
+
+
+@app.command(hidden=True)
+def failover() -> None:
+    """Watch the data tier and keep one writer (what `up` starts in the background)."""
+    data_failover.run()
 
 
 @app.command()

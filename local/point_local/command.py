@@ -28,12 +28,13 @@ def run(
     cwd: Path | None = None,
     timeout: float = 600,
     check: bool = True,
+    quiet: bool = False,
 ) -> str:
     """Run a program to its end and return what it printed on standard output.
 
-    Both streams are appended to logs/commands.log. Raises LocalError with the last lines of
-    standard error when it exits with anything but 0 (unless `check` is off) or takes over
-    `timeout` seconds.
+    The command is noted in logs/commands.log, with what it said if it failed, unless it is `quiet`.
+    Raises LocalError with the last lines of standard error when it exits with anything but 0 (unless
+    `check` is off) or takes over `timeout` seconds.
     """
     words = [str(a) for a in args]
     data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -53,7 +54,9 @@ def run(
         raise LocalError(f"{_short(words)} did not end within {timeout:.0f} s") from error
     err = done.stderr.decode(errors="replace")
     out = done.stdout.decode(errors="replace")
-    log = _log(words, done.returncode, err)
+    log = paths.LOGS / "commands.log"
+    if not quiet:
+        _log(log, words, done.returncode, err)
     if check and done.returncode != 0:
         tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
         raise LocalError(f"{_short(words)} failed with status {done.returncode}:\n{tail}\n(log: {log})")
@@ -104,11 +107,9 @@ def _short(words: Iterable[str]) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _log(words: Sequence[str], status: int, err: str) -> Path:
-    paths.LOGS.mkdir(parents=True, exist_ok=True)
-    log = paths.LOGS / "commands.log"
+def _log(log: Path, words: Sequence[str], status: int, err: str) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as f:
         f.write(f"{time.strftime('%H:%M:%S')} [{status}] {_short(words)}\n")
         if status != 0:
             f.write(err)
-    return log

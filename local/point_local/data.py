@@ -1,17 +1,20 @@
 """The data tier of the local cluster: MySQL over three zones and Valkey over two, with roles set once."""
 
+import contextlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 from point_local import versions
 from point_local.cluster import WORKERS
-from point_local.command import kubectl, wait
+from point_local.command import LocalError, kubectl, run, wait
 from point_local.manifests import apply
 
 _UID = 10002
 ZONES = [{"letter": n.name[-1], "name": n.zone, "index": n.index} for n in WORKERS]
 _HOST = "mysql-{}.data.svc.cluster.local"
-WRITER, STORAGE, READER = "a", "b", "c"
+WRITER = "a"
+"""Zone of the first writer."""
+CACHE_ZONES = ("a", "c")
 
 
 def install(server: str) -> None:
@@ -22,10 +25,6 @@ def install(server: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, _UID, _UID)
             folder.chmod(0o700)
-    role = WORKERS[0].folder / "data" / "mysql" / "role"
-    if not (WORKERS[0].folder / "data" / "mysql" / "data").exists():
-        role.write_text("writer\n")
-        role.chmod(0o644)
     admin = "mysqladmin" if server == "mysql" else "mariadb-admin"
     apply(
         "mysql",
@@ -39,62 +38,104 @@ def install(server: str) -> None:
 
 
 def join(server: str) -> None:
-    """Wait for the servers, make the copies follow the writer and the cache one cluster; safe to repeat."""
-    for name in (*(f"mysql-{z}" for z in "abc"), "valkey-a", "valkey-c"):
+    """Wait until every server answers and the copies follow their writer, and make the cache one cluster.
+
+    On MySQL the failover controller gives the roles; on MariaDB they are given here, once and for all.
+    """
+    for name in (*(f"mysql-{z}" for z in "abc"), *(f"valkey-{z}" for z in CACHE_ZONES)):
         kubectl("rollout", "status", f"statefulset/{name}", "-n", "data", "--timeout=180s")
-    with ThreadPoolExecutor() as pool:
-        for following in [pool.submit(_follow, server, zone) for zone in (STORAGE, READER)]:
-            following.result()
+    if server == "mariadb":
+        _join_mariadb()
+    else:
+        wait("a writer accepts writes and the copies follow it", _writer_serves, seconds=90, every=0.5)
     _form_cache()
 
 
-def sql(zone: str, statement: str, server: str = "mysql") -> str:
-    """Run SQL as root on one zone's server; each column comes back as a line `name: value`."""
-    client = "mysql" if server == "mysql" else "mariadb"
-    command = [client, "--defaults-file=/run/mysqld/client.cnf", "--vertical", "-e", statement]
-    return kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", *command)
+def execute(zone: str, statement: str, *, client: str = "mysql", timeout: float = 20) -> str:
+    """Run SQL as root on one zone's server; rows come back as they are, columns tab-separated."""
+    options = ["--defaults-file=/run/mysqld/client.cnf", "--batch", "--raw", "--skip-column-names"]
+    return _in_pod(f"mysql-{zone}-0", [client, *options, "-e", statement], timeout)
 
 
-def valkey(zone: str, *command: str) -> str:
+def valkey(zone: str, *command: str, timeout: float = 20) -> str:
     """Run a Valkey command on one zone's server."""
-    return kubectl("exec", "-n", "data", f"valkey-{zone}-0", "--", "sh", "/config/cli.sh", *command)
+    return _in_pod(f"valkey-{zone}-0", ["sh", "/config/cli.sh", *command], timeout)
 
 
-def _follow(server: str, zone: str) -> None:
-    status = sql(zone, "SHOW REPLICA STATUS", server)
-    if "Running: Yes" in status:
-        return
+def follow(zone: str, source: str) -> None:
+    """Make one zone's MySQL copy from another's, checking its certificate."""
     # The password is read inside the pod, so that it is in no argument of ours.
-    source = _HOST.format(WRITER)
-    if server == "mysql":
-        change = (
-            f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='{source}', SOURCE_USER='replication', "
-            "SOURCE_PASSWORD='$P', SOURCE_AUTO_POSITION=1, SOURCE_SSL=1, SOURCE_SSL_CA='/tls/ca.crt', "
-            "SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=2, SOURCE_RETRY_COUNT=1000000; "
-            "START REPLICA;"
-        )
-        client = "mysql"
-    else:
-        change = (
-            f"CHANGE MASTER TO MASTER_HOST='{source}', MASTER_USER='replication', MASTER_PASSWORD='$P', "
-            "MASTER_USE_GTID=slave_pos, MASTER_SSL=1, MASTER_SSL_CA='/tls/ca.crt', "
-            "MASTER_SSL_VERIFY_SERVER_CERT=1, MASTER_CONNECT_RETRY=2; START SLAVE;"
-        )
-        client = "mariadb"
+    _script(
+        zone,
+        "mysql",
+        "STOP REPLICA; SET GLOBAL super_read_only = ON; SET GLOBAL rpl_semi_sync_source_enabled = OFF;"
+        f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='{_HOST.format(source)}', SOURCE_USER='replication', "
+        "SOURCE_PASSWORD='$P', SOURCE_AUTO_POSITION=1, SOURCE_SSL=1, SOURCE_SSL_CA='/tls/ca.crt', "
+        "SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=1000000; START REPLICA;",
+    )
+
+
+def clone(zone: str, source: str) -> None:
+    """Replace one zone's data by a copy of another's; the server ends after that and starts with it."""
+    host = _HOST.format(source)
+    _script(
+        zone,
+        "mysql",
+        f"STOP REPLICA; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
+        f"CLONE INSTANCE FROM 'replication'@'{host}':3306 IDENTIFIED BY '$P' REQUIRE SSL;",
+        check=False,  # it answers that it can't restart itself: Kubernetes does that
+    )
+
+
+def whole() -> bool:
+    """Whether the database has a writer with both copies behind it and the cache a primary with its replica."""
+    roles = [valkey(z, "role").split()[0] for z in CACHE_ZONES]
+    return _writer_serves() and sorted(roles) == ["master", "slave"]
+
+
+def _writer_serves() -> bool:
+    writer = kubectl(
+        "get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}", check=False
+    )
+    if not writer:
+        return False
+    with contextlib.suppress(LocalError):
+        writable = execute(writer, "SELECT @@GLOBAL.read_only").strip() == "0"
+        clients = execute(writer, "SHOW STATUS LIKE 'Rpl_semi_sync_source_clients'").split()
+        return writable and clients[-1:] == ["2"]
+    return False
+
+
+def _join_mariadb() -> None:
+    execute(
+        WRITER, "SET GLOBAL rpl_semi_sync_master_enabled = ON; SET GLOBAL read_only = OFF", client="mariadb"
+    )
+    for zone in "bc":
+        if "Slave_IO_Running: Yes" not in execute(zone, "SHOW SLAVE STATUS\\G", client="mariadb"):
+            _script(
+                zone,
+                "mariadb",
+                f"CHANGE MASTER TO MASTER_HOST='{_HOST.format(WRITER)}', MASTER_USER='replication', "
+                "MASTER_PASSWORD='$P', MASTER_USE_GTID=slave_pos, MASTER_SSL=1, MASTER_SSL_CA='/tls/ca.crt', "
+                "MASTER_SSL_VERIFY_SERVER_CERT=1, MASTER_CONNECT_RETRY=2; START SLAVE;",
+            )
+
+
+def _script(zone: str, client: str, statements: str, *, check: bool = True) -> None:
+    """Run SQL in which $P is the replication user's password, read in the pod."""
     script = (
         "P=$(cat /secrets/replication/password); "
-        f"{client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{change}\nSQL"
+        f"{client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{statements}\nSQL"
     )
-    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script)
-    wait(
-        f"the database in zone {zone} follows the writer",
-        lambda: sql(zone, "SHOW REPLICA STATUS", server).count("Running: Yes") == 2,
-        seconds=60,
-    )
+    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script, check=check)
+
+
+def _in_pod(pod: str, command: Sequence[str], timeout: float) -> str:
+    return run(["kubectl", "exec", "-n", "data", pod, "--", *command], timeout=timeout, quiet=True)
 
 
 def _form_cache() -> None:
-    if valkey("c", "role").startswith("slave"):
+    if any(valkey(z, "role").startswith("slave") for z in CACHE_ZONES):
         return
     if "cluster_slots_assigned:0" in valkey("a", "cluster", "info"):
         valkey("a", "cluster", "addslotsrange", "0", "16383")

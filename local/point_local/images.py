@@ -62,6 +62,7 @@ def infrastructure(istio: Path, envoy: Path, database: str) -> list[Image]:
         Image(versions.local_image("proxyv2"), "net", proxy, ["/usr/local/bin/pilot-agent"], "1337:1337"),
         Image(versions.local_image("database"), database),
         Image(versions.local_image("valkey"), "valkey"),
+        Image(versions.local_image("prometheus"), "prometheus"),
     ]
 
 

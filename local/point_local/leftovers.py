@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from point_local import paths
+from point_local import failover, paths
 from point_local.cluster import NODES
 from point_local.command import run
 from point_local.node import BRIDGE, POD_NETWORK, SERVICE_NETWORK
@@ -14,7 +14,18 @@ _NAMES = {n.name for n in NODES}
 
 def find() -> list[str]:
     """Each process, namespace, interface, route, mount, cgroup and host name of ours, as a line that names it."""
-    return [*_processes(), *_namespaces(), *_interfaces(), *_routes(), *_mounts(), *_cgroups(), *_hosts()]
+    controller = failover.process()
+    background = [f"failover controller {controller.pid}"] if controller else []
+    return [
+        *background,
+        *_processes(),
+        *_namespaces(),
+        *_interfaces(),
+        *_routes(),
+        *_mounts(),
+        *_cgroups(),
+        *_hosts(),
+    ]
 
 
 def _processes() -> list[str]:

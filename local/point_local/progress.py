@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from point_local import paths
 
-console = Console()
+# A log has no width of its own: wide enough there that no table is folded.
+console = Console() if Console().is_terminal else Console(width=120)
 error_console = Console(stderr=True)
 
 

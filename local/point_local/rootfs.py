@@ -28,6 +28,7 @@ ROOTS: Mapping[str, Root] = {
     "mysql": Root(
         "sid", ["mysql-server-core", "mysql-client-core"], ['--aptopt=Acquire::Check-Valid-Until "false"']
     ),
+    "prometheus": Root("trixie", ["prometheus"]),
     "mariadb": Root("trixie", ["mariadb-server-core", "mariadb-client-core"]),
 }
 

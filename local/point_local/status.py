@@ -9,7 +9,7 @@ from point_local import application, cluster, edge, paths
 from point_local.command import LocalError, kubectl
 from point_local.progress import Steps, console
 
-_SHOWN = ("points", "point-system", "istio-ingress", "istio-system", "data")
+_SHOWN = ("points", "point-system", "istio-ingress", "istio-system", "data", "monitoring")
 
 
 def show(took: Steps | None = None) -> None:

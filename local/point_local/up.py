@@ -15,12 +15,14 @@ from point_local import (
     data,
     demo,
     edge,
+    failover,
     image_store,
     images,
     istio,
     packages,
     paths,
     preflight,
+    prometheus,
     rootfs,
     status,
     tools,
@@ -57,6 +59,7 @@ def down(*, keep_cache: bool = True) -> None:
     """Take the stack away; the cache stays unless told otherwise."""
     with _only_one():
         edge.stop()
+        failover.stop()
         image_store.stop()
         cluster.remove()
         _DEPLOYED.unlink(missing_ok=True)
@@ -74,7 +77,7 @@ def build(steps: Steps) -> tuple[str, dict[str, Path]]:
     with steps.step("Root file systems") as step:
         server = rootfs.database()
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(rootfs.ensure, ("net", "valkey", "python", "python-build")))
+            list(pool.map(rootfs.ensure, ("net", "valkey", "prometheus", "python", "python-build")))
     archives: dict[str, Path] = {}
     with steps.step("Images") as step:
         infrastructure = images.infrastructure(tools.module_dir("istio.io/istio"), tools.envoy(), server)
@@ -101,7 +104,10 @@ def _bring_up(steps: Steps, host: str) -> None:
     with steps.step("Data tier started"):
         credentials.ensure(application.NAMESPACE, istio.GATEWAY_NAMESPACE, application.hosts())
         data.install(server)
+        if server == "mysql":
+            failover.start()
         application.install_metrics()
+        prometheus.install()
     with steps.step("Istio"):
         istio.install()
     with steps.step("Data tier joined"):
@@ -111,6 +117,7 @@ def _bring_up(steps: Steps, host: str) -> None:
         application.restart(changed)
         application.apply_pointservice()
         application.wait_ready()
+        prometheus.wait_ready()
     with steps.step("Edge"):
         edge.start(host)
 

@@ -1,0 +1,219 @@
+"""The failover controller of the local data tier, as Aurora's and ElastiCache's control planes are of theirs.
+
+It runs on the host, outside the zones, and sees the servers through the API server, as an operator does. Who
+the writer is lies in the ConfigMap `data/mysql-roles`, written before the writer is made one, so a
+controller that dies half-way is continued by the next.
+"""
+
+import contextlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import psutil
+
+from point_local import data, gtid, paths
+from point_local.command import LocalError, detach, kubectl
+from point_local.manifests import apply_all
+from point_local.roles import (
+    Action,
+    Copy,
+    Fence,
+    Follow,
+    Freeze,
+    MakeWriter,
+    Promote,
+    Rebuild,
+    decide,
+    reader,
+)
+
+ZONES = ("a", "b", "c")
+EVERY_SECONDS = 1.5
+_PID = paths.STATE / "failover.pid"
+_LOG = paths.LOGS / "failover.log"
+_OBSERVE = """
+SELECT JSON_OBJECT(
+  'executed', @@GLOBAL.gtid_executed, 'read_only', @@GLOBAL.super_read_only,
+  'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
+  'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
+  'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
+"""
+log = logging.getLogger("failover")
+
+
+def start() -> None:
+    """Start the controller in the background, unless it runs."""
+    if process() is None:
+        paths.LOGS.mkdir(parents=True, exist_ok=True)
+        pid = detach([paths.ROOT / ".venv" / "bin" / "point-local", "failover"], _LOG)
+        _PID.write_text(f"{pid} {psutil.Process(pid).create_time()}")
+
+
+def stop() -> None:
+    """End the controller."""
+    running = process()
+    if running is not None:
+        running.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            running.wait(10)
+    _PID.unlink(missing_ok=True)
+
+
+def process() -> psutil.Process | None:
+    """The running controller."""
+    try:
+        pid, created = _PID.read_text().split()
+        running = psutil.Process(int(pid))
+        same = abs(running.create_time() - float(created)) < 1 and running.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return running if same else None
+
+
+def run() -> None:
+    """Watch and act until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    ended = False
+
+    def end(_: int, __: FrameType | None) -> None:
+        nonlocal ended
+        ended = True
+
+    signal.signal(signal.SIGTERM, end)
+    controller = Controller()
+    while not ended:
+        try:
+            controller.step()
+        except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
+            log.warning("%s", str(error).splitlines()[0])
+        time.sleep(EVERY_SECONDS)
+
+
+class Controller:
+    """What is remembered between two looks."""
+
+    def __init__(self) -> None:
+        self._answered = time.monotonic()
+        self._services: tuple[str, str] | None = None
+
+    def step(self) -> None:
+        """Look once at every server and do what must be done."""
+        writer = recorded_writer()
+        copies = observe(writer)
+        if copies[writer] is not None:
+            self._answered = time.monotonic()
+        for action in decide(writer, copies, time.monotonic() - self._answered):
+            log.info("%s", action)
+            act(action, writer)
+            if isinstance(action, Promote):
+                writer = action.zone
+                self._answered = time.monotonic()
+        self._point_services(writer, reader(writer, copies))
+        _heal_cache()
+
+    def _point_services(self, writer: str, read: str) -> None:
+        if self._services != (writer, read):
+            for name, zone in (("mysql-writer", writer), ("mysql-reader", read)):
+                patch = {"spec": {"selector": {"app": "mysql", "instance": f"mysql-{zone}"}}}
+                kubectl("patch", "service", name, "-n", "data", "-p", json.dumps(patch))
+            log.info("mysql-writer is in zone %s, mysql-reader in zone %s", writer, read)
+            self._services = (writer, read)
+
+
+def recorded_writer() -> str:
+    """The zone of the writer; the first one is in zone a. Raises LocalError when the API server is away."""
+    found = kubectl(
+        *("get", "configmap", "mysql-roles", "-n", "data", "--ignore-not-found"),
+        *("-o", "jsonpath={.data.writer}", "--request-timeout=4s"),
+        timeout=6,
+    )
+    if found not in ZONES:
+        _record(data.WRITER)
+        return data.WRITER
+    return found
+
+
+def observe(writer: str) -> Mapping[str, Copy | None]:
+    """Every copy as it answers; the writer last, so that it is seen with all that the others have from it."""
+    others = [z for z in ZONES if z != writer]
+    with ThreadPoolExecutor() as pool:
+        seen = dict(zip(others, pool.map(_observe_one, others), strict=True))
+    return {**seen, writer: _observe_one(writer)}
+
+
+def act(action: Action, writer: str) -> None:
+    """Do one thing. A copy that goes away meanwhile is seen at the next look."""
+    zone = action.zone
+    match action:
+        case Promote():
+            _record(zone)
+            _make_writer(zone)
+        case MakeWriter():
+            _make_writer(zone)
+        case Freeze():
+            data.execute(zone, "STOP REPLICA IO_THREAD")
+        case Follow():
+            data.follow(zone, action.source)
+        case Fence():
+            kubectl(
+                "delete", "pod", f"mysql-{zone}-0", "-n", "data", "--grace-period=0", "--force", timeout=20
+            )
+        case Rebuild():
+            data.clone(zone, writer)
+        case _:
+            raise TypeError(f"unknown action {action!r}")
+
+
+def _make_writer(zone: str) -> None:
+    data.execute(
+        zone,
+        "STOP REPLICA; RESET REPLICA ALL; SET GLOBAL rpl_semi_sync_source_enabled = ON;"
+        " SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF",
+    )
+
+
+def _record(writer: str) -> None:
+    apply_all(
+        [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "mysql-roles", "namespace": "data"},
+                "data": {"writer": writer},
+            }
+        ]
+    )
+
+
+def _observe_one(zone: str) -> Copy | None:
+    try:
+        answer = json.loads(data.execute(zone, _OBSERVE, timeout=4))
+    except (LocalError, ValueError):
+        return None
+    source = answer["source"]
+    return Copy(
+        executed=gtid.parse(answer["executed"]),
+        received=gtid.parse(answer["received"] or ""),
+        writable=not answer["read_only"],
+        source=next((z for z in ZONES if source and source.startswith(f"mysql-{z}.")), None),
+        receiving=answer["state"] in ("ON", "CONNECTING"),
+    )
+
+
+def _heal_cache() -> None:
+    """Let the replica take over when it has lost its primary: one primary has no majority to elect with."""
+    for zone in data.CACHE_ZONES:
+        with contextlib.suppress(LocalError):
+            nodes = data.valkey(zone, "cluster", "nodes", timeout=4).splitlines()
+            myself = next((n.split() for n in nodes if "myself" in n.split()[2]), None)
+            if myself is None or "slave" not in myself[2]:
+                continue
+            primary = next((n.split() for n in nodes if n.split()[0] == myself[3]), None)
+            if primary is not None and "fail" in primary[2].replace("nofailover", ""):
+                log.info("the cache in zone %s takes over", zone)
+                data.valkey(zone, "cluster", "failover", "takeover", timeout=4)
