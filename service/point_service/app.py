@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import msgspec
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -49,7 +50,9 @@ def create_app(settings: Settings) -> Observed:
             await cache.warm_up()
         app.state.points = Points(writer, MemberLock(cache), settings.policy)
         app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
-        app.state.readiness = probes.Readiness(writer)
+        # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
+        probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)
+        app.state.readiness = probes.Readiness(Database(probe), pool)
         app.state.observed = observed
         interval = settings.upkeep_interval
         keeping_up = (
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> Observed:
                 keeping_up.cancel()
                 await asyncio.wait((keeping_up,))
             await pool.close()
+            await probe.close()
             if reader is not None:
                 await reader.close()
             if cache is not None:

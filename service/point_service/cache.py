@@ -96,7 +96,7 @@ class Cache:
     async def warm_up(self) -> None:
         """Open the connections, if Redis is there; without it the service starts all the same."""
         script = Script("return 1")
-        with suppress(*FAILURES):
+        with suppress(Exception):
             async with asyncio.timeout(WARM_UP):
                 await self._client.ping()
                 await asyncio.gather(*(self._evaluate(script, ["warm"], []) for _ in range(CONCURRENT_CALLS)))
@@ -125,7 +125,7 @@ class Cache:
 
     async def close(self) -> None:
         """Close the connections, those to a hanging server too."""
-        with suppress(*FAILURES):
+        with suppress(Exception):
             await self._client.aclose()
 
     async def _call(self, purpose: str, limit: float, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -135,13 +135,14 @@ class Cache:
         try:
             async with asyncio.timeout(limit):
                 answer = await call()
-        except FAILURES as error:
+        except Exception as error:  # whatever the client makes of it, the database decides
             metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
             was_open = self.breaker.open
             self.breaker.failed()
             if self.breaker.open and not was_open:
                 reason = f"{type(error).__name__}: {error}"
-                log.warning("Redis is away, going on without", extra={"error": reason})
+                surprising = None if isinstance(error, FAILURES) else error
+                log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
             raise CacheAwayError(str(error)) from error
         if self.breaker.open:
             log.info("Redis is back")

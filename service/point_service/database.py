@@ -40,6 +40,7 @@ _BY_NUMBER = {
     1836: Fault.READ_ONLY,  # read-only mode
     1792: Fault.READ_ONLY,  # read-only transaction
     1040: Fault.LOST,  # too many connections
+    1045: Fault.LOST,  # access denied: the password was changed, and is read anew for the next connection
     1053: Fault.LOST,  # server shutdown in progress
     1077: Fault.LOST,
     1079: Fault.LOST,

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from asyncmy.connection import Connection
 
 from point_service.errors import Unavailable
-from point_service.settings import DatabaseSettings
+from point_service.settings import DatabaseSettings, SettingError
 
 CLOSE_TIMEOUT = 2  # seconds
 CONNECT_TIMEOUT = 3  # seconds, for TCP, TLS and login together
@@ -127,7 +127,10 @@ class Pool:
 
     async def _fresh(self) -> PooledConnection:
         generation = self._generation
-        raw = await self._open()
+        try:
+            raw = await self._open()
+        except SettingError as error:  # a secret that is being replaced
+            raise Unavailable("the database's credentials can't be read") from error
         # Spread over a fifth, so that connections opened together don't all end together.
         expires = time.monotonic() + self._lifetime * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
         return PooledConnection(raw, expires, generation)

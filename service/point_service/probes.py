@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from point_service import openapi, schema
 from point_service.database import Database
 from point_service.errors import Problem
+from point_service.pool import Pool
 from point_service.routes import Call
 from point_service.store.reads import schema_version
 
@@ -20,10 +21,14 @@ TIMEOUT = 2.0  # seconds
 
 
 class Readiness:
-    """Tells whether this process can serve: its database takes writes, and its schema is here."""
+    """Tells whether this process can serve: its database takes writes, and its schema is here.
 
-    def __init__(self, database: Database) -> None:
+    It asks `database`; `pool` is the one that serves requests, thrown away when the writer has moved.
+    """
+
+    def __init__(self, database: Database, pool: Pool) -> None:
         self._database = database
+        self._pool = pool
         self._checked = -REMEMBERED
         self._reason: str | None = None
         self._lock = asyncio.Lock()
@@ -47,8 +52,9 @@ class Readiness:
         except Exception as error:  # no table, no right: the reason is for the operator to read
             return f"the database refuses: {error}"
         if read_only:
-            # This pool still leads to the old writer: let its connections go, and the name be resolved anew.
+            # These still lead to the old writer: let the connections go, and the name be resolved anew.
             self._database.pool.discard()
+            self._pool.discard()
             return "the database is read-only"
         if not schema.serves(revision):
             return f"the schema is at {revision}, {schema.HEAD} is needed"

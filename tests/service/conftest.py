@@ -270,7 +270,8 @@ async def served(
     served = Served(serve.environment(database_server, redis))
     await served.start(eventually)
     yield served
-    await asyncio.to_thread(served.end)
+    _, logged = await asyncio.to_thread(served.end)
+    print(logged)  # pytest shows it with a failure
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from point_service.database import Fault, backoff, classify
 from point_service.errors import Unavailable
 from point_service.pool import Pool, opener
 from point_service.schemas import UseRequest
+from point_service.store.execution import run
 from point_service.store.member import StaleVersionError, Wanted, commit, lock_member
 
 
@@ -211,3 +212,23 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
         await member.database.transact(work)
     assert await member.balance() == 100
     assert master.rows("SELECT COUNT(*) FROM ledger_entry WHERE member_id = %s", member.member_id) == [(1,)]
+
+
+@pytest.mark.integration
+async def test_a_batch_cancelled_between_two_results_ends_as_cancelled(settings, master, eventually):
+    del master
+    pool = Pool(opener(settings.database, settings.database.host), 1, 5, 300)
+
+    async def batch():
+        async with pool.connection() as connection:
+            await run(connection, ["SELECT 1", "SELECT SLEEP(3)"], [])
+
+    try:
+        async with asyncio.timeout(2):
+            slow = asyncio.create_task(batch())
+            await eventually(lambda: pool.in_use == 1)
+            slow.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await slow
+    finally:
+        await pool.close()

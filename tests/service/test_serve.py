@@ -115,7 +115,7 @@ async def test_a_hanging_database_costs_no_request_more_than_its_deadline(client
         started = time.perf_counter()
         key, order = str(uuid.uuid4()), {"order_id": "o", "amount": 10}
         late = await client.post("/v1/points/use", json=order, headers=headers(member, key=key))
-        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert (late.status_code, late.headers.get("retry-after")) == (503, "1"), late.text
         assert late.headers["content-type"] == "application/problem+json"
         assert time.perf_counter() - started < 5.5
     finally:
