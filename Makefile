@@ -63,6 +63,10 @@ ca: $(VENV)/.installed ## Print the path of the edge's certificate authority
 kubeconfig: $(VENV)/.installed ## Print the path of the cluster's kubeconfig
 	@$(RUN) kubeconfig
 
+.PHONY: preview
+preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real engine, no account (STACK=prod|dev)
+	@$(RUN) preview $(STACK)
+
 .PHONY: check
 check: $(VENV)/.installed ## Format, lint and types
 	@$(VENV)/bin/ruff format --check .
@@ -81,6 +85,12 @@ test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apis
 	$(RUN) tools
 	$(PYTEST) -q -m integration
 
+.PHONY: test-engine
+test-engine: $(VENV)/.installed ## Tests of the infrastructure through the real Pulumi engine (minutes)
+	@echo "== engine: the real Pulumi engine on stand-in providers and moto =="
+	$(RUN) pulumi-cli
+	$(PYTEST) -q -m engine --timeout 300
+
 .PHONY: test-e2e
 test-e2e: $(VENV)/.installed ## Tests on the cluster of `make up`, which they make when there is none
 	@echo "== e2e: the whole stack =="
@@ -92,7 +102,7 @@ test-down: $(VENV)/.installed ## Tests that take the stack away and find nothing
 	$(PYTEST) -q -m down --timeout 600
 
 .PHONY: test
-test: check test-unit test-integration test-e2e test-down ## Every test, tier by tier
+test: check test-unit test-integration test-engine test-e2e test-down ## Every test, tier by tier
 
 .PHONY: lock
 lock: ## Lock the Python dependencies anew, with hashes

@@ -117,6 +117,17 @@ def preview(
     infrastructure.show(stacks or infrastructure.STACKS)
 
 
+@app.command("pulumi-cli")
+def build_pulumi_cli() -> None:
+    """Build the Pulumi CLI into the cache, unless there is one."""
+    from point_local import pulumi_cli
+
+    steps = Steps("pulumi-cli")
+    with steps.step("Pulumi CLI") as step:
+        pulumi_cli.ensure(step)
+    steps.finish()
+
+
 @app.command("packages")
 def install_packages() -> None:
     """Install the Debian packages that the tests' own servers need, if they are missing."""

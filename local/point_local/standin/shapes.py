@@ -7,7 +7,7 @@ from typing import Any
 
 from pulumi.runtime import rpc
 
-from pulumi import _types
+from pulumi import _types  # pyright: ignore[reportPrivateUsage]
 
 REGION, ACCOUNT = "ap-northeast-2", "123456789012"
 

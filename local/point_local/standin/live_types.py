@@ -1,0 +1,312 @@
+"""Types that the stand-in makes for real in moto: which API call makes, reads, changes and deletes each.
+
+Arguments find their place by name (cidrBlock is CidrBlock), so a row says only what differs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Build = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One type. `id` is a path into the create answer, or, after `=`, a format over the arguments.
+
+    Keys: `X[]` takes the id in a list, `A|B` takes it apart at `|`.
+    """
+
+    service: str
+    create: str
+    id: str
+    delete: str
+    delete_key: str
+    read: str = ""
+    read_key: str = ""
+    root: str = ""
+    """Path to the object in the read answer."""
+    alias: dict[str, str] = field(default_factory=dict[str, str])
+    """Pulumi's name -> the API's."""
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    out: dict[str, str] = field(default_factory=dict[str, str])
+    """Output -> the API's name, where it is another than the input's."""
+    extra_delete: dict[str, Any] = field(default_factory=dict[str, Any])
+    tag_type: str = ""
+    """EC2's resource type in TagSpecifications."""
+    update: str = ""
+    then: tuple[str, ...] = ()
+    """Calls after the create, and on every update."""
+    drift: tuple[str, ...] = ()
+    """Inputs that a refresh compares."""
+    build: Build | None = None
+
+
+def _rule(props: dict[str, Any]) -> dict[str, Any]:
+    permission: dict[str, Any] = {
+        "IpProtocol": props["ipProtocol"],
+        "FromPort": int(props["fromPort"]),
+        "ToPort": int(props["toPort"]),
+    }
+    if "cidrIpv4" in props:
+        permission["IpRanges"] = [{"CidrIp": props["cidrIpv4"]}]
+    else:
+        permission["UserIdGroupPairs"] = [{"GroupId": props["referencedSecurityGroupId"]}]
+    return {"GroupId": props["securityGroupId"], "IpPermissions": [permission]}
+
+
+def _ec2(noun: str, root: str, id_: str, **more: Any) -> Row:
+    snake = "".join("_" + c.lower() if c.isupper() else c for c in noun).lstrip("_")
+    return Row(
+        "ec2",
+        f"create_{snake}",
+        id_ if "." in id_ else f"{root}.{id_}",
+        f"delete_{snake}",
+        id_.rsplit(".", 1)[-1],
+        f"describe_{snake}s",
+        f"{id_.rsplit('.', 1)[-1]}s[]",
+        f"{root}s[0]",
+        tag_type=more.pop("tag_type", snake.replace("_", "-")),
+        **more,
+    )
+
+
+def _rule_row(direction: str) -> Row:
+    return Row(
+        "ec2",
+        f"authorize_security_group_{direction}",
+        "SecurityGroupRules[0].SecurityGroupRuleId",
+        "",
+        "",
+        build=_rule,
+    )
+
+
+_LB = {"loadBalancerType": "Type"}
+_RDS_CLUSTER = {
+    "clusterIdentifier": "DBClusterIdentifier",
+    "dbSubnetGroupName": "DBSubnetGroupName",
+    "dbClusterParameterGroupName": "DBClusterParameterGroupName",
+}
+_RDS_INSTANCE = {
+    "identifier": "DBInstanceIdentifier",
+    "clusterIdentifier": "DBClusterIdentifier",
+    "instanceClass": "DBInstanceClass",
+}
+
+ROWS: dict[str, Row] = {
+    "aws:ec2/vpc:Vpc": _ec2("Vpc", "Vpc", "VpcId"),
+    "aws:ec2/subnet:Subnet": _ec2("Subnet", "Subnet", "SubnetId", out={"arn": "SubnetArn"}),
+    "aws:ec2/internetGateway:InternetGateway": _ec2(
+        "InternetGateway", "InternetGateway", "InternetGatewayId"
+    ),
+    "aws:ec2/routeTable:RouteTable": _ec2("RouteTable", "RouteTable", "RouteTableId"),
+    "aws:ec2/eip:Eip": Row(
+        *("ec2", "allocate_address", "AllocationId", "release_address", "AllocationId"),
+        *("describe_addresses", "AllocationIds[]", "Addresses[0]"),
+        tag_type="elastic-ip",
+    ),
+    "aws:ec2/natGateway:NatGateway": Row(
+        *("ec2", "create_nat_gateway", "NatGateway.NatGatewayId", "delete_nat_gateway", "NatGatewayId"),
+        *("describe_nat_gateways", "NatGatewayIds[]", "NatGateways[?State!='deleted']|[0]"),
+        tag_type="natgateway",
+    ),
+    "aws:ec2/securityGroup:SecurityGroup": _ec2(
+        "SecurityGroup", "SecurityGroup", ".GroupId", alias={"name": "GroupName"}
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule_row("ingress"),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule_row("egress"),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Row(
+        *("ec2", "create_vpc_endpoint", "VpcEndpoint.VpcEndpointId", "delete_vpc_endpoints"),
+        *(
+            "VpcEndpointIds[]",
+            "describe_vpc_endpoints",
+            "VpcEndpointIds[]",
+            "VpcEndpoints[?State!='deleted']|[0]",
+        ),
+        tag_type="vpc-endpoint",
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": Row(
+        *("elbv2", "create_load_balancer", "LoadBalancers[0].LoadBalancerArn", "delete_load_balancer"),
+        *("LoadBalancerArn", "describe_load_balancers", "LoadBalancerArns[]", "LoadBalancers[0]"),
+        alias=_LB,
+        out={"arn": "LoadBalancerArn", "zoneId": "CanonicalHostedZoneId"},
+    ),
+    "aws:lb/targetGroup:TargetGroup": Row(
+        *("elbv2", "create_target_group", "TargetGroups[0].TargetGroupArn", "delete_target_group"),
+        *("TargetGroupArn", "describe_target_groups", "TargetGroupArns[]", "TargetGroups[0]"),
+        out={"arn": "TargetGroupArn"},
+    ),
+    "aws:lb/listener:Listener": Row(
+        *("elbv2", "create_listener", "Listeners[0].ListenerArn", "delete_listener", "ListenerArn"),
+        *("describe_listeners", "ListenerArns[]", "Listeners[0]"),
+        out={"arn": "ListenerArn"},
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": Row(
+        *("rds", "create_db_subnet_group", "DBSubnetGroup.DBSubnetGroupName", "delete_db_subnet_group"),
+        *("DBSubnetGroupName", "describe_db_subnet_groups", "DBSubnetGroupName", "DBSubnetGroups[0]"),
+        alias={"name": "DBSubnetGroupName"},
+        extra={"DBSubnetGroupDescription": "Managed by Pulumi"},
+    ),
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup": Row(
+        *("rds", "create_db_cluster_parameter_group", "DBClusterParameterGroup.DBClusterParameterGroupName"),
+        *("delete_db_cluster_parameter_group", "DBClusterParameterGroupName"),
+        *(
+            "describe_db_cluster_parameter_groups",
+            "DBClusterParameterGroupName",
+            "DBClusterParameterGroups[0]",
+        ),
+        alias={"name": "DBClusterParameterGroupName", "family": "DBParameterGroupFamily"},
+    ),
+    "aws:rds/cluster:Cluster": Row(
+        *(
+            "rds",
+            "create_db_cluster",
+            "DBCluster.DBClusterIdentifier",
+            "delete_db_cluster",
+            "DBClusterIdentifier",
+        ),
+        *("describe_db_clusters", "DBClusterIdentifier", "DBClusters[0]"),
+        alias=_RDS_CLUSTER,
+        out={"arn": "DBClusterArn"},
+        extra_delete={"SkipFinalSnapshot": True},
+        update="modify_db_cluster",
+        drift=("backupRetentionPeriod",),
+    ),
+    "aws:rds/clusterInstance:ClusterInstance": Row(
+        *("rds", "create_db_instance", "DBInstance.DBInstanceIdentifier", "delete_db_instance"),
+        *("DBInstanceIdentifier", "describe_db_instances", "DBInstanceIdentifier", "DBInstances[0]"),
+        alias=_RDS_INSTANCE,
+        out={"arn": "DBInstanceArn"},
+        extra_delete={"SkipFinalSnapshot": True},
+        update="modify_db_instance",
+        drift=("instanceClass",),
+    ),
+    "aws:elasticache/subnetGroup:SubnetGroup": Row(
+        *("elasticache", "create_cache_subnet_group", "CacheSubnetGroup.CacheSubnetGroupName"),
+        *("delete_cache_subnet_group", "CacheSubnetGroupName"),
+        *("describe_cache_subnet_groups", "CacheSubnetGroupName", "CacheSubnetGroups[0]"),
+        alias={"name": "CacheSubnetGroupName"},
+        extra={"CacheSubnetGroupDescription": "Managed by Pulumi"},
+    ),
+    "aws:route53/zone:Zone": Row(
+        *(
+            "route53",
+            "create_hosted_zone",
+            "HostedZone.Id",
+            "delete_hosted_zone",
+            "Id",
+            "get_hosted_zone",
+            "Id",
+        ),
+        "{zoneId: HostedZone.Id, nameServers: DelegationSet.NameServers}",
+        extra={"CallerReference": "point"},
+    ),
+    "aws:route53/healthCheck:HealthCheck": Row(
+        *("route53", "create_health_check", "HealthCheck.Id", "delete_health_check", "HealthCheckId"),
+        *("get_health_check", "HealthCheckId", "HealthCheck"),
+        build=lambda p: {
+            "CallerReference": "point",
+            "HealthCheckConfig": {
+                "Type": p["type"],
+                "FullyQualifiedDomainName": p["fqdn"],
+                "Port": int(p["port"]),
+                "ResourcePath": p["resourcePath"],
+                "RequestInterval": int(p["requestInterval"]),
+                "FailureThreshold": int(p["failureThreshold"]),
+                "EnableSNI": p["enableSni"],
+            },
+        },
+    ),
+    "aws:acm/certificate:Certificate": Row(
+        *("acm", "request_certificate", "CertificateArn", "delete_certificate", "CertificateArn"),
+        *("describe_certificate", "CertificateArn", "Certificate"),
+        out={"arn": "CertificateArn"},
+    ),
+    "aws:iam/role:Role": Row(
+        *("iam", "create_role", "Role.RoleName", "delete_role", "RoleName", "get_role", "RoleName", "Role"),
+        alias={"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"},
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Row(
+        *("iam", "put_role_policy", "={RoleName}|{PolicyName}", "delete_role_policy", "RoleName|PolicyName"),
+        alias={"name": "PolicyName", "policy": "PolicyDocument", "role": "RoleName"},
+    ),
+    "aws:kms/key:Key": Row(
+        *(
+            "kms",
+            "create_key",
+            "KeyMetadata.KeyId",
+            "schedule_key_deletion",
+            "KeyId",
+            "describe_key",
+            "KeyId",
+        ),
+        "KeyMetadata",
+        then=("enable_key_rotation",),
+    ),
+    "aws:kms/alias:Alias": Row(
+        *("kms", "create_alias", "={AliasName}", "delete_alias", "AliasName"), alias={"name": "AliasName"}
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Row(
+        *("logs", "create_log_group", "={logGroupName}", "delete_log_group", "logGroupName"),
+        *("describe_log_groups", "logGroupNamePrefix", "logGroups[0]"),
+        alias={"name": "logGroupName"},
+        then=("put_retention_policy",),
+        drift=("retentionInDays",),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Row(
+        *("cloudwatch", "put_metric_alarm", "={AlarmName}", "delete_alarms", "AlarmNames[]"),
+        *("describe_alarms", "AlarmNames[]", "MetricAlarms[0]"),
+        alias={"name": "AlarmName"},
+        out={"arn": "AlarmArn"},
+        update="put_metric_alarm",
+        drift=("threshold",),
+    ),
+    "aws:cloudwatch/dashboard:Dashboard": Row(
+        *("cloudwatch", "put_dashboard", "={DashboardName}", "delete_dashboards", "DashboardNames[]"),
+    ),
+    "aws:sns/topic:Topic": Row(
+        *("sns", "create_topic", "TopicArn", "delete_topic", "TopicArn", "get_topic_attributes", "TopicArn"),
+        "Attributes",
+        out={"arn": "TopicArn"},
+    ),
+    "aws:ecr/repository:Repository": Row(
+        *("ecr", "create_repository", "repository.repositoryName", "delete_repository", "repositoryName"),
+        *("describe_repositories", "repositoryNames[]", "repositories[0]"),
+        alias={"name": "repositoryName"},
+        out={"arn": "repositoryArn", "repositoryUrl": "repositoryUri"},
+    ),
+    "aws:secretsmanager/secret:Secret": Row(
+        *(
+            "secretsmanager",
+            "create_secret",
+            "ARN",
+            "delete_secret",
+            "SecretId",
+            "describe_secret",
+            "SecretId",
+        ),
+        "@",
+        extra_delete={"ForceDeleteWithoutRecovery": True},
+    ),
+    "aws:s3/bucket:Bucket": Row(
+        *("s3", "create_bucket", "={Bucket}", "delete_bucket", "Bucket"),
+        build=lambda p: {
+            "Bucket": p["bucket"],
+            "CreateBucketConfiguration": {"LocationConstraint": "ap-northeast-2"},
+        },
+    ),
+    "aws:eks/cluster:Cluster": Row(
+        *(
+            "eks",
+            "create_cluster",
+            "cluster.name",
+            "delete_cluster",
+            "name",
+            "describe_cluster",
+            "name",
+            "cluster",
+        ),
+        alias={"vpcConfig": "resourcesVpcConfig"},
+    ),
+}
