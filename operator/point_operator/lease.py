@@ -63,7 +63,9 @@ class Lease:
                 raise LeaseLostError(f"Lease {self._namespace}/{self._name} could not be renewed")
 
     async def release(self) -> None:
-        """Give the Lease back, so that another process need not wait for it to lapse."""
+        """Give the Lease back if it is held, so that another process need not wait for it to lapse."""
+        if self.deadline == float("-inf"):
+            return
         with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
             lease = await self._cluster.get(kinds.LEASE, self._namespace, self._name)
             if lease is not None and lease["spec"].get("holderIdentity") == self._identity:

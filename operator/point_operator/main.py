@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Coroutine
+from typing import NoReturn
 
 from point_operator import connection, lease, logs, settings
 from point_operator.cluster import Cluster
@@ -51,23 +53,31 @@ async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease:
     health = Health()
     async with await connection.connect(kubeconfig) as client, serve(health, chosen.http_port):
         operator = Operator(client, chosen, kubeconfig)
-        if not with_lease:
-            operator.check(health)
-            try:
-                await operator.run(stop)
-            finally:
-                await operator.close()
-            return 0
         held = lease.Lease(Cluster(client), chosen.namespace, "point-operator", chosen.identity)
-        if not await _before(stop, held.acquire()):
+        if with_lease and not await _before(stop, held.acquire()):
             return 0
-        lease.watch(held)
         operator.check(health)
+        status = 1
         try:
-            return await _while_held(operator, held, stop)
-        finally:
-            await held.release()  # nothing is written any more: the next one need not wait for the watches
-            await operator.close()
+            status = await (_while_held(operator, held, stop) if with_lease else _alone(operator, stop))
+        except Exception:
+            log.exception("ending")
+        # Nothing is written any more, so the next one need not wait for our watches to end.
+        await held.release()
+        if not await operator.close():
+            _exit(status)
+        return status
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process without waiting for anything."""
+    logging.shutdown()
+    os._exit(status)
+
+
+async def _alone(operator: Operator, stop: asyncio.Event) -> int:
+    await operator.run(stop)
+    return 0
 
 
 async def _before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:
@@ -84,12 +94,13 @@ async def _before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> 
 
 
 async def _while_held(operator: Operator, held: lease.Lease, stop: asyncio.Event) -> int:
+    lease.watch(held)
     keeping, working = asyncio.create_task(held.keep()), asyncio.create_task(operator.run(stop))
     try:
         await asyncio.wait((keeping, working), return_when=asyncio.FIRST_COMPLETED)
         if keeping.done():
-            log.error("lost the Lease: ending", exc_info=keeping.exception())
-            return 70
+            log.critical("lost the Lease: ending", exc_info=keeping.exception())
+            _exit(70)  # at once: another process may be writing already
         working.result()
         return 0
     finally:

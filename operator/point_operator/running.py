@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
 """How long what is being done may take to end when the process is asked to."""
+CLOSE_SECONDS = 3.0
+"""How long the watches may take to end after that."""
 RELIST_SECONDS = 300.0
 """How often all PointServices are read anew, in case a watch has missed one."""
 
@@ -66,11 +68,16 @@ class Operator:
         for task in ended:
             task.result()
 
-    async def close(self) -> None:
-        """End the watches and everything else."""
+    async def close(self) -> bool:
+        """End the watches and everything else; return whether all has ended.
+
+        A watch of kopf 1.45 that is cancelled while objects' workers end may wait for ever: its scheduler
+        waits for a cleaner that was cancelled with it.
+        """
         for task in self._work:
             task.cancel()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        _, left = await asyncio.wait(self._work, timeout=CLOSE_SECONDS) if self._work else ((), ())
+        return not left
 
     async def _list_at_last(self) -> None:
         """List until it works: right after the CRD was made the API server answers 429."""
@@ -100,6 +107,8 @@ class Operator:
     async def _watch(self, stop: asyncio.Event) -> None:
         registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
         settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
+        settings.watching.chunk_size = 50  # a list of everything at once would double the memory at start
+        settings.queueing.idle_timeout = 0.5  # each object keeps its last event for that long
         settings.watching.server_timeout = 240
         settings.watching.client_timeout = 300
         settings.watching.connect_timeout = 10

@@ -5,8 +5,6 @@ There is no kubelet and no controller: a test says itself that a Job or a rollou
 
 import contextlib
 import copy
-import itertools
-import json
 import os
 import socket
 import ssl
@@ -21,13 +19,11 @@ import httpx
 import pytest
 import yaml
 from point_local import apiserver
-from point_operator import kinds, names
+from point_operator import names
 from point_operator.kinds import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
-USER = "system:serviceaccount:point-system:point-operator"
-NOW = "2026-01-01T00:00:00Z"
-NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+
 
 T = TypeVar("T")
 
@@ -74,7 +70,7 @@ class Kube:
     def create(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object; its kind may be left out."""
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
-        path = kind.path("" if kind is NAMESPACE else body["metadata"]["namespace"])
+        path = kind.path(body["metadata"].get("namespace", ""))
         return self.client.post(path, json=body).raise_for_status().json()
 
     def patch(
@@ -103,135 +99,6 @@ class Kube:
             if time.monotonic() > deadline:
                 pytest.fail(f"not within {seconds} s: {what}")
             time.sleep(0.02)
-
-
-class Tenant:
-    """A namespace with everything that a PointService needs, and the PointService `points` in it."""
-
-    def __init__(self, kube: Kube, namespace: str, host: str) -> None:
-        self.kube, self.namespace, self.host = kube, namespace, host
-        kube.create(NAMESPACE, {"metadata": {"name": namespace}})
-        for name in ("points-db", "points-db-master", "points-redis"):
-            self.secret(name, username="u", password="p")
-
-    def secret(self, name: str, **values: str) -> None:
-        """Create a Secret."""
-        metadata = {"name": name, "namespace": self.namespace}
-        self.kube.create(kinds.SECRET, {"metadata": metadata, "stringData": values})
-
-    def create(self, name: str = "points", **changes: Any) -> dict[str, Any]:
-        """Create the PointService; `changes` replace top-level fields of spec, `gateway` is merged."""
-        spec = copy.deepcopy(SPEC)
-        spec["gateway"]["hosts"] = [self.host]
-        spec["gateway"]["tls"] = {"credentialName": "points-tls"}
-        spec["gateway"] |= changes.pop("gateway", {})
-        metadata = {"name": name, "namespace": self.namespace}
-        return self.kube.create(kinds.POINT_SERVICE, {"metadata": metadata, "spec": spec | changes})
-
-    def get(self, kind: Kind, name: str = "points") -> dict[str, Any] | None:
-        """Return an object of the namespace."""
-        return self.kube.get(kind, self.namespace, name)
-
-    def at_gateway(self, kind: Kind) -> dict[str, Any] | None:
-        """Return the child of a kind in the gateway's namespace."""
-        return self.kube.get(kind, "istio-ingress", f"{self.namespace}.points")
-
-    def edit(self, kind: Kind, patch: dict[str, Any], name: str = "points") -> dict[str, Any]:
-        """Change an object of the namespace by hand."""
-        return self.kube.patch(kind, self.namespace, name, patch)
-
-    def spec(self, **changes: Any) -> dict[str, Any]:
-        """Change the PointService's spec."""
-        return self.edit(kinds.POINT_SERVICE, {"spec": changes})
-
-    def condition(self, kind: str, name: str = "points") -> dict[str, Any]:
-        """Return a condition of the PointService, empty when it is not there yet."""
-        body = self.get(kinds.POINT_SERVICE, name) or {}
-        found = body.get("status", {}).get("conditions", [])
-        return next((one for one in found if one["type"] == kind), {})
-
-    def wait_reason(
-        self, kind: str, reason: str, name: str = "points", seconds: float = 15
-    ) -> dict[str, Any]:
-        """Return the condition once it has this reason."""
-
-        def condition() -> dict[str, Any] | None:
-            found = self.condition(kind, name)
-            return found if found.get("reason") == reason else None
-
-        return self.kube.wait(f"{kind}={reason} (is {self.condition(kind, name)})", condition, seconds)
-
-    def job(self) -> dict[str, Any]:
-        """Return the migration Job that is not finished yet."""
-
-        def pending() -> dict[str, Any] | None:
-            jobs = self.kube.find(kinds.JOB, self.namespace)
-            return next((one for one in jobs if not one.get("status", {}).get("conditions")), None)
-
-        return self.kube.wait("a migration Job", pending)
-
-    def migrated(self) -> None:
-        """Say that the migration went well."""
-        both = [_condition("SuccessCriteriaMet", "True"), _condition("Complete", "True")]
-        status = {"succeeded": 1, "startTime": NOW, "completionTime": NOW, "conditions": both}
-        name = self.job()["metadata"]["name"]
-        self.kube.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
-
-    def migration_failed(self, message: str) -> None:
-        """Say that the migration failed."""
-        both = [
-            _condition("FailureTarget", "True", message=message, reason="BackoffLimitExceeded"),
-            _condition("Failed", "True", message=message, reason="BackoffLimitExceeded"),
-        ]
-        status = {"failed": 3, "startTime": NOW, "conditions": both}
-        name = self.job()["metadata"]["name"]
-        self.kube.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
-
-    def rolled_out(self, replicas: int = 2, *, available: int | None = None, stuck: bool = False) -> None:
-        """Say how far the Deployment is."""
-        deployment = self.kube.wait("the Deployment", lambda: self.get(kinds.DEPLOYMENT))
-        self.kube.patch(kinds.DEPLOYMENT, self.namespace, "points", {"spec": {"replicas": replicas}}, "scale")
-        deployment = self.get(kinds.DEPLOYMENT) or {}
-        ready = replicas if available is None else available
-        progress = "ProgressDeadlineExceeded" if stuck else "NewReplicaSetAvailable"
-        status = {
-            "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": replicas,
-            "updatedReplicas": 0 if stuck else replicas,
-            "readyReplicas": ready,
-            "availableReplicas": ready,
-            "unavailableReplicas": replicas - ready,
-            "conditions": [
-                _condition("Available", "True" if ready else "False"),
-                _condition("Progressing", "False" if stuck else "True", reason=progress),
-            ],
-        }
-        self.kube.patch(kinds.DEPLOYMENT, self.namespace, "points", {"status": status}, "status")
-
-    def ready(self, **changes: Any) -> None:
-        """Create the PointService and bring it to Ready."""
-        self.create(**changes)
-        self.migrated()
-        self.rolled_out()
-        self.wait_reason("Ready", "Available")
-        self.wait_reason("Progressing", "Complete")
-
-
-def _condition(kind: str, status: str, **more: str) -> dict[str, str]:
-    times = (
-        {"lastProbeTime": NOW}
-        if kind in ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
-        else {}
-    )
-    return {
-        "type": kind,
-        "status": status,
-        "lastTransitionTime": NOW,
-        "reason": "Test",
-        "message": "",
-        **times,
-        **more,
-    }
 
 
 @pytest.fixture(scope="session")
@@ -337,26 +204,6 @@ class Process:
             return False
 
 
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def make_tenant(kube: Kube, operator: Process) -> Callable[[], Tenant]:  # noqa: ARG001 - it must run
-    """Make tenants, each with a namespace and a host of its own, under a running operator."""
-
-    def make() -> Tenant:
-        number = next(_numbers)
-        return Tenant(kube, f"tenant-{number}", f"points-{number}.localhost")
-
-    return make
-
-
-@pytest.fixture
-def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
-    """A namespace of its own, under a running operator."""
-    return make_tenant()
-
-
 @pytest.fixture(scope="session")
 def example() -> dict[str, Any]:
     """The example as a user applies it."""
@@ -367,35 +214,6 @@ def example() -> dict[str, Any]:
 def spec() -> dict[str, Any]:
     """The smallest spec that is accepted."""
     return copy.deepcopy(SPEC)
-
-
-@pytest.fixture(scope="module")
-def optional_kinds(server: apiserver.ApiServer, operator: Process) -> Iterator[None]:
-    """The kinds of other projects, known to the cluster and to the operator for one module of tests."""
-    crds = [json.dumps(_loose_crd(kind)) for kind in kinds.OPTIONAL]
-    operator.stop()
-    for crd in crds:
-        server.kubectl("apply", "-f", "-", stdin=crd)
-        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", "-", stdin=crd)
-    operator.start()
-    yield
-    for crd in crds:
-        server.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=crd)
-
-
-def _loose_crd(kind: Kind) -> dict[str, Any]:
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{kind.group}"},
-        "spec": {
-            "group": kind.group,
-            "scope": "Namespaced",
-            "names": {"plural": kind.plural, "kind": kind.kind},
-            "versions": [{"name": kind.version, "served": True, "storage": True, "schema": schema}],
-        },
-    }
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from point_operator import kinds
 
 pytestmark = pytest.mark.integration
 
-CRDS = Path(__file__).resolve().parents[2] / "crds"
+CRDS = Path(__file__).resolve().parents[3] / "crds"
 
 
 @pytest.fixture

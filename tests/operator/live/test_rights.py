@@ -9,7 +9,7 @@ from point_operator import kinds, names
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 USER = "system:serviceaccount:point-system:point-operator"
 DEPLOY = ROOT / "operator/deploy"
 
