@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.markup import escape
 
-from point_local import packages, servers
+from point_local import mysqld, packages, servers
 from point_local.command import LocalError
 from point_local.progress import console
 from point_local.servers import HOST, DatabaseServer, RedisServer
@@ -43,7 +43,7 @@ def run(port: int) -> None:
     """
     _check_free(port)
     packages.ensure(packages.SERVE)
-    flavour: servers.Flavour = "mysql" if servers.available("mysql") is None else "mariadb"
+    flavour: mysqld.Flavour = "mysql" if mysqld.available("mysql") is None else "mariadb"
     stop = threading.Event()
 
     def stopping(number: int, frame: FrameType | None) -> None:

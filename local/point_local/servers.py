@@ -5,7 +5,6 @@ as whoever starts them and need no installed service.
 """
 
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,13 +13,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
-from point_local import paths, rootfs
+from point_local import mysqld
 from point_local.command import LocalError
+from point_local.mysqld import Flavour, found
 from point_local.pki import Authority, write_secret
-
-Flavour = Literal["mysql", "mariadb"]
 
 HOST = "127.0.0.1"
 START_DEADLINE = 60.0  # seconds
@@ -116,7 +113,9 @@ class DatabaseServer(Server):
         self.master = _credentials(directory / "master", "master")
         self.application = _credentials(directory / "application", "point")
         self._durable = durable
-        self._program, self._install = _mysql(directory) if flavour == "mysql" else _mariadb(directory)
+        self._program, self._install = (
+            mysqld.mysql(directory) if flavour == "mysql" else mysqld.mariadb(directory)
+        )
 
     def initialize(self) -> None:
         """Make the empty data folder. Raises LocalError."""
@@ -244,65 +243,11 @@ def redis(*, cluster: bool = True) -> Generator[RedisServer]:
             server.stop()
 
 
-def available(flavour: Flavour) -> str | None:
-    """Return why a database can't be run here, None when it can."""
-    if flavour == "mariadb":
-        return None if _found("mariadbd") else "mariadbd is not installed (Debian: mariadb-server-core)"
-    root = paths.ROOTFS / "mysql"
-    if (root / "usr/sbin/mysqld").exists() or (paths.ROOTFS / "mysql.tar").exists():
-        return None
-    return f"there is no MySQL root file system in {paths.ROOTFS} (`make up` makes it)"
-
-
 def free_port() -> int:
     """Return a TCP port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
-
-
-def _mysql(directory: Path) -> tuple[list[str], list[str]]:
-    """Return how to run Debian sid's mysqld out of its root file system, and how to make its data folder.
-
-    Its own dynamic loader runs it on its own libraries, so no chroot and no root is needed.
-    """
-    root = paths.ROOTFS / "mysql"
-    if not (root / "usr/sbin/mysqld").exists():
-        archive = rootfs.ensure("mysql")
-        part = paths.ROOTFS / f"mysql.{secrets.token_hex(4)}.part"
-        part.mkdir(parents=True)
-        # Device nodes need root and are of no use here.
-        subprocess.run(["tar", "-xf", archive, "-C", part, "--exclude=./dev/*"], check=True, timeout=300)
-        try:
-            part.rename(root)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(part)
-    libraries = root / "usr/lib/x86_64-linux-gnu"
-    loader = next(iter([*root.glob("usr/lib*/ld-linux-*.so.*"), *libraries.glob("ld-linux-*.so.*")]))
-    program = [str(loader), "--library-path", str(libraries), str(root / "usr/sbin/mysqld")]
-    places = [
-        f"--basedir={root / 'usr'}",
-        f"--lc-messages-dir={root / 'usr/share/mysql'}",
-        f"--character-sets-dir={root / 'usr/share/mysql/charsets'}",
-    ]
-    install = [*program, "--no-defaults", *places, f"--datadir={directory / 'data'}"]
-    wrapper = directory / "mysqld"  # --no-defaults must come first, the places after it
-    wrapper.write_text("#!/bin/sh\nshift\nexec " + " ".join([*program, "--no-defaults", *places]) + ' "$@"\n')
-    wrapper.chmod(0o755)
-    return [str(wrapper)], [*install, "--user=root", "--initialize-insecure"]
-
-
-def _mariadb(directory: Path) -> tuple[list[str], list[str]]:
-    install = ["mariadb-install-db", "--no-defaults", f"--datadir={directory / 'data'}", "--user=root"]
-    return [_found("mariadbd") or "mariadbd"], [
-        *install,
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-    ]
-
-
-def _found(program: str) -> str | None:
-    return shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/sbin:/bin")
 
 
 def _credentials(directory: Path, username: str | None) -> Path:
@@ -318,7 +263,7 @@ def _authority(directory: Path) -> Authority:
 
 def _dies_with_us(command: Sequence[str]) -> list[str]:
     """Have the kernel end the server when we are killed and can't."""
-    setpriv = _found("setpriv")
+    setpriv = found("setpriv")
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else list(command)
 
 

@@ -1,20 +1,16 @@
 """Real servers for the integration tests, started once, and the check that ends every one of them."""
 
 import asyncio
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-import httpx
 import pymysql
 import pytest
 from asyncmy.connection import Connection
-from point_local import serve, servers
+from point_local import mysqld, serve, servers
 from point_service.cache import Cache
 from point_service.database import Database
 from point_service.domain import GrantKind
@@ -152,7 +148,7 @@ class Member:
 @pytest.fixture(scope="session", params=FLAVOURS)
 def database_server(request: pytest.FixtureRequest) -> Iterator[servers.DatabaseServer]:
     """A migrated database; the tests that use one run on each."""
-    if (reason := servers.available(request.param)) is not None:
+    if (reason := mysqld.available(request.param)) is not None:
         pytest.skip(reason)
     with servers.database(request.param) as server:
         migrate(load(serve.environment(server, None)).database)
@@ -220,58 +216,6 @@ async def points(settings: Settings, master: Master) -> AsyncIterator[Pod]:
     del master
     async with running_pod(settings) as points:
         yield points
-
-
-class Served:
-    """`point-service serve` as a process of its own."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self.port = servers.free_port()
-        self.url = f"http://{servers.HOST}:{self.port}"
-        self._variables = variables | {"POINT_HTTP_ADDRESS": servers.HOST, "POINT_HTTP_PORT": str(self.port)}
-        self.process: subprocess.Popen[str] | None = None
-
-    async def start(self, eventually: Callable[..., Awaitable[None]]) -> None:
-        """Start it and wait until it is ready."""
-        self.process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
-            [sys.executable, "-m", "point_service", "serve"],
-            env=self._variables,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        await eventually(lambda: self.readiness() == 200, 30)
-
-    def readiness(self) -> int | None:
-        """Return the status of /readyz, None when nobody answers."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code
-        except httpx.TransportError:
-            return None
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Stop it and return its exit status and what it logged."""
-        process, self.process = self.process, None
-        if process is None:
-            return 0, ""
-        process.send_signal(number)
-        logged, _ = process.communicate(timeout=40)
-        return process.returncode, logged
-
-
-@pytest.fixture
-async def served(
-    database_server: servers.DatabaseServer,
-    redis: servers.RedisServer,
-    master: Master,
-    eventually: Callable[..., Awaitable[None]],
-) -> AsyncIterator[Served]:
-    """A running `point-service serve`."""
-    del master
-    served = Served(serve.environment(database_server, redis))
-    await served.start(eventually)
-    yield served
-    _, logged = await asyncio.to_thread(served.end)
-    print(logged)  # pytest shows it with a failure
 
 
 @pytest.fixture
