@@ -81,7 +81,8 @@ def clone(zone: str, source: str) -> None:
     _script(
         zone,
         "mysql",
-        f"STOP REPLICA; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
+        # A clone needs root to be able to write; read_only, which stays, keeps everybody else out.
+        f"STOP REPLICA; SET GLOBAL super_read_only = OFF; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
         f"CLONE INSTANCE FROM 'replication'@'{host}':3306 IDENTIFIED BY '$P' REQUIRE SSL;",
         check=False,  # it answers that it can't restart itself: Kubernetes does that
     )

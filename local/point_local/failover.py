@@ -38,7 +38,7 @@ _PID = paths.STATE / "failover.pid"
 _LOG = paths.LOGS / "failover.log"
 _OBSERVE = """
 SELECT JSON_OBJECT(
-  'executed', @@GLOBAL.gtid_executed, 'read_only', @@GLOBAL.super_read_only,
+  'executed', @@GLOBAL.gtid_executed, 'read_only', @@GLOBAL.read_only,
   'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
   'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
   'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
