@@ -11,7 +11,7 @@ import pytest
 import yaml
 from point_infra.config import Settings, load
 from point_infra.stack import PointPlatform
-from point_local.standin.shapes import computed, synthesize
+from point_local.standin.shapes import computed, derived, synthesize
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 
@@ -73,6 +73,7 @@ class _Mocks(pulumi.runtime.Mocks):
         outputs = dict(args.inputs)
         if args.typ == "eks:index:Cluster":
             return args.name, {**outputs, **self._eks(args)}
+        outputs |= derived(args.typ, args.inputs)
         for name, kind in computed(args.typ).items():
             if name not in outputs:
                 outputs[name] = synthesize(args.typ, args.name, name, kind)
@@ -134,6 +135,12 @@ def dev() -> Run:
 
 
 @pytest.fixture
-def loaded() -> Callable[..., Settings]:
-    """`settings`, as a fixture."""
+def load_stack() -> Callable[..., Settings]:
+    """Read a stack's config with some values changed."""
     return settings
+
+
+@pytest.fixture
+def run_stack() -> Callable[..., Run]:
+    """Run a stack under mocks with some values changed."""
+    return run

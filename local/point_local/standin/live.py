@@ -68,11 +68,7 @@ def read(token: str, id_: str) -> dict[str, Any] | None:
     if not raw:
         return None
     names = {norm(api): norm(mine) for mine, api in {**row.alias, **row.out}.items()}
-    return {
-        names.get(norm(k), norm(k)): v
-        for k, v in raw.items()
-        if isinstance(v, str | bool | int | float | list)
-    }
+    return {names.get(norm(k), norm(k)): v for k, v in raw.items() if _simple(v)}
 
 
 def update(token: str, id_: str, props: dict[str, Any]) -> None:
@@ -107,6 +103,13 @@ def changed(token: str, side: dict[str, Any], real: dict[str, Any]) -> dict[str,
     """What of `side` differs from the real one, among the inputs that a refresh compares."""
     drift = ROWS[token].drift if token in ROWS else ()
     return {k: real[norm(k)] for k in drift if k in side and norm(k) in real and real[norm(k)] != side[k]}
+
+
+def _simple(value: Any) -> bool:
+    """Objects in lists look otherwise in Pulumi, so they are left to `shapes`."""
+    return isinstance(value, str | bool | int | float) or (
+        isinstance(value, list) and all(isinstance(v, str) for v in value)  # pyright: ignore
+    )
 
 
 def _then(row: Row, id_: str, props: dict[str, Any]) -> None:

@@ -182,13 +182,6 @@ ROWS: dict[str, Row] = {
         update="modify_db_instance",
         drift=("instanceClass",),
     ),
-    "aws:elasticache/subnetGroup:SubnetGroup": Row(
-        *("elasticache", "create_cache_subnet_group", "CacheSubnetGroup.CacheSubnetGroupName"),
-        *("delete_cache_subnet_group", "CacheSubnetGroupName"),
-        *("describe_cache_subnet_groups", "CacheSubnetGroupName", "CacheSubnetGroups[0]"),
-        alias={"name": "CacheSubnetGroupName"},
-        extra={"CacheSubnetGroupDescription": "Managed by Pulumi"},
-    ),
     "aws:route53/zone:Zone": Row(
         *(
             "route53",

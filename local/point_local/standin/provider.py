@@ -95,14 +95,16 @@ class StandIn(ProviderServicer):
                 physical_id, real = await asyncio.to_thread(live.create, request.type, _plain(inputs))
             except Exception as error:
                 await context.abort(grpc.StatusCode.UNKNOWN, f"{request.type}: {error}")
-        outputs = dict(inputs)
+        outputs = {**inputs, **({} if request.preview else shapes.derived(request.type, _plain(inputs)))}
         for name, kind in shapes.computed(request.type).items():
             if name in outputs or name in ("id", "urn"):
                 continue
             if request.preview:
                 outputs[name] = rpc.UNKNOWN
             else:
-                value = real.get(live.norm(name), shapes.synthesize(request.type, physical_id, name, kind))
+                value = real.get(live.norm(name))
+                if not shapes.fits(value, kind):
+                    value = shapes.synthesize(request.type, physical_id, name, kind)
                 outputs[name] = _secret(value) if name in _SECRETS.get(request.type, ()) else value
         return proto.CreateResponse(id=physical_id, properties=_struct(outputs))
 

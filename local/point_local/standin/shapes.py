@@ -53,15 +53,6 @@ AUTONAMES: dict[str, str] = {
 """Inputs that the provider makes up when they are absent."""
 
 _STRUCTURED: dict[tuple[str, str], Any] = {
-    ("aws:acm/certificate:Certificate", "domainValidationOptions"): [
-        {
-            "domainName": f"{n}.invalid",
-            "resourceRecordName": f"_{n}.invalid",
-            "resourceRecordType": "CNAME",
-            "resourceRecordValue": f"_{n}.acm-validations.invalid",
-        }
-        for n in ("domain", "origin")
-    ],
     ("aws:rds/cluster:Cluster", "masterUserSecrets"): [
         {
             "secretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!cluster-1",
@@ -104,3 +95,25 @@ def synthesize(token: str, physical_id: str, name: str, kind: type) -> Any:
         if issubclass(kind, base):
             return zero
     return [] if issubclass(kind, Sequence) else {}
+
+
+def derived(token: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Outputs that follow from the inputs."""
+    if token != "aws:acm/certificate:Certificate":
+        return {}
+    names = [inputs["domainName"], *inputs.get("subjectAlternativeNames", [])]
+    options = [
+        {
+            "domainName": n,
+            "resourceRecordName": f"_validation.{n}",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": "_validation.acm-validations.invalid",
+        }
+        for n in names
+    ]
+    return {"domainValidationOptions": options}
+
+
+def fits(value: Any, kind: type) -> bool:
+    """Whether an API's value has the type that the SDK wants."""
+    return issubclass(kind, str) if isinstance(value, str) else isinstance(value, kind)

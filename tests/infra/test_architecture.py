@@ -1,0 +1,185 @@
+"""Every figure of the architecture, row by row, on what the program declares; in both mock modes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from point_infra.network import subnet_cidrs
+
+A, B, C = "ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"
+
+
+def test_a1_the_vpc_is_10_0_0_0_16_over_three_zones(prod: Any) -> None:
+    assert prod.one(":Vpc")["cidrBlock"] == "10.0.0.0/16"
+    subnets = prod.of("subnet:Subnet").values()
+    assert sorted(s["availabilityZone"] for s in subnets) == [A, A, A, B, B, B, C, C, C]
+    assert not any(s["mapPublicIpOnLaunch"] for s in subnets)
+
+
+def test_a1_the_subnets_don_t_overlap_and_lie_in_the_vpc(prod: Any) -> None:
+    declared = {s["cidrBlock"] for s in prod.of("subnet:Subnet").values()}
+    assert declared == {c for cidrs in subnet_cidrs("10.0.0.0/16").values() for c in cidrs}
+    assert subnet_cidrs("10.0.0.0/16") == {
+        "public": ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"],
+        "private": ["10.0.16.0/20", "10.0.32.0/20", "10.0.48.0/20"],
+        "data": ["10.0.64.0/24", "10.0.65.0/24", "10.0.66.0/24"],
+    }
+
+
+def test_a1_nodes_are_in_private_subnets_and_data_has_no_way_out(updated: Any) -> None:
+    groups = updated.of(":NodeGroup").values()
+    assert {s for g in groups for s in g["subnetIds"]} == {f"network-private-{z}" for z in "abc"}
+    assert set(updated.one("rds/subnetGroup:SubnetGroup")["subnetIds"]) == {
+        f"network-data-{z}" for z in "abc"
+    }
+    assert set(updated.one("elasticache/subnetGroup:SubnetGroup")["subnetIds"]) == {
+        f"network-data-{z}" for z in "abc"
+    }
+    assert set(updated.of("route:Route")) == {"network-public", *(f"network-private-{z}" for z in "abc")}
+
+
+def test_a1_each_zone_has_its_own_nat_gateway(prod: Any, dev: Any) -> None:
+    assert len(prod.of(":NatGateway")) == 3
+    assert len(dev.of(":NatGateway")) == 1
+
+
+def test_a2_routing_is_by_health_check(updated: Any) -> None:
+    records = updated.of(":Record")
+    assert records["routing-primary"]["failoverRoutingPolicies"] == [{"type": "PRIMARY"}]
+    assert records["routing-primary"]["healthCheckId"] == "routing"
+    assert records["routing-secondary"]["failoverRoutingPolicies"] == [{"type": "SECONDARY"}]
+    check = updated.one(":HealthCheck")
+    assert (check["type"], check["resourcePath"]) == ("HTTPS", "/healthz")
+    assert check["fqdn"] == "origin.points.example.com"
+
+
+def test_a3_the_load_balancer_faces_the_internet_with_https_only(prod: Any) -> None:
+    balancer = prod.one(":LoadBalancer")
+    assert balancer["internal"] is False
+    assert balancer["dropInvalidHeaderFields"] is True
+    listeners = prod.of(":Listener")
+    assert (listeners["edge-https"]["port"], listeners["edge-https"]["protocol"]) == (443, "HTTPS")
+    assert "TLS13" in listeners["edge-https"]["sslPolicy"]
+    assert listeners["edge-http"]["defaultActions"][0]["type"] == "redirect"
+    assert prod.of(":CertificateValidation")
+
+
+def test_a3_the_targets_health_is_the_gateways_own(prod: Any) -> None:
+    targets = prod.one(":TargetGroup")
+    assert (targets["targetType"], targets["protocol"], targets["port"]) == ("ip", "HTTPS", 443)
+    assert (targets["healthCheck"]["port"], targets["healthCheck"]["path"]) == ("15021", "/healthz/ready")
+
+
+def test_a4_three_m5_large_nodes_one_in_each_zone(updated: Any) -> None:
+    groups = updated.of(":NodeGroup")
+    assert [g["instanceTypes"] for g in groups.values()] == [["m5.large"]] * 3
+    assert [g["scalingConfig"]["desiredSize"] for g in groups.values()] == [1, 1, 1]
+    assert sorted(s for g in groups.values() for s in g["subnetIds"]) == [
+        f"network-private-{z}" for z in "abc"
+    ]
+
+
+def test_a4_the_cluster_is_private_encrypted_and_logged(prod: Any) -> None:
+    cluster = prod.one("eks:index:Cluster")
+    assert cluster["version"] == "1.36"
+    assert cluster["endpointPublicAccess"] is False
+    assert cluster["authenticationMode"] == "API"
+    assert set(cluster["enabledClusterLogTypes"]) >= {"api", "audit", "authenticator"}
+    assert cluster["upgradePolicy"] == {"supportType": "STANDARD"}
+
+
+def test_a4_the_api_opens_only_to_named_ranges(run_stack: Callable[..., Any]) -> None:
+    cluster = run_stack("dev", preview=False, apiAllowedCidrs=["203.0.113.0/24"]).one("eks:index:Cluster")
+    assert cluster["endpointPublicAccess"] is True
+    assert cluster["publicAccessCidrs"] == ["203.0.113.0/24"]
+
+
+def test_a5_to_a7_istio_is_of_one_version_and_keeps_its_telemetry(prod: Any) -> None:
+    releases = prod.of(":Release")
+    assert {releases[n]["version"] for n in ("istio-base", "istiod", "istio-ingressgateway")} == {"1.31.0"}
+    assert "telemetry" not in releases["istiod"]["values"]
+    assert releases["istiod"]["values"]["autoscaleMin"] == 2
+    assert releases["istio-ingressgateway"]["values"]["service"]["type"] == "ClusterIP"
+
+
+def test_a9_the_cache_has_its_primary_in_a_and_its_replica_in_c(prod: Any) -> None:
+    cache = prod.one(":ReplicationGroup")
+    assert cache["nodeGroupConfigurations"] == [
+        {"primaryAvailabilityZone": A, "replicaAvailabilityZones": [C], "replicaCount": 1}
+    ]
+    assert (cache["engine"], cache["nodeType"], cache["numNodeGroups"]) == ("redis", "cache.r5.large", 1)
+    assert cache["automaticFailoverEnabled"]
+    assert cache["multiAzEnabled"]
+    parameters = prod.one("elasticache/parameterGroup:ParameterGroup")["parameters"]
+    assert {"name": "cluster-enabled", "value": "yes"} in parameters
+
+
+def test_a10_aurora_has_its_writer_in_a_and_its_reader_in_c(prod: Any) -> None:
+    instances = prod.of(":ClusterInstance")
+    assert instances["database-writer"]["availabilityZone"] == A
+    assert instances["database-reader"]["availabilityZone"] == C
+    assert {i["instanceClass"] for i in instances.values()} == {"db.r5.large"}
+    assert {i["publiclyAccessible"] for i in instances.values()} == {False}
+    cluster = prod.one("rds/cluster:Cluster")
+    assert cluster["engine"] == "aurora-mysql"
+    assert cluster["storageEncrypted"]
+    assert cluster["backupRetentionPeriod"] == 14
+    assert cluster["deletionProtection"]
+
+
+def test_a11_logs_are_kept_90_days_and_alarms_reach_a_topic(updated: Any) -> None:
+    groups = updated.of(":LogGroup")
+    assert {g["retentionInDays"] for g in groups.values()} == {90}
+    assert {g["name"] for g in groups.values()} >= {
+        "/aws/eks/point-prod/cluster",
+        "/aws/rds/cluster/point-prod/slowquery",
+        "/aws/containerinsights/point-prod/application",
+    }
+    alarms = updated.of(":MetricAlarm")
+    watched = {a["namespace"] for a in alarms.values()}
+    assert watched >= {"AWS/ApplicationELB", "AWS/RDS", "AWS/ElastiCache", "AWS/NATGateway", "AWS/Route53"}
+    silent = [n for n, a in alarms.items() if not a.get("alarmActions") and a.get("region") != "us-east-1"]
+    assert silent == []
+
+
+def test_a11_the_dashboard_draws_every_alarm(updated: Any) -> None:
+    widgets = json.loads(updated.one(":Dashboard")["dashboardBody"])["widgets"]
+    assert len(widgets) >= 18
+    assert all(w["properties"]["annotations"]["horizontal"] for w in widgets)
+
+
+def test_a12_to_a14_prometheus_grafana_and_kiali_are_installed(prod: Any) -> None:
+    releases = prod.of(":Release")
+    assert {r["chart"] for r in releases.values()} >= {"kube-prometheus-stack", "kiali-server"}
+    grafana = releases["kube-prometheus-stack"]["values"]["grafana"]
+    assert grafana["sidecar"]["dashboards"]["label"] == "grafana_dashboard"
+
+
+def test_a15_data_survives_the_loss_of_any_zone(prod: Any) -> None:
+    cache = prod.one(":ReplicationGroup")["nodeGroupConfigurations"][0]
+    assert len({cache["primaryAvailabilityZone"], *cache["replicaAvailabilityZones"]}) == 2
+    assert len({i["availabilityZone"] for i in prod.of(":ClusterInstance").values()}) == 2
+
+
+def test_a16_the_load_balancer_reaches_the_gateway_and_pods_reach_the_data(updated: Any) -> None:
+    rules = updated.of(":SecurityGroupIngressRule")
+    assert rules["database-pods"]["referencedSecurityGroupId"] == "sg-cluster"
+    assert rules["cache-pods"]["referencedSecurityGroupId"] == "sg-cluster"
+    assert {r["fromPort"] for n, r in rules.items() if n.startswith("edge-to-pods")} == {443, 15021}
+    binding = updated.one(":TargetGroupBinding")["spec"]
+    assert binding["serviceRef"] == {"name": "istio-ingressgateway", "port": 443}
+
+
+def test_u1_the_operator_comes_from_the_registry_by_digest(updated: Any) -> None:
+    containers = updated.one(":Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "@sha256:" in containers[0]["image"]
+    assert updated.of(":CustomResourceDefinition")
+
+
+def test_u2_the_point_service_is_an_output_and_made_only_when_wanted(
+    updated: Any, run_stack: Callable[..., Any]
+) -> None:
+    assert not updated.of(":PointService")
+    made = run_stack("prod", preview=False, createPointService=True).one(":PointService")
+    assert made["spec"] == yaml.safe_load(updated.outputs["pointServiceYaml"])["spec"]
