@@ -90,8 +90,7 @@ def clone(zone: str, source: str) -> None:
 
 def whole() -> bool:
     """Whether the database has a writer with both copies behind it and the cache a primary with its replica."""
-    roles = [valkey(z, "role").split()[0] for z in CACHE_ZONES]
-    return _writer_serves() and sorted(roles) == ["master", "slave"]
+    return _writer_serves() and _cache_whole()
 
 
 def _writer_serves() -> bool:
@@ -135,19 +134,30 @@ def _in_pod(pod: str, command: Sequence[str], timeout: float) -> str:
     return run(["kubectl", "exec", "-n", "data", pod, "--", *command], timeout=timeout, quiet=True)
 
 
+def meet(zone: str, other: str) -> None:
+    """Introduce one zone's cache to the other's, at the address that it has now."""
+    address = kubectl("get", "pod", f"valkey-{other}-0", "-n", "data", "-o", "jsonpath={.status.podIP}")
+    valkey(zone, "cluster", "meet", address, "6379")
+
+
 def _form_cache() -> None:
-    if any(valkey(z, "role").startswith("slave") for z in CACHE_ZONES):
-        return
-    if "cluster_slots_assigned:0" in valkey("a", "cluster", "info"):
-        valkey("a", "cluster", "addslotsrange", "0", "16383")
-    address = kubectl("get", "pod", "valkey-c-0", "-n", "data", "-o", "jsonpath={.status.podIP}")
-    valkey("a", "cluster", "meet", address, "6379")
-    primary = valkey("a", "cluster", "myid").strip()
-    wait("the caches know each other", lambda: primary in valkey("c", "cluster", "nodes"), seconds=30)
-    wait(
-        "the cache in zone c accepts its primary",
-        lambda: "OK" in valkey("c", "cluster", "replicate", primary),
-        seconds=30,
-    )
-    wait("the cache in zone c follows", lambda: "connected" in valkey("c", "role"), seconds=60)
-    wait("the cache serves", lambda: "cluster_state:ok" in valkey("c", "cluster", "info"), seconds=30)
+    """Make two new servers one cluster; two that were one find each other with the controller's help."""
+    first, second = CACHE_ZONES
+    if all("cluster_slots_assigned:0" in valkey(z, "cluster", "info") for z in CACHE_ZONES):
+        valkey(first, "cluster", "addslotsrange", "0", "16383")
+        meet(first, second)
+        primary = valkey(first, "cluster", "myid").strip()
+        wait("the caches know each other", lambda: primary in valkey(second, "cluster", "nodes"), seconds=30)
+        wait(
+            "the replica of the cache accepts its primary",
+            lambda: "OK" in valkey(second, "cluster", "replicate", primary),
+            seconds=30,
+        )
+    wait("the cache has a primary and its replica", _cache_whole, seconds=90)
+
+
+def _cache_whole() -> bool:
+    roles = {z: valkey(z, "role").split() for z in CACHE_ZONES}
+    healthy = all("cluster_state:ok" in valkey(z, "cluster", "info") for z in CACHE_ZONES)
+    linked = any("connected" in r for r in roles.values())
+    return sorted(r[0] for r in roles.values()) == ["master", "slave"] and healthy and linked

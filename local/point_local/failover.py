@@ -206,14 +206,32 @@ def _observe_one(zone: str) -> Copy | None:
 
 
 def _heal_cache() -> None:
-    """Let the replica take over when it has lost its primary: one primary has no majority to elect with."""
-    for zone in data.CACHE_ZONES:
+    """Let the replica take over from a primary that is gone: one primary has no majority to elect with.
+
+    Two servers that are both there and have lost each other (both started anew, with new addresses) are
+    introduced to each other again.
+    """
+    views = {zone: _cache_view(zone) for zone in data.CACHE_ZONES}
+    for zone, other in (data.CACHE_ZONES, data.CACHE_ZONES[::-1]):
+        nodes = views[zone]
+        if not nodes:
+            continue
+        myself = next((n for n in nodes if "myself" in n[2]), None)
+        rest = [n for n in nodes if "myself" not in n[2]]
+        lost = any(n[7] == "disconnected" or "fail" in n[2].replace("nofailover", "") for n in rest)
+        if myself is None or not lost:
+            continue
         with contextlib.suppress(LocalError):
-            nodes = data.valkey(zone, "cluster", "nodes", timeout=4).splitlines()
-            myself = next((n.split() for n in nodes if "myself" in n.split()[2]), None)
-            if myself is None or "slave" not in myself[2]:
-                continue
-            primary = next((n.split() for n in nodes if n.split()[0] == myself[3]), None)
-            if primary is not None and "fail" in primary[2].replace("nofailover", ""):
+            if views[other]:
+                data.meet(zone, other)
+            elif "slave" in myself[2]:
                 log.info("the cache in zone %s takes over", zone)
                 data.valkey(zone, "cluster", "failover", "takeover", timeout=4)
+
+
+def _cache_view(zone: str) -> list[list[str]] | None:
+    """CLUSTER NODES as one server sees it, a list of fields a node; None when it does not answer."""
+    try:
+        return [line.split() for line in data.valkey(zone, "cluster", "nodes", timeout=4).splitlines()]
+    except LocalError:
+        return None
