@@ -128,7 +128,7 @@ def least_privilege(type_: str, inputs: Inputs) -> Iterator[str]:
             continue
         if any(a == "*" or a.endswith(":*") for a in actions):
             yield f"{', '.join(actions)} is every action"
-        writes = [a for a in actions if not a.split(":")[1].startswith(("Describe", "List", "Get"))]
+        writes = [a for a in actions if not a.partition(":")[2].startswith(("Describe", "List", "Get"))]
         if wide and writes and "Condition" not in statement:
             yield f"{', '.join(writes)} on every resource"
 

@@ -1,0 +1,221 @@
+"""The program through the real Pulumi engine, on stand-in providers that make real calls against moto."""
+
+import json
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+from point_local import preview
+from point_local.standin import live
+from point_local.standin.engine import Engine, find_cli, providers
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(find_cli() is None, reason="no Pulumi CLI: `point-local pulumi-cli` builds it"),
+    pytest.mark.filterwarnings("ignore"),  # the SDK's server and moto are not ours to fix
+]
+GOLDEN = Path(__file__).parent / "golden"
+STACK = "dev"
+PUSHED = "sha256:" + "1" * 64
+
+
+class Stack:
+    """The dev stack in a project folder of its own, on the engine."""
+
+    def __init__(self, home: Path, ports: dict[str, int]) -> None:
+        cli = find_cli()
+        assert cli is not None
+        self.project = preview.checkout(home / "project")
+        self.engine = Engine(cli, self.project, home, ports)
+        self._events = home / "events.json"
+        self.configure(serviceImageDigest=PUSHED, operatorImageDigest=PUSHED)
+        self.engine.run("stack", "init", STACK)
+
+    def configure(self, **values: object) -> None:
+        """Change the stack's config file, as a pull request would."""
+        file = self.project / f"Pulumi.{STACK}.yaml"
+        document = yaml.safe_load(file.read_text())
+        document["config"] |= {f"point-platform:{k}": v for k, v in values.items()}
+        file.write_text(yaml.safe_dump(document))
+
+    def run(self, command: str, *args: str) -> dict[str, str]:
+        """Run a command; returns what it did (or would do) to each resource but leave it, by name."""
+        self._events.unlink(missing_ok=True)
+        yes = () if command == "preview" else ("--yes", "--skip-preview")
+        self.engine.run(command, *yes, "--stack", STACK, "--event-log", str(self._events), *args)
+        steps: dict[str, str] = {}
+        for line in self._events.read_text().splitlines():
+            event = json.loads(line)
+            metadata = (event.get("resourcePreEvent") or event.get("resOutputsEvent") or {}).get("metadata")
+            if metadata and metadata["op"] not in ("same", "read", "refresh"):
+                steps[metadata["urn"].split("::")[-1]] = metadata["op"]
+        return steps
+
+    def state(self) -> str:
+        """The state as it lies on disk."""
+        return self.engine.run("stack", "export", "--stack", STACK).text
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs."""
+        return json.loads(self.engine.run("stack", "output", "--json", "--stack", STACK).text)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Generator[str, None, None]:
+    """A moto server on loopback, as the account that the stand-ins work in."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    kept = dict(os.environ)
+    os.environ.update(
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",
+        AWS_DEFAULT_REGION="ap-northeast-2",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    live.client.cache_clear()
+    yield os.environ["AWS_ENDPOINT_URL"]
+    os.environ.clear()
+    os.environ.update(kept)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ports() -> Generator[dict[str, int], None, None]:
+    with providers() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def up(aws: str, ports: dict[str, int], tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The dev stack after its first `pulumi up`."""
+    assert aws.startswith("http://127.0.0.1:")
+    stack = Stack(tmp_path_factory.mktemp("stack"), ports)
+    made = stack.run("up")
+    assert set(made.values()) == {"create"}
+    return stack
+
+
+def _left() -> dict[str, int]:
+    """How much of what the program makes is in moto."""
+    ec2, rds, logs = (boto3.client(s) for s in ("ec2", "rds", "logs"))
+    own_vpcs = [v for v in ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+    groups = [g for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
+    return {
+        "vpcs": len(own_vpcs),
+        "security groups": len(groups),
+        "addresses": len(ec2.describe_addresses()["Addresses"]),
+        "load balancers": len(boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]),
+        "target groups": len(boto3.client("elbv2").describe_target_groups()["TargetGroups"]),
+        "databases": len(rds.describe_db_clusters()["DBClusters"]),
+        "database instances": len(rds.describe_db_instances()["DBInstances"]),
+        "log groups": len(logs.describe_log_groups()["logGroups"]),
+        "alarms": len(boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]),
+        "zones": len(boto3.client("route53").list_hosted_zones()["HostedZones"]),
+        "health checks": len(boto3.client("route53").list_health_checks()["HealthChecks"]),
+        "roles": len(boto3.client("iam").list_roles()["Roles"]),
+        "topics": len(boto3.client("sns").list_topics()["Topics"]),
+        "repositories": len(boto3.client("ecr").describe_repositories()["repositories"]),
+        "buckets": len(boto3.client("s3").list_buckets()["Buckets"]),
+        "secrets": len(boto3.client("secretsmanager").list_secrets()["SecretList"]),
+        "clusters": len(boto3.client("eks").list_clusters()["clusters"]),
+    }
+
+
+@pytest.mark.usefixtures("up")
+def test_up_makes_everything_for_real_in_moto() -> None:
+    assert all(_left().values()), _left()
+    writer, reader = (
+        boto3.client("rds").describe_db_instances(DBInstanceIdentifier=f"point-dev-{role}")["DBInstances"][0]
+        for role in ("writer", "reader")
+    )
+    assert (writer["AvailabilityZone"], reader["AvailabilityZone"]) == ("ap-northeast-2a", "ap-northeast-2c")
+
+
+def test_a_second_preview_has_nothing_to_do(up: Stack) -> None:
+    assert up.run("preview", "--expect-no-changes") == {}
+
+
+def test_secrets_are_not_in_plain_state(up: Stack) -> None:
+    state = up.state()
+    assert "not-a-real-password" not in state
+    assert "not a real key" not in state
+    assert '"ciphertext"' in state
+
+
+def test_the_point_service_output_is_complete(up: Stack) -> None:
+    made = up.outputs()["pointServiceYaml"]
+    assert "point-dev.cluster-" in made
+    assert f"@{PUSHED}" in made
+
+
+def test_one_node_type_of_the_cache_is_exactly_one_update(up: Stack) -> None:
+    up.configure(cacheNodeType="cache.r7g.large")
+    assert up.run("preview") == {"cache": "update"}
+    up.configure(cacheNodeType="cache.r6g.large")
+
+
+def test_one_instance_class_is_an_update_of_writer_and_reader_and_of_nothing_else(up: Stack) -> None:
+    up.configure(databaseInstanceClass="db.r6g.xlarge")
+    assert up.run("preview") == {"database-writer": "update", "database-reader": "update"}
+    up.configure(databaseInstanceClass="db.r6g.large")
+
+
+def test_a_change_behind_our_back_is_found_by_refresh_and_repaired_by_up(up: Stack) -> None:
+    logs = boto3.client("logs")
+    name = "/aws/eks/point-dev/cluster"
+    logs.put_retention_policy(logGroupName=name, retentionInDays=1)
+    boto3.client("cloudwatch").delete_alarms(AlarmNames=["point-dev-latency"])
+    up.run("refresh")
+    assert up.run("up") == {"cluster-control-plane": "update", "observability-latency": "create"}
+    group = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
+    assert group["retentionInDays"] == 7
+    assert boto3.client("cloudwatch").describe_alarms(AlarmNames=["point-dev-latency"])["MetricAlarms"]
+
+
+def test_a_replacement_reaches_what_refers_to_it(up: Stack) -> None:
+    up.configure(vpcCidr="10.1.0.0/16")
+    planned = up.run("preview")
+    assert planned["network"] in ("replace", "create-replacement", "delete-replaced")
+    assert planned["network-private-a"] in ("replace", "create-replacement", "delete-replaced")
+    assert planned["edge"] in ("replace", "create-replacement", "delete-replaced", "update")
+    up.configure(vpcCidr="10.0.0.0/16")
+
+
+def test_destroy_leaves_nothing(up: Stack) -> None:
+    assert set(up.run("destroy").values()) == {"delete"}
+    assert {k: n for k, n in _left().items() if n} == {}
+
+
+def test_a_wrong_value_ends_the_preview_in_one_line_without_a_traceback(
+    ports: dict[str, int], tmp_path: Path
+) -> None:
+    stack = Stack(tmp_path / "wrong", ports)
+    stack.configure(natGateways=2)
+    done = stack.engine.run("preview", "--stack", STACK, check=False)
+    assert done.status != 0
+    assert 'config natGateways is "2": allowed is 1 or 3' in done.text
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("stack", preview.STACKS)
+def test_make_preview_passes_every_policy_with_the_known_number_of_resources(
+    ports: dict[str, int], tmp_path: Path, stack: str
+) -> None:
+    cli = find_cli()
+    assert cli is not None
+    found = preview.preview(cli, stack, tmp_path / stack, ports)
+    assert found.status == 0, found.text
+    assert "[mandatory]" not in found.text
+    assert "monthlyCostUsd" in found.text
+    golden = GOLDEN / f"resources-{stack}.json"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(json.dumps(found.counts, indent=2) + "\n")
+    assert found.counts == json.loads(golden.read_text())
