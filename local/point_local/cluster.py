@@ -83,6 +83,8 @@ def bootstrap() -> None:
             shutil.copy2(paths.PKI / "kubernetes" / name, pki / name)
         _kubeadm(CONTROL, "init", [_init(), _cluster(), _kubelet(), _proxy()])
     shutil.copy2(CONTROL.folder / "kubernetes" / "admin.conf", paths.KUBECONFIG)
+    ready = ["kubectl", "get", "--raw", "/readyz", "--request-timeout=3s"]
+    wait("the API server answers", lambda: succeeds(ready), seconds=120, every=0.5)
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(_corefile()))
     with ThreadPoolExecutor() as pool:
         list(pool.map(_join, WORKERS))

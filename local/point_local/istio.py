@@ -1,7 +1,7 @@
 """Istio on the local cluster: the charts of the Istio module with the values that AWS uses and a local overlay."""
 
 from point_local import paths, tools
-from point_local.command import kubectl, run
+from point_local.command import run, succeeds, wait
 
 GATEWAY_NAMESPACE = "istio-ingress"
 _VALUES = paths.ROOT / "pulumi" / "point_infra" / "istio"
@@ -14,7 +14,9 @@ def install() -> None:
     _chart(
         "istiod", charts / "istio-control" / "istio-discovery", "istio-system", *_files("istiod"), "--wait"
     )
-    kubectl("apply", "--server-side", "-f", "-", stdin=_STRICT)
+    # After a restart of the machine istiod may be reported ready before its webhook can be reached again.
+    strict = ["kubectl", "apply", "--server-side", "-f", "-"]
+    wait("istiod's webhook answers", lambda: succeeds(strict, stdin=_STRICT), seconds=120, every=1)
     _chart("istio-ingressgateway", charts / "gateway", GATEWAY_NAMESPACE, *_files("gateway"), "--wait")
 
 

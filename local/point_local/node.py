@@ -125,8 +125,9 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_network(self, peers: Sequence["Node"]) -> None:
-        if Path(f"/run/netns/{self.name}").exists():
-            return
+        # Made anew at every start, so that one that was left half-made can't be used.
+        run(["ip", "netns", "del", self.name], check=False)
+        run(["ip", "link", "del", f"v-{self.name}"], check=False)
         run(["ip", "netns", "add", self.name])
         run(
             [
