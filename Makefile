@@ -64,8 +64,8 @@ kubeconfig: $(VENV)/.installed ## Print the path of the cluster's kubeconfig
 	@$(RUN) kubeconfig
 
 .PHONY: preview
-preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real engine, no account (STACK=prod|dev)
-	@$(RUN) preview $(STACK)
+preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real engine, no account (STACK=prod|dev AGAINST=main)
+	@$(RUN) preview $(STACK) $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: check
 check: $(VENV)/.installed ## Format, lint and types

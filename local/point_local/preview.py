@@ -1,16 +1,21 @@
 """`make preview`: what `pulumi up` would make, by the real engine, without an account and without network."""
 
+import io
 import json
+import os
 import shutil
+import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+
+import yaml
 
 from point_local import paths, pulumi_cli
 from point_local.command import LocalError
@@ -18,6 +23,7 @@ from point_local.progress import Steps
 from point_local.standin.engine import Engine, providers
 
 STACKS = ("prod", "dev")
+LINKED = ("pulumi", "operator", "crds")
 NOT_PROVED = """\
 What this proves: the program runs, its config is valid, the real engine orders it, every policy holds.
 What it does not: the providers are stand-ins, so nothing here asked AWS or Kubernetes; quotas, prices, names
@@ -35,17 +41,23 @@ class Preview:
     counts: dict[str, int]
 
 
-def show(stacks: Sequence[str]) -> None:
-    """Preview the stacks, both at once, and print everything; raises LocalError when one fails."""
+def show(stacks: Sequence[str], base: str | None = None) -> None:
+    """Preview the stacks, both at once, and print everything; raises LocalError when one fails.
+
+    With `base`, a git revision, that one is applied to the stand-ins first, so that the plan is what changed since.
+    """
     steps = Steps("preview")
     with steps.step("Pulumi CLI") as step:
         cli = pulumi_cli.ensure(step)
+    os.environ.pop("AWS_ENDPOINT_URL", None)  # nothing is made, not even in somebody's moto
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home, providers() as ports, ThreadPoolExecutor() as pool:
-        found = list(pool.map(partial(_preview_in, cli, Path(home), ports), stacks))
+        running = [pool.submit(preview, cli, s, Path(home) / s, ports, base) for s in stacks]
+        found = [one.result() for one in running]
     steps.finish()
     for one in found:
-        print(f"\n===== {one.stack}: {sum(one.counts.values())} resources =====\n{one.text}")
+        against = f" against {base}" if base else ""
+        print(f"\n===== {one.stack}{against}: {sum(one.counts.values())} to create =====\n{one.text}")
         for component, count in one.counts.items():
             print(f"  {component:<28}{count:>4}")
     print(f"\n{NOT_PROVED}\n({time.monotonic() - started:.1f} s)")
@@ -54,33 +66,55 @@ def show(stacks: Sequence[str]) -> None:
         raise LocalError(f"the preview of {', '.join(failed)} failed: see above")
 
 
-def preview(cli: Path, stack: str, home: Path, ports: dict[str, int]) -> Preview:
-    """Preview one stack as the first `up` would find it: nothing is there."""
-    project = checkout(home / "project")
+def preview(cli: Path, stack: str, home: Path, ports: dict[str, int], base: str | None = None) -> Preview:
+    """Preview one stack: as the first `up` would find it, or as one that stands at `base`."""
+    project = checkout(home / "project", paths.ROOT)
     engine = Engine(cli, project, home, ports)
-    config = project / f"Pulumi.{stack}.yaml"
     engine.run("stack", "init", stack)
+    if base:
+        apply(cli, stack, home, ports, base)
     events = home / "events.json"
-    pack = policy_pack(home)
     done = engine.run(
-        *("preview", "--stack", stack, "--config-file", str(config), "--policy-pack", str(pack)),
+        *("preview", "--stack", stack, "--policy-pack", str(policy_pack(home))),
         *("--event-log", str(events)),
         check=False,
     )
     return Preview(stack, done.status, done.text, count(events))
 
 
-def _preview_in(cli: Path, home: Path, ports: dict[str, int], stack: str) -> Preview:
-    return preview(cli, stack, home / stack, ports)
+def apply(cli: Path, stack: str, home: Path, ports: dict[str, int], revision: str) -> None:
+    """Make what a git revision declares, in the stand-ins' state."""
+    source = home / "revision"
+    archive = subprocess.run(
+        ["git", "-C", str(paths.ROOT), "archive", "--format=tar", revision, *LINKED, *copied()],
+        capture_output=True,
+    )
+    if archive.returncode != 0:
+        raise LocalError(f"git has no infrastructure at {revision}: {archive.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(source, filter="data")
+    project = checkout(home / "base", source)
+    # One state, so one salt; and an update takes no example digest.
+    head = yaml.safe_load((home / "project" / f"Pulumi.{stack}.yaml").read_text())
+    for folder in (project, home / "project"):
+        file = folder / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(file.read_text()) | {"encryptionsalt": head["encryptionsalt"]}
+        file.write_text(yaml.safe_dump(document).replace("sha256:" + "0" * 64, "sha256:" + "1" * 64))
+    Engine(cli, project, home, ports).run("up", "--yes", "--skip-preview", "--stack", stack)
 
 
-def checkout(folder: Path) -> Path:
-    """A project folder that links to the checkout, with stack files of its own: the CLI writes into them."""
+def copied() -> list[str]:
+    """Files that the CLI writes into, so that each project has its own."""
+    return ["Pulumi.yaml", *(f"Pulumi.{s}.yaml" for s in STACKS)]
+
+
+def checkout(folder: Path, source: Path = paths.ROOT) -> Path:
+    """A project folder that links to the program in `source`, with stack files of its own."""
     folder.mkdir(parents=True)
-    for linked in ("pulumi", "operator", "crds"):
-        (folder / linked).symlink_to(paths.ROOT / linked)
-    for copied in ("Pulumi.yaml", *(f"Pulumi.{s}.yaml" for s in STACKS)):
-        shutil.copy(paths.ROOT / copied, folder)
+    for linked in LINKED:
+        (folder / linked).symlink_to(source / linked)
+    for file in copied():
+        shutil.copy(source / file, folder)
     return folder
 
 

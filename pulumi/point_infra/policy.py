@@ -32,7 +32,7 @@ def encrypted(type_: str, inputs: Inputs) -> Iterator[str]:
                 yield "node disks must be encrypted"
     if type_ in ("aws:sns/topic:Topic", "aws:secretsmanager/secret:Secret"):
         key = "kmsMasterKeyId" if "sns" in type_ else "kmsKeyId"
-        if key not in inputs:  # its value is not known before the key is there
+        if key not in set(inputs):  # its value is not known before the key is there
             yield f"{key} must name a key"
 
 
@@ -76,7 +76,7 @@ def tls_only(type_: str, inputs: Inputs) -> Iterator[str]:
     if type_ == "aws:elasticache/replicationGroup:ReplicationGroup":
         if inputs.get("transitEncryptionEnabled") is not True:
             yield "transitEncryptionEnabled must be true"
-        if "authToken" not in inputs:
+        if "authToken" not in set(inputs):
             yield "authToken must be set"
     if type_ == "aws:rds/clusterParameterGroup:ClusterParameterGroup":
         parameters = {p["name"]: p["value"] for p in inputs.get("parameters") or []}

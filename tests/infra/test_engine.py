@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
-from point_local import preview
+from point_local import paths, preview
 from point_local.standin import live
 from point_local.standin.engine import Engine, find_cli, providers
 
@@ -219,3 +222,33 @@ def test_make_preview_passes_every_policy_with_the_known_number_of_resources(
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(json.dumps(found.counts, indent=2) + "\n")
     assert found.counts == json.loads(golden.read_text())
+
+
+def test_a_pull_request_s_preview_shows_its_one_change(
+    ports: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    repository = tmp_path / "repository"
+    for name in (*preview.LINKED, *preview.copied()):
+        source = paths.ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, repository / name)
+    git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "base"], check=True)
+    file = repository / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("cache.r6g.large", "cache.r7g.large"))
+    monkeypatch.setattr(paths, "ROOT", repository)
+
+    cli = find_cli()
+    assert cli is not None
+    found = preview.preview(cli, STACK, tmp_path / STACK, ports, base="HEAD")
+
+    assert found.status == 0, found.text
+    assert re.findall(r"^ ([~+-]{1,2}) +(\S+) (\S+) \w+ ?\[diff", found.text, re.M) == [
+        ("~", "aws:elasticache:ReplicationGroup", "cache")
+    ]
+    assert "~ 1 to update" in found.text
