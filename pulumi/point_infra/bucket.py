@@ -14,8 +14,10 @@ def private_bucket(
     keep_days: int | None,
     force_destroy: bool,
     parent: pulumi.Resource,
-) -> aws.s3.Bucket:
+) -> tuple[aws.s3.Bucket, aws.s3.BucketPolicy]:
     """Make a bucket whose policy is `statement` (its Resource is filled in) and a refusal of plain HTTP.
+
+    Whoever writes into it must come after the policy, the second value.
 
     `keep_days` deletes older objects; `force_destroy` lets a delete take the objects along.
     """
@@ -45,13 +47,13 @@ def private_bucket(
             opts=child,
         )
     document = pulumi.Output.all(bucket.arn, statement).apply(lambda a: _document(a[0], a[1]))
-    aws.s3.BucketPolicy(
+    policy = aws.s3.BucketPolicy(
         name,
         bucket=bucket.id,
         policy=document,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[block]),
     )
-    return bucket
+    return bucket, policy
 
 
 def _document(arn: str, statement: dict[str, object]) -> str:

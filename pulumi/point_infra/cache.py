@@ -105,6 +105,7 @@ class Cache(pulumi.ComponentResource):
             snapshot_window="17:00-18:00",
             maintenance_window="sun:18:00-sun:19:00",
             auto_minor_version_upgrade=False,
+            apply_immediately=True,  # else a done update waits for the maintenance window
             log_delivery_configurations=[
                 {
                     "destination": slow.name,

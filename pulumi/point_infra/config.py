@@ -93,7 +93,7 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
     engine = r.choice("cacheEngine", tuple(versions.CACHE))
     settings = Settings(
         environment=environment,
-        stage=r.choice("stage", ("registry", "all")),
+        stage=r.choice("stage", ("registry", "all", "destroy")),
         region=_region(region),
         domain_name=r.domain("domainName"),
         zone_name=zone_name,
@@ -156,7 +156,15 @@ def _consistent(s: Settings) -> None:
         raise ConfigError(
             "jwtAudiences", s.jwt_audiences, "at least one, or any token of the issuer would do"
         )
-    if s.prod and not s.deletion_protection:
+    if s.certificate_arn and s.standby_page:
+        raise ConfigError(
+            "standbyPage",
+            value=True,
+            allowed="false while issueCertificate is false: nothing proves its name",
+        )
+    if s.stage == "destroy" and s.deletion_protection:
+        raise ConfigError("deletionProtection", value=True, allowed="false in stage destroy")
+    if s.prod and s.stage != "destroy" and not s.deletion_protection:
         raise ConfigError("deletionProtection", value=False, allowed="true in prod")
     if s.prod and s.nat_gateways != 3:
         raise ConfigError("natGateways", s.nat_gateways, "3 in prod, one per zone")

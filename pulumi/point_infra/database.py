@@ -121,6 +121,7 @@ class Database(pulumi.ComponentResource):
             preferred_backup_window="18:00-19:00",  # 3 to 4 at night in Seoul
             preferred_maintenance_window="sun:19:00-sun:20:00",
             copy_tags_to_snapshot=True,
+            apply_immediately=True,
             deletion_protection=args.deletion_protection,
             skip_final_snapshot=not args.deletion_protection,
             final_snapshot_identifier=f"{args.cluster_name}-final" if args.deletion_protection else None,
@@ -156,6 +157,7 @@ class Database(pulumi.ComponentResource):
             promotion_tier=tier,
             publicly_accessible=False,
             auto_minor_version_upgrade=False,
+            apply_immediately=True,  # else a done update waits for the maintenance window
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
             performance_insights_enabled=True,

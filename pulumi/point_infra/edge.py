@@ -37,7 +37,7 @@ class Edge(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         security_group = self._security_group()
-        logs = private_bucket(
+        _, may_write = private_bucket(
             f"{name}-logs",
             {
                 "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
@@ -57,7 +57,7 @@ class Edge(pulumi.ComponentResource):
             desync_mitigation_mode="defensive",
             enable_deletion_protection=args.deletion_protection,
             idle_timeout=60,
-            access_logs={"bucket": logs.bucket, "enabled": True},
+            access_logs={"bucket": may_write.bucket, "enabled": True},
             opts=self._child,
         )
         targets = aws.lb.TargetGroup(

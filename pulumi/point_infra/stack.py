@@ -39,7 +39,7 @@ class PointPlatform(pulumi.ComponentResource):
             "registry", RegistryArgs(settings.name, not settings.deletion_protection), self._child
         )
         self.outputs: dict[str, Any] = {"repositories": registry.urls}
-        if settings.stage == "all":
+        if settings.stage != "registry":
             self._foundation()
             self._edge()
             self._observe()

@@ -45,7 +45,7 @@ class Standby(pulumi.ComponentResource):
             signing_protocol="sigv4",
             opts=child,
         )
-        bucket = private_bucket(
+        bucket, _ = private_bucket(
             name,
             {"Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject"},
             keep_days=None,

@@ -11,7 +11,7 @@ EXAMPLE = "sha256:" + "0" * 64
 WRONG: list[tuple[str, dict[str, object], str]] = [
     ("environment", {"environment": "production"}, "dev or prod"),
     ("environment", {"environment": ""}, "dev or prod"),
-    ("stage", {"stage": "network"}, "all or registry"),
+    ("stage", {"stage": "network"}, "all or destroy or registry"),
     ("domainName", {"domainName": "https://points.example.com"}, "a lower-case DNS name"),
     ("domainName", {"domainName": "Points.example.com"}, "a lower-case DNS name"),
     ("domainName", {"domainName": "points"}, "a lower-case DNS name"),
@@ -78,6 +78,15 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("alarmEmail", {"alarmEmail": ""}, "an e-mail address in prod"),
     ("monthlyBudgetUsd", {"monthlyBudgetUsd": -1}, "a whole number from 0"),
     ("deletionProtection", {"deletionProtection": False}, "true in prod"),
+    ("deletionProtection", {"stage": "destroy"}, "false in stage destroy"),
+    (
+        "standbyPage",
+        {
+            "issueCertificate": False,
+            "certificateArn": "arn:aws:acm:ap-northeast-2:123456789012:certificate/" + "a" * 36,
+        },
+        "false while issueCertificate is false",
+    ),
     ("waf", {"waf": False}, "true in prod"),
     ("serviceImageDigest", {"serviceImageDigest": "0.1.0"}, "sha256: and 64 hexadecimal digits"),
     ("operatorImageDigest", {"operatorImageDigest": "latest"}, "sha256: and 64 hexadecimal digits"),
@@ -113,6 +122,10 @@ def test_an_update_refuses_the_example_digest_that_a_preview_takes(
     load_stack("prod", preview=True, **{**real, key: EXAMPLE})
     with pytest.raises(ConfigError, match="the digest of a pushed image"):
         load_stack("prod", preview=False, **{**real, key: EXAMPLE})
+
+
+def test_prod_is_unprotected_only_on_its_way_out(load_stack: Callable[..., Settings]) -> None:
+    assert not load_stack("prod", stage="destroy", deletionProtection=False).deletion_protection
 
 
 def test_the_registry_stage_needs_no_image_yet(load_stack: Callable[..., Settings]) -> None:
