@@ -1,7 +1,7 @@
 """On-demand prices in ap-northeast-2 (Seoul), USD, without tax; looked up in November 2026.
 
 `estimate` marks a price that no Seoul document was found for: it is derived as `source` says.
-`point_infra.refresh` replaces all of them by AWS's own price list, which needs credentials.
+AWS's own price list needs credentials; nothing here asks it.
 """
 
 from dataclasses import dataclass
