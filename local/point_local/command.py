@@ -1,7 +1,6 @@
 """Run other programs: their output goes to a log file, their failure becomes one error that says where to look."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,22 +60,6 @@ def run(
         tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
         raise LocalError(f"{_short(words)} failed with status {done.returncode}:\n{tail}\n(log: {log})")
     return out
-
-
-def detach(args: Sequence[str | Path], log: Path) -> int:
-    """Start a program that outlives this one, in a session of its own; its number. Its output goes to `log`."""
-    words = [str(a) for a in args]
-    env = environment()
-    program = shutil.which(words[0], path=env["PATH"])
-    if program is None:
-        raise LocalError(f"{words[0]} is not installed (looked in {paths.BIN} and PATH)")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    return os.posix_spawn(program, words, env, file_actions=actions, setsid=True)
 
 
 def succeeds(args: Sequence[str | Path], **kwargs: object) -> bool:

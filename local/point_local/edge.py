@@ -1,24 +1,21 @@
 """The edge: an Envoy on the host that stands in for the load balancer, on loopback ports 443 and 80."""
 
-import contextlib
 import re
-import signal
 import socket
 import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-import psutil
-
 from point_local import credentials, paths, tools
 from point_local.cluster import WORKERS
-from point_local.command import LocalError, detach, wait
+from point_local.command import LocalError, wait
+from point_local.daemon import Daemon
 from point_local.manifests import render
 from point_local.pki import write_secret
 
 _STATE = paths.STATE / "edge"
-_PID = _STATE / "pid"
+_DAEMON = Daemon(_STATE / "pid")
 _HOSTS = Path("/etc/hosts")
 _MARK = "# point-platform"
 HTTPS_PORT = 443
@@ -48,9 +45,9 @@ def start(host: str) -> None:
         http_port=HTTP_PORT,
     )
     config = _STATE / "envoy.yaml"
-    if _process() is not None and config.read_text() != text:
-        _end()
-    if _process() is None:
+    if _DAEMON.process() is not None and config.read_text() != text:
+        _DAEMON.stop()
+    if _DAEMON.process() is None:
         _STATE.mkdir(parents=True, exist_ok=True)
         cert, key = credentials.edge_authority().issue(host, [host, "localhost", "127.0.0.1"])
         (_STATE / "tls.crt").write_text(cert)
@@ -59,11 +56,10 @@ def start(host: str) -> None:
         log = _STATE / "envoy.log"
         log.unlink(missing_ok=True)
         flags = ["--log-level", "warn", "--concurrency", "1", "--disable-hot-restart"]
-        pid = detach([tools.envoy(), "-c", config, *flags], log)
-        _PID.write_text(f"{pid} {psutil.Process(pid).create_time()}")
+        _DAEMON.start([tools.envoy(), "-c", config, *flags], log)
 
     def serves() -> bool:
-        if _process() is None:
+        if _DAEMON.process() is None:
             tail = "\n".join((_STATE / "envoy.log").read_text().splitlines()[-5:])
             raise LocalError(f"the edge stopped (log: {_STATE / 'envoy.log'}):\n{tail}")
         return healthy(host)
@@ -73,17 +69,8 @@ def start(host: str) -> None:
 
 def stop() -> None:
     """Stop the edge and forget its name."""
-    _end()
+    _DAEMON.stop()
     _unname()
-
-
-def _end() -> None:
-    process = _process()
-    if process is not None:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(10)
-    _PID.unlink(missing_ok=True)
 
 
 def healthy(host: str) -> bool:
@@ -105,7 +92,7 @@ def status(host: str) -> int | None:
 
 def ports_taken() -> list[int]:
     """Those of the edge's ports on which something else listens."""
-    if _process() is not None:
+    if _DAEMON.process() is not None:
         return []
 
     def taken(port: int) -> bool:
@@ -118,17 +105,6 @@ def ports_taken() -> list[int]:
         return False
 
     return [p for p in (HTTPS_PORT, HTTP_PORT) if taken(p)]
-
-
-def _process() -> psutil.Process | None:
-    """The running edge; its start time tells it from another process that got its number."""
-    try:
-        pid, created = _PID.read_text().split()
-        process = psutil.Process(int(pid))
-        same = abs(process.create_time() - float(created)) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return process if same else None
 
 
 def _name(host: str) -> None:

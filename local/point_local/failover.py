@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
-import psutil
-
 from point_local import data, gtid, paths
-from point_local.command import LocalError, detach, kubectl
+from point_local.command import LocalError, kubectl
+from point_local.daemon import Daemon
 from point_local.manifests import apply_all
 from point_local.roles import (
     Action,
@@ -34,8 +33,8 @@ from point_local.roles import (
 
 ZONES = ("a", "b", "c")
 EVERY_SECONDS = 1.5
-_PID = paths.STATE / "failover.pid"
-_LOG = paths.LOGS / "failover.log"
+DAEMON = Daemon(paths.STATE / "failover.pid")
+"""The controller in the background."""
 _OBSERVE = """
 SELECT JSON_OBJECT(
   'executed', @@GLOBAL.gtid_executed, 'read_only', @@GLOBAL.read_only,
@@ -48,31 +47,7 @@ log = logging.getLogger("failover")
 
 def start() -> None:
     """Start the controller in the background, unless it runs."""
-    if process() is None:
-        paths.LOGS.mkdir(parents=True, exist_ok=True)
-        pid = detach([paths.ROOT / ".venv" / "bin" / "point-local", "failover"], _LOG)
-        _PID.write_text(f"{pid} {psutil.Process(pid).create_time()}")
-
-
-def stop() -> None:
-    """End the controller."""
-    running = process()
-    if running is not None:
-        running.terminate()
-        with contextlib.suppress(psutil.TimeoutExpired):
-            running.wait(10)
-    _PID.unlink(missing_ok=True)
-
-
-def process() -> psutil.Process | None:
-    """The running controller."""
-    try:
-        pid, created = _PID.read_text().split()
-        running = psutil.Process(int(pid))
-        same = abs(running.create_time() - float(created)) < 1 and running.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return running if same else None
+    DAEMON.start([paths.ROOT / ".venv" / "bin" / "point-local", "failover"], paths.LOGS / "failover.log")
 
 
 def run() -> None:

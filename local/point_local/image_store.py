@@ -5,22 +5,19 @@ makes a warm start fast. Layers never change in place, so nodes can share their 
 own databases are copied.
 """
 
-import os
 import shutil
-import signal
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from point_local import paths
-from point_local.command import LocalError, detach, run, wait
+from point_local.command import LocalError, run, wait
+from point_local.daemon import Daemon
 from point_local.node import Node
 
 _STORE = paths.CACHE / "image-store"
 _ROOT = _STORE / "containerd"
-_PID = paths.STATE / "image-store" / "pid"
+_DAEMON = Daemon(paths.STATE / "image-store" / "pid")
 
 
 def fill(archives: Sequence[Path]) -> None:
@@ -71,14 +68,7 @@ def update(node: Node, archives: Mapping[str, Path]) -> set[str]:
 
 def stop() -> None:
     """End a containerd that an interrupted `fill` left behind."""
-    try:
-        process = psutil.Process(int(_PID.read_text()))
-        if process.name() == "containerd":
-            process.kill()
-            process.wait(10)
-    except (OSError, ValueError, psutil.Error):
-        pass
-    _PID.unlink(missing_ok=True)
+    _DAEMON.stop()
 
 
 @contextmanager
@@ -94,8 +84,7 @@ def _containerd() -> Generator[Path, None, None]:
         'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
         f'[grpc]\n  address = "{socket}"\n'
     )
-    pid = detach(["containerd", "-c", config], run_folder / "containerd.log")
-    _PID.write_text(str(pid))
+    _DAEMON.start(["containerd", "-c", config], run_folder / "containerd.log")
     try:
         wait(
             "containerd of the image store answers",
@@ -104,9 +93,7 @@ def _containerd() -> Generator[Path, None, None]:
         )
         yield socket
     finally:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
-        _PID.unlink(missing_ok=True)
+        _DAEMON.stop()
 
 
 def _stamp(archive: Path) -> Path:

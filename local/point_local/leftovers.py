@@ -14,7 +14,7 @@ _NAMES = {n.name for n in NODES}
 
 def find() -> list[str]:
     """Each process, namespace, interface, route, mount, cgroup and host name of ours, as a line that names it."""
-    controller = failover.process()
+    controller = failover.DAEMON.process()
     background = [f"failover controller {controller.pid}"] if controller else []
     return [
         *background,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from point_local import paths
-from point_local.command import LocalError, detach, run, wait
+from point_local.command import LocalError, run, wait
+from point_local.daemon import detach
 
 BRIDGE = "azbr0"
 SUBNET = "172.30.0"

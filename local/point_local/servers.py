@@ -4,6 +4,7 @@ Each has its own folder, free port, TLS and password, is waited for, and is stop
 as whoever starts them and need no installed service.
 """
 
+import os
 import secrets
 import signal
 import socket
@@ -79,8 +80,10 @@ class Server:
             process.wait()
 
     def freeze(self) -> None:
-        """Let it hang: connections stay, nothing is answered."""
+        """Let it hang: connections stay, nothing is answered. Returns once every thread of it stands still."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""

@@ -59,7 +59,7 @@ def down(*, keep_cache: bool = True) -> None:
     """Take the stack away; the cache stays unless told otherwise."""
     with _only_one():
         edge.stop()
-        failover.stop()
+        failover.DAEMON.stop()
         image_store.stop()
         cluster.remove()
         _DEPLOYED.unlink(missing_ok=True)
