@@ -82,18 +82,6 @@ def _rule_row(direction: str) -> Row:
     )
 
 
-_LB = {"loadBalancerType": "Type"}
-_RDS_CLUSTER = {
-    "clusterIdentifier": "DBClusterIdentifier",
-    "dbSubnetGroupName": "DBSubnetGroupName",
-    "dbClusterParameterGroupName": "DBClusterParameterGroupName",
-}
-_RDS_INSTANCE = {
-    "identifier": "DBInstanceIdentifier",
-    "clusterIdentifier": "DBClusterIdentifier",
-    "instanceClass": "DBInstanceClass",
-}
-
 ROWS: dict[str, Row] = {
     "aws:ec2/vpc:Vpc": _ec2("Vpc", "Vpc", "VpcId"),
     "aws:ec2/subnet:Subnet": _ec2("Subnet", "Subnet", "SubnetId", out={"arn": "SubnetArn"}),
@@ -129,7 +117,7 @@ ROWS: dict[str, Row] = {
     "aws:lb/loadBalancer:LoadBalancer": Row(
         *("elbv2", "create_load_balancer", "LoadBalancers[0].LoadBalancerArn", "delete_load_balancer"),
         *("LoadBalancerArn", "describe_load_balancers", "LoadBalancerArns[]", "LoadBalancers[0]"),
-        alias=_LB,
+        alias={"loadBalancerType": "Type"},
         out={"arn": "LoadBalancerArn", "zoneId": "CanonicalHostedZoneId"},
     ),
     "aws:lb/targetGroup:TargetGroup": Row(
@@ -167,7 +155,7 @@ ROWS: dict[str, Row] = {
             "DBClusterIdentifier",
         ),
         *("describe_db_clusters", "DBClusterIdentifier", "DBClusters[0]"),
-        alias=_RDS_CLUSTER,
+        alias={"clusterIdentifier": "DBClusterIdentifier"},
         out={"arn": "DBClusterArn"},
         extra_delete={"SkipFinalSnapshot": True},
         update="modify_db_cluster",
@@ -176,7 +164,11 @@ ROWS: dict[str, Row] = {
     "aws:rds/clusterInstance:ClusterInstance": Row(
         *("rds", "create_db_instance", "DBInstance.DBInstanceIdentifier", "delete_db_instance"),
         *("DBInstanceIdentifier", "describe_db_instances", "DBInstanceIdentifier", "DBInstances[0]"),
-        alias=_RDS_INSTANCE,
+        alias={
+            "identifier": "DBInstanceIdentifier",
+            "clusterIdentifier": "DBClusterIdentifier",
+            "instanceClass": "DBInstanceClass",
+        },
         out={"arn": "DBInstanceArn"},
         extra_delete={"SkipFinalSnapshot": True},
         update="modify_db_instance",
