@@ -252,3 +252,17 @@ def test_a_pull_request_s_preview_shows_its_one_change(
         ("~", "aws:elasticache:ReplicationGroup", "cache")
     ]
     assert "~ 1 to update" in found.text
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("type_", "inputs", "refusal"),
+    [
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
+        ("aws:lb/loadBalancer:LoadBalancer", {"name": "b", "subnets": ["subnet-1"]}, "InvalidSubnetID"),
+        ("aws:rds/subnetGroup:SubnetGroup", {"name": "g", "subnetIds": ["subnet-1"]}, "InvalidSubnet"),
+    ],
+)
+def test_what_aws_s_own_models_refuse_is_found(type_: str, inputs: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(Exception, match=refusal):
+        live.create(type_, inputs)
