@@ -1,6 +1,7 @@
 """The local Kubernetes: one control-plane machine and a worker in each of three availability zones, by kubeadm."""
 
 import contextlib
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ REGION = "ap-northeast-2"
 CONTROL = Node("cp", 1)
 WORKERS = [Node(f"az-{z}", i, f"{REGION}{z}") for i, z in enumerate("abc", start=2)]
 NODES = [CONTROL, *WORKERS]
-_TOKEN = "point0.0123456789abcdef"  # noqa: S105  (joins nodes on a bridge that leads nowhere)
 _COMPLETE = paths.NODES / "complete"
 _UNREACHABLE_METRIC = "4096"
 
@@ -104,7 +104,8 @@ def remove() -> None:
     run(["ip", "link", "del", BRIDGE], check=False)
     for network in (POD_NETWORK, SERVICE_NETWORK):
         run(["ip", "route", "del", "unreachable", network, "metric", _UNREACHABLE_METRIC], check=False)
-    _COMPLETE.unlink(missing_ok=True)
+    for file in (_COMPLETE, paths.NODES / "token"):
+        file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         paths.NODES.rmdir()
 
@@ -115,7 +116,7 @@ def _join(node: Node) -> None:
     discovery = {
         "bootstrapToken": {
             "apiServerEndpoint": f"{CONTROL.address}:6443",
-            "token": _TOKEN,
+            "token": _token(),
             "caCertHashes": [f"sha256:{authority().public_key_hash()}"],
         }
     }
@@ -132,6 +133,14 @@ def _join(node: Node) -> None:
             }
         ],
     )
+
+
+def _token() -> str:
+    """What lets a machine join; made at first use, good for an hour."""
+    file = paths.NODES / "token"
+    if not file.exists():
+        write_secret(file, f"{secrets.token_hex(3)}.{secrets.token_hex(8)}")
+    return file.read_text()
 
 
 def _kubeadm(node: Node, verb: str, documents: Sequence[Mapping[str, object]]) -> None:
@@ -158,7 +167,7 @@ def _registration(node: Node, extra: Mapping[str, str]) -> dict[str, object]:
 def _init() -> dict[str, object]:
     return {
         **_kubeadm_kind("InitConfiguration"),
-        "bootstrapTokens": [{"token": _TOKEN, "ttl": "0s"}],
+        "bootstrapTokens": [{"token": _token(), "ttl": "1h"}],
         "localAPIEndpoint": {"advertiseAddress": CONTROL.address, "bindPort": 6443},
         "nodeRegistration": _registration(CONTROL, {}),
         "patches": {"directory": str(CONTROL.folder / "patches")},
@@ -230,14 +239,3 @@ def _corefile() -> dict[str, object]:
             "  loadbalance\n}\n"
         },
     }
-
-
-def wait_for_dns() -> None:
-    """Return once cluster DNS is served."""
-    wait(
-        "CoreDNS is ready",
-        lambda: kubectl(
-            "get", "deployment", "coredns", "-n", "kube-system", "-o", "jsonpath={.status.readyReplicas}"
-        ),
-        seconds=90,
-    )

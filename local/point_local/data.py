@@ -26,8 +26,14 @@ def install(server: str) -> None:
             os.chown(folder, _UID, _UID)
             folder.chmod(0o700)
     admin = "mysqladmin" if server == "mysql" else "mariadb-admin"
+    record = kubectl(
+        "get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}", "--ignore-not-found"
+    )
+    writer = record or WRITER
     apply(
         "mysql",
+        writer=writer,
+        reader="c" if writer == "a" else "a",
         zones=ZONES,
         image=versions.local_image("database"),
         uid=_UID,
@@ -78,14 +84,18 @@ def follow(zone: str, source: str) -> None:
 def clone(zone: str, source: str) -> None:
     """Replace one zone's data by a copy of another's; the server ends after that and starts with it."""
     host = _HOST.format(source)
-    _script(
-        zone,
-        "mysql",
-        # A clone needs root to be able to write; read_only, which stays, keeps everybody else out.
-        f"STOP REPLICA; SET GLOBAL super_read_only = OFF; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
-        f"CLONE INSTANCE FROM 'replication'@'{host}':3306 IDENTIFIED BY '$P' REQUIRE SSL;",
-        check=False,  # it answers that it can't restart itself: Kubernetes does that
-    )
+    try:
+        _script(
+            zone,
+            "mysql",
+            # A clone needs root to be able to write; read_only, which stays, keeps everybody else out.
+            f"STOP REPLICA; SET GLOBAL super_read_only = OFF; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
+            f"CLONE INSTANCE FROM 'replication'@'{host}':3306 IDENTIFIED BY '$P' REQUIRE SSL;",
+            timeout=300,
+        )
+    except LocalError as error:
+        if "ERROR 3707" not in str(error):  # it can't restart itself: Kubernetes does that
+            raise
 
 
 def whole() -> bool:
@@ -121,13 +131,13 @@ def _join_mariadb() -> None:
             )
 
 
-def _script(zone: str, client: str, statements: str, *, check: bool = True) -> None:
+def _script(zone: str, client: str, statements: str, *, timeout: float = 20) -> None:
     """Run SQL in which $P is the replication user's password, read in the pod."""
     script = (
         "P=$(cat /secrets/replication/password); "
         f"{client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{statements}\nSQL"
     )
-    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script, check=check)
+    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script, timeout=timeout)
 
 
 def _in_pod(pod: str, command: Sequence[str], timeout: float) -> str:

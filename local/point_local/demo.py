@@ -42,7 +42,12 @@ class Client:
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         if method == "POST":
             sent["Idempotency-Key"] = secrets.token_urlsafe(12)
-        return self._http.request(method, path, json=body, headers={**sent, **(headers or {})})
+        try:
+            return self._http.request(method, path, json=body, headers={**sent, **(headers or {})})
+        except httpx.HTTPError as error:
+            raise LocalError(
+                f"{method} {path}: no answer from the edge ({error}): see `make status`"
+            ) from error
 
 
 def earn_and_use() -> None:

@@ -47,6 +47,10 @@ class Result:
 
 def drill(zone: str, mode: str) -> Result:
     """One zone, one mode. Raises LocalError when the zone does not rejoin."""
+    if failover.DAEMON.process() is None:
+        raise LocalError(
+            "the failover controller does not run, so no zone may go dark: `make up` starts it (MySQL only)"
+        )
     node = next(n for n in cluster.WORKERS if n.name == f"az-{zone}")
     before = failover.recorded_writer()
     load = Load(RATE)
@@ -66,6 +70,7 @@ def drill(zone: str, mode: str) -> Result:
         _tell(load, f"zone {zone} is back", 5)
         end = time.monotonic()
     finally:
+        _come_back(node, mode)  # also when the drill did not get that far
         ended.set()
         thread.join(90)
     after = failover.recorded_writer()

@@ -115,8 +115,10 @@ def _name(host: str) -> None:
     line = f"127.0.0.1 {host} {_MARK}"
     if line not in lines:
         _unname()
+        text = _HOSTS.read_text()
+        apart = "" if text.endswith("\n") or not text else "\n"
         with _HOSTS.open("a") as hosts:
-            hosts.write(f"{line}\n")
+            hosts.write(f"{apart}{line}\n")
 
 
 def _unname() -> None:

@@ -6,6 +6,7 @@ controller that dies half-way is continued by the next.
 """
 
 import contextlib
+import fcntl
 import json
 import logging
 import signal
@@ -14,12 +15,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
-from point_local import data, gtid, paths
+from point_local import data, gtid, paths, rootfs
 from point_local.command import LocalError, kubectl
+from point_local.command import run as run_command
 from point_local.daemon import Daemon
 from point_local.manifests import apply_all
 from point_local.roles import (
     Action,
+    Apply,
     Copy,
     Fence,
     Follow,
@@ -33,11 +36,12 @@ from point_local.roles import (
 
 ZONES = ("a", "b", "c")
 EVERY_SECONDS = 1.5
+_LONGEST_LOOK = EVERY_SECONDS + 4.5  # a look at a server that does not answer ends after 4 s
 DAEMON = Daemon(paths.STATE / "failover.pid")
 """The controller in the background."""
 _OBSERVE = """
 SELECT JSON_OBJECT(
-  'executed', @@GLOBAL.gtid_executed, 'read_only', @@GLOBAL.read_only,
+  'executed', @@GLOBAL.gtid_executed, 'owned', @@GLOBAL.gtid_owned, 'read_only', @@GLOBAL.read_only,
   'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
   'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
   'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
@@ -48,6 +52,11 @@ log = logging.getLogger("failover")
 def start() -> None:
     """Start the controller in the background, unless it runs."""
     DAEMON.start([paths.ROOT / ".venv" / "bin" / "point-local", "failover"], paths.LOGS / "failover.log")
+
+
+def watches() -> bool:
+    """Whether the controller runs, or has nothing to watch because the data tier is MariaDB's."""
+    return DAEMON.process() is not None or rootfs.database() == "mariadb"
 
 
 def run() -> None:
@@ -61,35 +70,48 @@ def run() -> None:
 
     signal.signal(signal.SIGTERM, end)
     controller = Controller()
-    while not ended:
-        try:
-            controller.step()
-        except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
-            log.warning("%s", str(error).splitlines()[0])
-        time.sleep(EVERY_SECONDS)
+    with (paths.STATE / "failover.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # never two at once
+        while not ended:
+            try:
+                controller.step()
+            except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
+                log.warning("%s", str(error).splitlines()[0])
+            except Exception:  # whatever it is, the next look may succeed, and nobody else would look
+                log.exception("a look failed")
+            time.sleep(EVERY_SECONDS)
 
 
 class Controller:
     """What is remembered between two looks."""
 
     def __init__(self) -> None:
-        self._answered = time.monotonic()
+        self._looked = time.monotonic()
+        self._silent = 0.0
         self._services: tuple[str, str] | None = None
 
     def step(self) -> None:
-        """Look once at every server and do what must be done."""
+        """Look once at every server and do what must be done; what fails is tried again at the next look."""
         writer = recorded_writer()
         copies = observe(writer)
-        if copies[writer] is not None:
-            self._answered = time.monotonic()
-        for action in decide(writer, copies, time.monotonic() - self._answered):
+        self._count_silence(copies[writer] is None)
+        for action in decide(writer, copies, self._silent):
             log.info("%s", action)
-            act(action, writer)
+            try:
+                act(action, writer)
+            except LocalError as error:
+                log.warning("%s failed: %s", action, error)
+                continue
             if isinstance(action, Promote):
-                writer = action.zone
-                self._answered = time.monotonic()
+                writer, self._silent = action.zone, 0.0
         self._point_services(writer, reader(writer, copies))
         _heal_cache()
+
+    def _count_silence(self, silent: bool) -> None:
+        """Add up only the time in which somebody looked: a long action is no silence of the writer."""
+        now = time.monotonic()
+        self._silent = self._silent + min(now - self._looked, _LONGEST_LOOK) if silent else 0.0
+        self._looked = now
 
     def _point_services(self, writer: str, read: str) -> None:
         if self._services != (writer, read):
@@ -101,16 +123,29 @@ class Controller:
 
 
 def recorded_writer() -> str:
-    """The zone of the writer; the first one is in zone a. Raises LocalError when the API server is away."""
-    found = kubectl(
-        *("get", "configmap", "mysql-roles", "-n", "data", "--ignore-not-found"),
-        *("-o", "jsonpath={.data.writer}", "--request-timeout=4s"),
+    """The zone of the writer. Raises LocalError when the API server is away or nobody can tell.
+
+    A data tier without a record is a new one, whose first writer is in zone a, unless a copy says otherwise.
+    """
+    found = run_command(
+        [
+            *("kubectl", "get", "configmap", "mysql-roles", "-n", "data", "--ignore-not-found"),
+            *("-o", "jsonpath={.data.writer}", "--request-timeout=4s"),
+        ],
         timeout=6,
+        quiet=True,
     )
-    if found not in ZONES:
-        _record(data.WRITER)
-        return data.WRITER
-    return found
+    if found in ZONES:
+        return found
+    copies = observe(data.WRITER)
+    writable = [z for z, c in copies.items() if c is not None and c.writable]
+    new = all(c is not None and not c.executed for c in copies.values())
+    if len(writable) != 1 and not new:
+        raise LocalError(
+            "there is no record of the writer (ConfigMap data/mysql-roles), and the copies don't tell"
+        )
+    _record(writable[0] if writable else data.WRITER)
+    return writable[0] if writable else data.WRITER
 
 
 def observe(writer: str) -> Mapping[str, Copy | None]:
@@ -130,6 +165,8 @@ def act(action: Action, writer: str) -> None:
             _make_writer(zone)
         case MakeWriter():
             _make_writer(zone)
+        case Apply():
+            data.execute(zone, "START REPLICA SQL_THREAD")
         case Freeze():
             data.execute(zone, "STOP REPLICA IO_THREAD")
         case Follow():
@@ -177,6 +214,7 @@ def _observe_one(zone: str) -> Copy | None:
         writable=not answer["read_only"],
         source=next((z for z in ZONES if source and source.startswith(f"mysql-{z}.")), None),
         receiving=answer["state"] in ("ON", "CONNECTING"),
+        owned=gtid.parse(answer["owned"] or ""),
     )
 
 

@@ -12,7 +12,8 @@ def parse(text: str) -> GtidSet:
     for part in text.replace("\n", "").split(","):
         if part.strip():
             server, *intervals = part.strip().split(":")
-            found[server] = frozenset(_interval(i) for i in intervals)
+            # gtid_owned names the thread behind each number: 11#45
+            found[server] = frozenset(_interval(i.split("#")[0]) for i in intervals)
     return found
 
 
@@ -23,6 +24,20 @@ def contains(larger: GtidSet, smaller: GtidSet) -> bool:
         for server, intervals in smaller.items()
         for start, end in intervals
     )
+
+
+def union(one: GtidSet, other: GtidSet) -> GtidSet:
+    """Every transaction of either; neighbouring intervals become one."""
+    merged: dict[str, frozenset[tuple[int, int]]] = {}
+    for server in {*one, *other}:
+        intervals: list[tuple[int, int]] = []
+        for start, end in sorted(one.get(server, frozenset()) | other.get(server, frozenset())):
+            if intervals and start <= intervals[-1][1] + 1:
+                intervals[-1] = (intervals[-1][0], max(intervals[-1][1], end))
+            else:
+                intervals.append((start, end))
+        merged[server] = frozenset(intervals)
+    return merged
 
 
 def _interval(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from point_local import paths
+from point_local import paths, versions
 from point_local.command import LocalError, run, wait
 from point_local.daemon import detach
 
@@ -89,6 +89,7 @@ class Node:
         self._write_files()
         self._make_cgroups()
         self._make_network(peers)
+        self.socket.unlink(missing_ok=True)  # it is on disk, and outlives a restart of the machine
         detach(
             [
                 *("nsenter", f"--net=/run/netns/{self.name}"),
@@ -108,7 +109,7 @@ class Node:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(LocalError):
                 wait(f"{self.name} stops", lambda: not self.pids(), seconds=0.5, every=0.05)
                 break
         self.socket.unlink(missing_ok=True)
@@ -211,11 +212,11 @@ _CNI = """{
 }
 """
 
-_CONTAINERD = """version = 2
+_CONTAINERD = f"""version = 2
 [plugins."io.containerd.grpc.v1.cri"]
   # This machine may not lower its out-of-memory score (no CAP_SYS_RESOURCE).
   restrict_oom_score_adj = true
-  sandbox_image = "registry.k8s.io/pause:3.10.2"
+  sandbox_image = "registry.k8s.io/pause:{versions.PAUSE_IMAGE}"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "/etc/cni/net.d"

@@ -1,7 +1,7 @@
 """Who writes: from what is seen of the three copies, what must be done. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from point_local import gtid
 from point_local.gtid import GtidSet
@@ -23,6 +23,8 @@ class Copy:
     """The zone it copies from."""
     receiving: bool
     """Whether it is connected, or tries to be, to its source."""
+    owned: GtidSet = field(default_factory=dict[str, frozenset[tuple[int, int]]])
+    """Commits under way: in the binary log, maybe on another copy, but waiting for an acknowledgement."""
 
     def has(self, transactions: GtidSet) -> bool:
         return gtid.contains(self.executed, transactions)
@@ -48,6 +50,11 @@ class MakeWriter(Action):
 @dataclass(frozen=True)
 class Promote(Action):
     """Record it as the writer; it is made so after that, also by a controller that starts anew in between."""
+
+
+@dataclass(frozen=True)
+class Apply(Action):
+    """Execute what it has received; a server that was restarted does so only when told."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ def decide(writer: str, copies: Mapping[str, Copy | None], silent_seconds: float
     """
     others = {z: c for z, c in copies.items() if z != writer}
     now = copies[writer]
+    if now is not None and not now.writable and _lacks_what_it_had(writer, now, others):
+        now, silent_seconds = None, SILENCE_SECONDS  # its data is gone: it is no writer any more
     fences: list[Action] = [Fence(z) for z, c in others.items() if c is not None and c.writable]
     if now is not None:
         actions: list[Action] = [*fences]
@@ -103,21 +112,31 @@ def reader(writer: str, copies: Mapping[str, Copy | None]) -> str:
     return writer
 
 
+def _lacks_what_it_had(writer: str, now: Copy, others: Mapping[str, Copy | None]) -> bool:
+    """Whether somebody has from this writer what the writer itself no longer has."""
+    copied = [c for c in others.values() if c is not None and c.source == writer]
+    return not all(now.has(c.executed) and now.has(c.received) for c in copied)
+
+
 def _join(writer: str, now: Copy, others: Mapping[str, Copy | None]) -> list[Action]:
     actions: list[Action] = []
     for zone, copy in others.items():
         if copy is None or copy.writable or (copy.source == writer and copy.receiving):
             continue
-        actions.append(Follow(zone, writer) if now.has(copy.executed) else Rebuild(zone))
-    return actions
+        known = gtid.contains(gtid.union(now.executed, now.owned), copy.executed)
+        actions.append(Follow(zone, writer) if known else Rebuild(zone))
+    # Never both copies at once: the one that is not being rebuilt may be the only one that acknowledges.
+    rebuilds = [a for a in actions if isinstance(a, Rebuild)]
+    return [a for a in actions if a not in rebuilds[1:]]
 
 
 def _replace(writer: str, present: Mapping[str, Copy]) -> list[Action]:
     frozen: list[Action] = [Freeze(z) for z, c in present.items() if c.receiving and c.source == writer]
     if frozen:
         return frozen
-    if not all(c.applied for c in present.values()):
-        return []  # what has been received is being executed
+    behind: list[Action] = [Apply(z) for z, c in present.items() if not c.applied]
+    if behind:
+        return behind
     best = next(z for z in SERVING if z in present)
     for zone, copy in present.items():
         if not present[best].has(copy.executed):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from rich.table import Table
 
-from point_local import application, cluster, edge, paths
+from point_local import application, cluster, edge, failover, paths
 from point_local.command import LocalError, kubectl
 from point_local.progress import Steps, console
 
@@ -64,6 +64,7 @@ def _handles() -> None:
     console.print("How to reach it")
     for what, how in (
         ("URL (make url)", f"{edge.url(host)}  {state}"),
+        ("failover controller", "watches" if failover.watches() else "[red]does not run: make up[/]"),
         ("certificate (make ca)", str(edge.ca())),
         ("kubeconfig (make kubeconfig)", str(paths.KUBECONFIG)),
         ("a member's token", "make -s token MEMBER=m-1"),

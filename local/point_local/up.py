@@ -44,7 +44,7 @@ def up() -> None:
         preflight.require()
         steps = Steps("up")
         host = application.hosts()[0]
-        if _is_deployed() and cluster.running() and edge.healthy(host):
+        if _is_deployed() and cluster.running() and edge.healthy(host) and failover.watches():
             console.print("[green]✓[/] already up, nothing to do", highlight=False)
         else:
             _DEPLOYED.unlink(missing_ok=True)
@@ -105,6 +105,7 @@ def _bring_up(steps: Steps, host: str) -> None:
         credentials.ensure(application.NAMESPACE, istio.GATEWAY_NAMESPACE, application.hosts())
         data.install(server)
         if server == "mysql":
+            failover.DAEMON.stop()  # it may be another checkout's
             failover.start()
         application.install_metrics()
         prometheus.install()

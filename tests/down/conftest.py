@@ -8,6 +8,12 @@ from point_local import cluster, preflight
 from point_local import up as stack
 
 
+@pytest.fixture
+def bare_machine() -> None:
+    """A machine on which nothing of the stack runs."""
+    stack.down()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def stack_put_back() -> Iterator[None]:
     """Skip with the reason where the stack can't run; afterwards the machine is as it was."""

@@ -40,6 +40,7 @@ def test_a_running_stack_goes_without_a_trace() -> None:
     assert leftovers.find() == []
 
 
+@pytest.mark.usefixtures("bare_machine")
 @pytest.mark.parametrize(
     "reached",
     [
@@ -66,6 +67,7 @@ def test_a_killed_start_goes_without_a_trace(reached: Callable[[], bool]) -> Non
     assert snapshot() == before
 
 
+@pytest.mark.usefixtures("bare_machine")
 def test_a_warm_start_sends_nothing_off_this_machine() -> None:
     quiet, before = uplink_is_quiet(), uplink_packets()
     stack.up()
@@ -76,6 +78,7 @@ def test_a_warm_start_sends_nothing_off_this_machine() -> None:
     assert sent == 0
 
 
+@pytest.mark.usefixtures("bare_machine")
 def test_down_on_a_bare_machine_does_nothing() -> None:
     before = snapshot()
     stack.down()

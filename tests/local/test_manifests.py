@@ -12,6 +12,8 @@ MYSQL: dict[str, Any] = {
     "image": versions.local_image("database"),
     "uid": 10002,
     "admin": "admin",
+    "writer": "a",
+    "reader": "c",
     "checksum": "0",
 }
 

@@ -4,6 +4,7 @@ import pytest
 from point_local import gtid
 from point_local.roles import (
     SILENCE_SECONDS,
+    Apply,
     Copy,
     Fence,
     Follow,
@@ -56,7 +57,7 @@ def test_a_silent_writer_first_loses_those_who_could_acknowledge_it() -> None:
 
 def test_what_was_received_is_executed_before_anybody_is_promoted() -> None:
     behind = frozen(f"{A}:1-8", f"{A}:1-10")
-    assert decide("a", {"a": None, "b": frozen(), "c": behind}, DEAD) == []
+    assert decide("a", {"a": None, "b": frozen(), "c": behind}, DEAD) == [Apply("c")]
 
 
 def test_the_other_serving_zone_is_promoted() -> None:
@@ -104,6 +105,23 @@ def test_an_old_writer_with_transactions_nobody_was_told_of_is_rebuilt() -> None
     back = copy(f"{A}:1-11", source=None, receiving=False)
     copies = {"a": back, "b": copy(source="c"), "c": writer(f"{A}:1-10,{C}:1-5")}
     assert decide("c", copies, 0) == [Rebuild("a")]
+
+
+def test_a_writer_that_lost_its_data_is_none_any_more() -> None:
+    copies = {"a": writer("", writable=False), "b": copy(), "c": copy()}
+    assert decide("a", copies, 0) == [Freeze("b"), Freeze("c")]
+    assert decide("a", {**copies, "b": frozen(), "c": frozen()}, 0) == [Promote("c")]
+
+
+def test_a_commit_that_still_waits_for_its_acknowledgement_makes_no_copy_foreign() -> None:
+    waiting = Copy(gtid.parse(f"{A}:1-10"), {}, True, None, receiving=False, owned=gtid.parse(f"{A}:11#45"))
+    ahead = frozen(f"{A}:1-11")
+    assert decide("a", {"a": waiting, "b": ahead, "c": ahead}, 0) == [Follow("b", "a"), Follow("c", "a")]
+
+
+def test_two_copies_are_never_rebuilt_at_once() -> None:
+    foreign = copy(f"{C}:1-3", source=None, receiving=False)
+    assert decide("a", {"a": writer(), "b": foreign, "c": foreign}, 0) == [Rebuild("b")]
 
 
 def test_reads_go_to_the_other_serving_zone_while_it_follows() -> None:
