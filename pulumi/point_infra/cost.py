@@ -1,7 +1,7 @@
 """What the stack costs a month, line by line, from the resources that it declares.
 
 Sizes and numbers come from the declared resources; traffic and volume are assumptions, said in `Usage`.
-The brief's own figures stand beside it. Prices: `prices.py`.
+The reference architecture's budget stands beside it. Prices: `prices.py`.
 """
 
 from collections import Counter
@@ -11,8 +11,8 @@ from point_infra import prices
 from point_infra.inventory import Declared
 from point_infra.prices import HOURS, Price
 
-BRIEF = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balancer": 50, "Other": 100}
-"""USD a month in the brief; together 1,100. It leaves NAT gateways out."""
+BUDGET = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balancer": 50, "Other": 100}
+"""USD a month in the budget; together 1,100. It leaves NAT gateways out."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def by_service(priced: list[Line]) -> dict[str, float]:
 
 
 def table(priced: list[Line]) -> str:
-    """The lines, the sum of each service beside the brief's figure, and the total; `~` marks an estimate."""
+    """The lines, the sum of each service beside the budget's figure, and the total; `~` marks an estimate."""
     rows = [f"{'service':<16}{'line':<28}{'quantity':>12} {'unit':<7}{'USD each':>10}{'USD/month':>11}"]
     sums = by_service(priced)
     for service, usd in sums.items():
@@ -101,9 +101,9 @@ def table(priced: list[Line]) -> str:
                 f"{service:<16}{line.what:<28}{line.quantity:>12,.1f} {line.unit:<7}"
                 f"{mark}{line.price.usd:>9.4f}{line.usd:>11.2f}"
             )
-        brief = f"brief: {BRIEF[service]}" if service in BRIEF else "not in the brief"
-        rows.append(f"{service:<16}{'= ' + brief:<58}{'':>10}{usd:>11.2f}")
-    rows.append(f"{'total':<16}{'= brief: ' + format(sum(BRIEF.values()), ','):<68}{total(priced):>11.2f}")
+        budget = f"budget: {BUDGET[service]}" if service in BUDGET else "not in the budget"
+        rows.append(f"{service:<16}{'= ' + budget:<58}{'':>10}{usd:>11.2f}")
+    rows.append(f"{'total':<16}{'= budget: ' + format(sum(BUDGET.values()), ','):<68}{total(priced):>11.2f}")
     rows.append(
         f"Seoul, on demand, prices of {prices.DATED}; ~ is an estimate, and traffic and volume are assumed "
         "(point_infra/prices.py, cost.py)."

@@ -35,7 +35,7 @@ class Rules:
 
 
 def manifest(addresses: Addresses, rules: Rules) -> dict[str, Any]:
-    """The object; figures of the brief that are the CRD's defaults are said again, to be seen."""
+    """The object; figures of the reference architecture that are the CRD's defaults are said again, to be seen."""
     return {
         "apiVersion": "pointservice.io/v1alpha1",
         "kind": "PointService",

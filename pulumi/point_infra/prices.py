@@ -20,7 +20,7 @@ class Price:
     estimate: bool = False
 
 
-_BRIEF = "derived from the brief's own figure for two nodes over 730 h"
+_BUDGET = "derived from the budget's own figure for two nodes over 730 h"
 _RATIO = "ratio to the r5 price as in us-east-1"
 _CALCULATOR = "usual price in Asia Pacific regions"
 
@@ -33,7 +33,7 @@ NODE = {
 """USD an hour of an EC2 node."""
 
 DATABASE_INSTANCE = {
-    "db.r5.large": Price(0.274, f"{_BRIEF} (400 USD)", estimate=True),
+    "db.r5.large": Price(0.274, f"{_BUDGET} (400 USD)", estimate=True),
     "db.r5.xlarge": Price(0.548, "twice db.r5.large", estimate=True),
     "db.r6g.large": Price(0.313, "a public test fixture for Seoul", estimate=True),
     "db.r6g.xlarge": Price(0.626, "twice db.r6g.large", estimate=True),
@@ -41,7 +41,7 @@ DATABASE_INSTANCE = {
 """USD an hour of an Aurora instance."""
 
 CACHE_NODE = {
-    "cache.r5.large": Price(0.171, f"{_BRIEF} (250 USD)", estimate=True),
+    "cache.r5.large": Price(0.171, f"{_BUDGET} (250 USD)", estimate=True),
     "cache.r5.xlarge": Price(0.342, "twice cache.r5.large", estimate=True),
     "cache.r6g.large": Price(0.163, f"{_RATIO}: 0.206 to 0.216", estimate=True),
     "cache.r7g.large": Price(0.173, f"{_RATIO}: 0.219 to 0.216", estimate=True),

@@ -80,7 +80,7 @@ def test_ten_pods_need_no_more_nodes_than_the_autoscaler_may_run(prod: Any) -> N
     assert nodes <= maximum == 9, demand
 
 
-def test_the_two_pods_that_run_at_rest_fit_the_brief_s_three_nodes(prod: Any) -> None:
+def test_the_two_pods_that_run_at_rest_fit_the_budget_s_three_nodes(prod: Any) -> None:
     demand = _demand(prod)
     at_rest = {
         k: (c * 2 // REPLICAS, m * 2 // REPLICAS) if "service" in k else (c, m)

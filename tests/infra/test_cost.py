@@ -1,4 +1,4 @@
-"""The cost table follows what is declared and stands beside the brief's figures."""
+"""The cost table follows what is declared and stands beside the budget's figures."""
 
 from typing import Any
 
@@ -19,21 +19,21 @@ def test_every_price_names_its_source() -> None:
     assert all(p.usd > 0 and p.source for p in _all_prices())
 
 
-def test_the_brief_s_figures_are_beside_ours() -> None:
-    assert cost.BRIEF == {
+def test_the_budget_s_figures_are_beside_ours() -> None:
+    assert cost.BUDGET == {
         "EKS and nodes": 300,
         "Aurora": 400,
         "ElastiCache": 250,
         "Load balancer": 50,
         "Other": 100,
     }
-    assert sum(cost.BRIEF.values()) == 1100
+    assert sum(cost.BUDGET.values()) == 1100
 
 
-def test_prod_is_near_the_brief_but_for_the_nat_gateways_it_leaves_out(updated: Any) -> None:
+def test_prod_is_near_the_budget_but_for_the_nat_gateways_it_leaves_out(updated: Any) -> None:
     sums = updated.outputs["monthlyCostByService"]
-    for service, brief in cost.BRIEF.items():
-        assert sums[service] == pytest.approx(brief, rel=0.6), service
+    for service, budget in cost.BUDGET.items():
+        assert sums[service] == pytest.approx(budget, rel=0.6), service
     without_nat = updated.outputs["monthlyCostUsd"] - sums["NAT gateways"]
     assert without_nat == pytest.approx(1100, rel=0.05)
 
@@ -70,6 +70,6 @@ def test_valkey_costs_four_fifths_of_redis() -> None:
 
 def test_the_table_marks_estimates_and_its_date() -> None:
     table = cost.table(cost.lines([]))
-    assert "brief: 1,100" in table
+    assert "budget: 1,100" in table
     assert prices.DATED in table
     assert "~" in table

@@ -36,7 +36,7 @@ def test_the_crd_accepts_it_with_every_address_filled_in(updated: Any) -> None:
     assert spec["image"].startswith(updated.outputs["repositories"]["point-service"] + "@sha256:")
 
 
-def test_it_says_the_brief_s_figures(updated: Any) -> None:
+def test_it_says_the_budget_s_figures(updated: Any) -> None:
     spec = _validate(updated.outputs["pointServiceYaml"])
     assert spec["gateway"]["rateLimit"]["requestsPerSecond"] == 1000
     assert spec["autoscaling"] == {"minReplicas": 2, "maxReplicas": 10, "targetCPUUtilizationPercentage": 70}
