@@ -13,7 +13,7 @@ export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/point-platform/bin:$(PATH)
 
 .PHONY: help
 help: ## List the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@echo "installing Python packages into $(VENV) (about a minute)" >&2
