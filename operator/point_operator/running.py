@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
 """How long what is being done may take to end when the process is asked to."""
+WATCH_CHECK_SECONDS = 1.0
+"""How often it is looked at whether kopf still watches."""
+KOPF_WATCHES = "multidimensional multitasker"
+"""kopf's name for the task that runs all its watches."""
 CLOSE_SECONDS = 3.0
 """How long the watches may take to end after that."""
 RELIST_SECONDS = 300.0
@@ -105,6 +109,13 @@ class Operator:
                 await self._list()
 
     async def _watch(self, stop: asyncio.Event) -> None:
+        """Watch for ever: kopf's watches end when one of them fails, and are then started anew."""
+        while True:
+            await self._watch_once(stop)
+            log.warning("the watches have ended: starting them anew")
+            await self._list_at_last()  # what happened meanwhile
+
+    async def _watch_once(self, stop: asyncio.Event) -> None:
         registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
         settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
         settings.watching.chunk_size = 50  # a list of everything at once would double the memory at start
@@ -122,14 +133,31 @@ class Operator:
                 registry=registry, settings=settings, standalone=True, clusterwide=True, ready_flag=started
             )
         )
+        ready = asyncio.create_task(started.wait())
         try:
-            await started.wait()
+            await asyncio.wait((watching, ready), return_when=asyncio.FIRST_COMPLETED)
             # kopf has taken the signals, and would stop watching before our work is done.
             on_signals(stop)
-            await watching
+            await _ended(watching)
         finally:
+            ready.cancel()
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            # Not awaited without end: kopf 1.45 may hang on its own way out, see `close`.
+            await asyncio.wait((watching,), timeout=CLOSE_SECONDS)
+
+
+async def _ended(watching: asyncio.Task[Any]) -> None:
+    """Return when kopf has ended, or when the task in it that runs the watches has.
+
+    A watch that is answered 404, because its kind was uninstalled while the API server was away, ends that
+    task, but kopf 1.45 may then hang on its way out and look alive.
+    """
+    while not watching.done():
+        await asyncio.wait((watching,), timeout=WATCH_CHECK_SECONDS)
+        if not any(task.get_name() == KOPF_WATCHES and not task.done() for task in asyncio.all_tasks()):
+            return
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        log.error("kopf ended", exc_info=error)
 
 
 def on_signals(stop: asyncio.Event) -> None:

@@ -162,9 +162,9 @@ def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
     return make_tenant()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def optional_kinds(server: Any, operator: Any) -> Iterator[None]:
-    """The kinds of other projects, known to the cluster and to the operator for one module of tests."""
+    """The kinds of other projects, known to the cluster and to the operator for one test."""
     crds = [json.dumps(_loose_crd(kind)) for kind in kinds.OPTIONAL]
     operator.stop()
     for crd in crds:

@@ -1,5 +1,6 @@
 """Kinds of other projects come and go."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -20,3 +21,28 @@ def test_uninstalling_prometheus_harms_no_point_service(tenant: Any, server: Any
     tenant.rolled_out()
     tenant.wait_reason("Progressing", "Complete")
     assert tenant.condition("Ready")["reason"] == "Available"
+
+
+@pytest.mark.usefixtures("optional_kinds")
+def test_a_kind_uninstalled_while_the_api_server_was_away_ends_no_watch(
+    tenant: Any, server: Any, operator: Any
+) -> None:
+    tenant.ready()
+    operator.process.send_signal(signal.SIGSTOP)
+    try:  # when it goes on, its watches find the connection gone and the kind unknown, in this order
+        server.kubectl("delete", "crd", *(f"{kind.plural}.{kind.group}" for kind in kinds.OPTIONAL))
+        server.restart()
+    finally:
+        operator.process.send_signal(signal.SIGCONT)
+    tenant.kube.wait("the Service to be there", lambda: tenant.get(kinds.SERVICE), 30)
+
+    def repaired() -> bool:
+        """Whether a deletion is undone at once, by a watch, and not only at the next look."""
+        tenant.kube.delete(kinds.SERVICE, tenant.namespace, "points")
+        try:
+            tenant.kube.wait("the Service to return", lambda: tenant.get(kinds.SERVICE), 3)
+        except pytest.fail.Exception:
+            return False
+        return True
+
+    tenant.kube.wait("the watches to work again", repaired, 60)
