@@ -26,3 +26,11 @@ LOCK_WAIT = Histogram(
 )
 EXPIRY_FINISHED = Gauge("point_expiry_finished_timestamp_seconds", "When the expiry job last came to its end")
 UPKEEP_FAILURES = Counter("point_upkeep_failures", "Background runs that did not come to their end")
+
+# A series exists from the start, at 0: a rate needs a first value, and an empty panel would look like a broken one.
+for _purpose in ("lock", "answer"):
+    REDIS_UNAVAILABLE.labels(_purpose)
+for _fault in ("deadlock", "lock_wait", "read_only", "lost_connection"):
+    DATABASE_RETRIES.labels(_fault)
+for _source in ("cache", "database"):
+    REPLAYS.labels(_source)
