@@ -45,6 +45,8 @@ class Operator:
         self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings.identity)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
         self._work: list[asyncio.Task[Any]] = []
+        self._abandoned = False
+        """Whether an earlier kopf was left behind, which may never end."""
 
     def check(self, health: Health) -> None:
         """Make health depend on the queue's being alive."""
@@ -81,7 +83,7 @@ class Operator:
         for task in self._work:
             task.cancel()
         _, left = await asyncio.wait(self._work, timeout=CLOSE_SECONDS) if self._work else ((), ())
-        return not left
+        return not left and not self._abandoned
 
     async def _list_at_last(self) -> None:
         """List until it works: right after the CRD was made the API server answers 429."""
@@ -112,6 +114,7 @@ class Operator:
         """Watch for ever: kopf's watches end when one of them fails, and are then started anew."""
         while True:
             await self._watch_once(stop)
+            self._abandoned = True
             log.warning("the watches have ended: starting them anew")
             await self._list_at_last()  # what happened meanwhile
 

@@ -38,6 +38,8 @@ def test_a_kind_uninstalled_while_the_api_server_was_away_ends_no_watch(
 
     def repaired() -> bool:
         """Whether a deletion is undone at once, by a watch, and not only at the next look."""
+        if tenant.get(kinds.SERVICE) is None:
+            return False
         tenant.kube.delete(kinds.SERVICE, tenant.namespace, "points")
         try:
             tenant.kube.wait("the Service to return", lambda: tenant.get(kinds.SERVICE), 3)
