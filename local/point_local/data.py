@@ -25,7 +25,6 @@ def install(server: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, _UID, _UID)
             folder.chmod(0o700)
-    admin = "mysqladmin" if server == "mysql" else "mariadb-admin"
     record = kubectl(
         "get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}", "--ignore-not-found"
     )
@@ -38,7 +37,6 @@ def install(server: str) -> None:
         image=versions.local_image("database"),
         uid=_UID,
         server=server,
-        admin=admin,
     )
     apply("valkey", zones=ZONES, image=versions.local_image("valkey"), uid=_UID)
 

@@ -11,7 +11,6 @@ MYSQL: dict[str, Any] = {
     "zones": data.ZONES,
     "image": versions.local_image("database"),
     "uid": 10002,
-    "admin": "admin",
     "writer": "a",
     "reader": "c",
     "checksum": "0",
