@@ -56,9 +56,12 @@ async def forget_answers(database: Database, hours: int) -> int:
 
 async def keep_up(database: Database, interval: float, retention_hours: int) -> None:
     """Do the background work every `interval` seconds, never ending, whatever fails."""
+    # Soon after the start, so that pods which are replaced often get to it too; then spread over half the
+    # interval, so that pods started together don't all work at once.
+    pause = interval * random.uniform(0.01, 0.1)  # noqa: S311 - spreads load
     while True:
-        # Spread over half the interval, so that pods started together don't all work at once.
-        await asyncio.sleep(interval * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
+        await asyncio.sleep(pause)
+        pause = interval * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
         try:
             expired = await expire_due(database)
             forgotten = await forget_answers(database, retention_hours)
