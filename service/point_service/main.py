@@ -15,7 +15,7 @@ COMMANDS = {
     "expire": "write the entries of what has expired, and forget old answers, once",
     "verify": "check every invariant of the ledger; exit status 1 when one does not hold",
     "config": "print the configuration in force, without secrets",
-    "openapi": "print the API's description (OpenAPI, JSON)",
+    "openapi": "print the API's description (OpenAPI, YAML)",
 }
 
 

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import yaml
 
 from point_service import errors, schemas
 from point_service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
 from point_service.operations import OPERATIONS, Operation
 
 VERSION = "0.1.0"
+WIDTH = 110  # columns of the file
 REFERENCE = "#/components/schemas/{name}"
 
 # Every operation can meet these.
-ALWAYS: Sequence[type[Problem]] = (errors.NoMember, errors.InternalError, errors.Unavailable)
+ALWAYS: Sequence[type[Problem]] = (
+    errors.InvalidRequest,
+    errors.NoMember,
+    errors.InternalError,
+    errors.Unavailable,
+)
 # Every POST can meet these.
 WRITING: Sequence[type[Problem]] = (
-    errors.InvalidRequest,
     errors.InvalidIdempotencyKey,
     errors.MalformedJson,
     errors.BodyTooLarge,
@@ -36,12 +42,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The member. Set by the gateway from the verified token; a client can't set it.",
         "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+        "example": "m-1",
     },
     "X-Member-Role": {
         "name": "X-Member-Role",
         "in": "header",
         "description": "The caller's role, set by the gateway from the verified token.",
         "schema": {"type": "string", "enum": ["member", "service", "admin"], "default": "member"},
+        "example": "admin",
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -49,30 +57,35 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "Names this request: sent again with the same key, it is done once.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "example": "b8f7c1de-0e4a-4d0c-9a53-3f1f2d3e4a5b",
     },
     "order_id": {
         "name": "order_id",
         "in": "path",
         "required": True,
         "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,64}}$"},
+        "example": "o-1",
     },
     "member_id": {
         "name": "member_id",
         "in": "path",
         "required": True,
         "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+        "example": "m-1",
     },
     "grant_id": {
         "name": "grant_id",
         "in": "path",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "maximum": schemas.MAX_ID},
+        "example": 1,
     },
     "cursor": {
         "name": "cursor",
         "in": "query",
         "description": "The next_cursor of the page before",
         "schema": {"type": "string", "pattern": "^[0-9]{1,19}$"},
+        "example": "8",
     },
     "limit": {
         "name": "limit",
@@ -84,12 +97,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "maximum": schemas.MAX_PAGE,
             "default": schemas.USUAL_PAGE,
         },
+        "example": 2,
     },
     "live": {
         "name": "live",
         "in": "query",
         "description": "Only grants whose points can be spent",
         "schema": {"type": "boolean", "default": False},
+        "example": True,
     },
 }
 
@@ -113,7 +128,7 @@ def document() -> dict[str, Any]:
     """Return the description as plain data."""
     types: list[Any] = [ProblemDocument]
     for operation in OPERATIONS:
-        types += [operation.answer, *([operation.body] if operation.body else [])]
+        types += [type(operation.answer), *([type(operation.body)] if operation.body else [])]
     _, components = msgspec.json.schema_components(dict.fromkeys(types), ref_template=REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -137,10 +152,17 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the description as JSON for people and files."""
-    return (
-        msgspec.json.format(msgspec.json.encode(document(), order="deterministic"), indent=2).decode() + "\n"
+    """Return the description as YAML for people and files."""
+    return yaml.dump(
+        document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=False
     )
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write what occurs twice twice: tools resolve a $ref, not every one an alias."""
+        del data
+        return True
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -154,7 +176,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "201" if writing else "200": {
                 "description": operation.summary,
                 "headers": _headers("X-Request-Id", *(["Idempotency-Replayed"] if writing else [])),
-                "content": {"application/json": {"schema": _reference(operation.answer)}},
+                "content": _content(operation.answer),
             },
             **_problems([*ALWAYS, *(WRITING if writing else ()), *operation.problems]),
         },
@@ -162,9 +184,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _reference(operation.body)}},
+            "content": _content(operation.body, optional=True),
         }
     return described
+
+
+def _content(example: msgspec.Struct, *, optional: bool = False) -> dict[str, Any]:
+    """Return a body's description; with `optional` its example leaves out what is null."""
+    shown = {
+        name: value
+        for name, value in msgspec.to_builtins(example).items()
+        if not (optional and value is None)
+    }
+    return {"application/json": {"schema": _reference(type(example)), "example": shown}}
 
 
 def _problems(kinds: Sequence[type[Problem]]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ async def metrics_page() -> Response[bytes]:
 @get("/openapi.json")
 async def openapi_document() -> Response[bytes]:
     """Return the API's description."""
-    return Response(openapi.text().encode(), media_type="application/json")
+    return Response(msgspec.json.encode(openapi.document()), media_type="application/json")
 
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, readyz, metrics_page, openapi_document]

@@ -9,11 +9,11 @@ from litestar import Litestar
 from point_service import openapi, probes, routes, schema
 from point_service.operations import OPERATIONS
 
-KEPT = Path(__file__).parents[2] / "docs" / "openapi.json"
+KEPT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
 def test_the_kept_description_is_the_current_one():
-    assert KEPT.read_text() == openapi.text(), "run: point-service openapi > docs/openapi.json"
+    assert KEPT.read_text() == openapi.text(), "run: point-service openapi > docs/openapi.yaml"
 
 
 def test_every_route_is_described_and_nothing_else():
