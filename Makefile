@@ -44,8 +44,13 @@ status: $(VENV)/.installed ## Say what runs where and how it is
 	@$(RUN) status
 
 .PHONY: drill
-drill: $(VENV)/.installed ## Let a zone go dark under load ([ZONE=a|b|c] [MODE=stop|cut])
-	@$(RUN) drill $(if $(ZONE),--zone "$(ZONE)") $(if $(MODE),--mode "$(MODE)")
+drill: $(VENV)/.installed ## Let a zone go dark under load ([ZONE=a|b|c] [MODE=stop|cut] or SMALLER=1 [ONLY=...])
+	@$(RUN) drill $(if $(ZONE),--zone "$(ZONE)") $(if $(MODE),--mode "$(MODE)") \
+	  $(if $(SMALLER),--smaller) $(if $(ONLY),--only "$(ONLY)")
+
+.PHONY: soak
+soak: $(VENV)/.installed ## An hour of load under random blows, and a picture of it (MINUTES=60)
+	@$(RUN) soak --minutes "$(or $(MINUTES),60)"
 
 .PHONY: token
 token: $(VENV)/.installed ## Print a JWT (MEMBER=m-1 [ROLE=service|admin])

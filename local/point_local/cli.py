@@ -1,11 +1,12 @@
 """The command line of the local stack."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from point_local import application, edge, issuer, packages, paths, tools
+from point_local import application, blows, edge, issuer, packages, paths, tools
 from point_local import demo as demo_steps
 from point_local import drill as zone_drill
 from point_local import failover as data_failover
@@ -143,15 +144,42 @@ def drill(
     mode: Annotated[
         str, typer.Option(help="stop (every process ends) or cut (the network is down); both without it.")
     ] = "",
+    smaller: Annotated[
+        bool,
+        typer.Option("--smaller", help="Strike the smaller blows instead: pods, disk, certificates, ..."),
+    ] = False,
+    only: Annotated[str, typer.Option(help="With --smaller: only blows whose name has this in it.")] = "",
 ) -> None:
-    """Let a zone go dark under load, bring it back, and compare the books."""
+    """Let a zone go dark, or something smaller happen, under load; then compare the books."""
     _require_up()
     if zone not in ("a", "b", "c", "abc"):
         raise LocalError(f"--zone is {zone!r}: allowed are a, b and c")
     if mode not in ("", *zone_drill.MODES):
         raise LocalError(f"--mode is {mode!r}: allowed are stop and cut")
-    if not zone_drill.run_all(zone, (mode,) if mode else zone_drill.MODES):
+    zones = blows.zones(zone, (mode,) if mode else zone_drill.MODES)
+    chosen = [b for b in blows.smaller() if only in b.name] if smaller else zones
+    if not chosen:
+        names = ", ".join(b.name for b in blows.smaller())
+        raise LocalError(f"--only is {only!r}: it must be part of one of: {names}")
+    if not zone_drill.run_all(chosen):
         raise LocalError("a drill did not pass: see the table")
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=1, max=1440, help="For how long.")] = 60,
+    seed: Annotated[int, typer.Option(help="Another seed, another order of the blows.")] = 1,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where the PNG goes; the state folder without it.")
+    ] = None,
+) -> None:
+    """Load for an hour while blows fall at random; then the books, and a picture of latency and memory."""
+    # Imported here: drawing takes a second to load, and nothing else needs it.
+    from point_local import soak as long_run
+
+    _require_up()
+    if not long_run.soak(minutes, picture or long_run.default_picture(), seed):
+        raise LocalError("the soak did not pass: see above")
 
 
 @app.command(hidden=True)

@@ -33,14 +33,8 @@ def secret(namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaq
     return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": encoded}
 
 
-def namespace(name: str, labels: Mapping[str, str] | None = None) -> Manifest:
-    """A Namespace's manifest."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
-
-
 def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[str]) -> None:
     """Make the secrets that are not there yet: passwords, certificates, and the copies that pods read."""
-    apply_all([namespace("data"), namespace(application_namespace)])
     there = _existing()
 
     def password(name: str) -> str:
@@ -68,16 +62,21 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
         secret(application_namespace, "points-db-ca", ca),
         secret(application_namespace, "points-redis-ca", ca),
     ]
-    if "data/mysql-tls" not in there:
-        made.append(_tls("mysql-tls", ["mysql-writer", "mysql-reader", "mysql-a", "mysql-b", "mysql-c"]))
-    if "data/valkey-tls" not in there:
-        made.append(_tls("valkey-tls", ["redis", "valkey-a", "valkey-c"]))
-    if f"{gateway_namespace}/points-tls" not in there:
-        cert, key = edge_authority().issue(hosts[0], hosts)
-        made.append(
-            secret(gateway_namespace, "points-tls", {"tls.crt": cert, "tls.key": key}, "kubernetes.io/tls")
-        )
-    apply_all([namespace(gateway_namespace), *made])
+    made += [made for name, made in certificates(gateway_namespace, hosts).items() if name not in there]
+    apply_all(made)
+
+
+def certificates(gateway_namespace: str, hosts: Sequence[str]) -> dict[str, Manifest]:
+    """Newly signed certificates of the database, the cache and the gateway: secrets by "namespace/name"."""
+    cert, key = edge_authority().issue(hosts[0], hosts)
+    pair = {"tls.crt": cert, "tls.key": key}
+    return {
+        "data/mysql-tls": _tls(
+            "mysql-tls", ["mysql-writer", "mysql-reader", "mysql-a", "mysql-b", "mysql-c"]
+        ),
+        "data/valkey-tls": _tls("valkey-tls", ["redis", "valkey-a", "valkey-c"]),
+        f"{gateway_namespace}/points-tls": secret(gateway_namespace, "points-tls", pair, "kubernetes.io/tls"),
+    }
 
 
 def _tls(name: str, services: Sequence[str]) -> Manifest:

@@ -1,13 +1,13 @@
 """The data tier of the local cluster: MySQL over three zones and Valkey over two, with roles set once."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 
 from point_local import versions
 from point_local.cluster import WORKERS
 from point_local.command import LocalError, kubectl, run, wait
 from point_local.manifests import apply
+from point_local.node import DATA
 
 _UID = 10002
 ZONES = [{"letter": n.name[-1], "name": n.zone, "index": n.index} for n in WORKERS]
@@ -21,10 +21,8 @@ def install(server: str) -> None:
     """Start the data tier. `server` is `mysql` or `mariadb`; returns without waiting for it."""
     for node in WORKERS:
         for part in ("mysql", "valkey"):
-            folder = node.folder / "data" / part
-            folder.mkdir(parents=True, exist_ok=True)
-            os.chown(folder, _UID, _UID)
-            folder.chmod(0o700)
+            # The mode that a volume's fsGroup asks for: then the kubelet leaves what is in it as it is.
+            node.exec("install", "-d", "-m", "2770", "-o", str(_UID), "-g", str(_UID), f"{DATA}/{part}")
     record = kubectl(
         "get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}", "--ignore-not-found"
     )

@@ -59,8 +59,11 @@ def _routes() -> list[str]:
 
 def _mounts() -> list[str]:
     lines = Path("/proc/self/mounts").read_text().splitlines()
+    loops = run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"]).splitlines()
+    ours = (str(paths.STATE), str(paths.CACHE))
     return [
-        f"mount {line.split()[1]}" for line in lines if str(paths.STATE) in line or str(paths.CACHE) in line
+        *(f"mount {line.split()[1]}" for line in lines if any(o in line for o in ours)),
+        *(f"loop device {line}" for line in loops if any(o in line for o in ours)),
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import secrets
 import ssl
@@ -23,8 +24,8 @@ class Write:
     kind: str
     reference: str
     amount: int
+    sent_at: float = 0.0
     tries: int = 0
-    answered_at: float | None = None
     status: int | None = None
 
 
@@ -37,19 +38,30 @@ class Load:
     write_times: list[float] = field(default_factory=list[float])
     read_times: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
-    failures: int = 0
+    answer_times: list[float] = field(default_factory=list[float])
+    """When each of `latencies` was measured."""
+    failure_times: list[float] = field(default_factory=list[float])
+
+    @property
+    def failures(self) -> int:
+        """Tries that got no answer, or none that is the last word."""
+        return len(self.failure_times)
+
+    def answered(self, started: float, times: list[float]) -> None:
+        """Note an answer to what was sent at `started`, in `times` too."""
+        now = time.monotonic()
+        times.append(now)
+        self.answer_times.append(now)
+        self.latencies.append(now - started)
 
     def acknowledged(self, kind: str) -> list[Write]:
         """Writes of a kind that were answered as done."""
         return [w for w in self.writes if w.kind == kind and w.status == 201]
 
-    def retried(self) -> int:
-        """Writes that were answered, but not at the first try."""
-        return sum(w.tries > 1 and w.status is not None for w in self.writes)
 
-    def unanswered(self) -> int:
-        """Writes that never got an answer."""
-        return sum(w.status is None for w in self.writes)
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` of the values do not exceed; 0 of none."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)] if values else 0.0
 
 
 def longest_gap(times: list[float], start: float, end: float) -> float:
@@ -67,6 +79,8 @@ class Generator:
         self._random = random.Random(7)  # noqa: S311  (which member does what next is no secret)
         self._shop = {m: issuer.token(m, "service") for m in self._members}
         self._own = {m: issuer.token(m) for m in self._members}
+        self._orders: dict[str, list[Write]] = {m: [] for m in self._members}
+        """Used and not cancelled yet."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stopped: Callable[[], bool]) -> None:
@@ -103,25 +117,21 @@ class Generator:
         elif choice < 0.9:
             amount = self._random.randint(1, 50)
             await self._write(client, Write(member, "use", f"o-{secrets.token_hex(8)}", amount), stopped)
-        else:
-            used = [w for w in self.load.acknowledged("use") if w.member == member]
-            done = {w.reference for w in self.load.writes if w.kind == "cancel"}
-            open_orders = [w for w in used if w.reference not in done]
-            if open_orders:
-                order = self._random.choice(open_orders)
-                await self._write(client, Write(member, "cancel", order.reference, order.amount), stopped)
+        elif orders := self._orders[member]:
+            order = orders.pop(self._random.randrange(len(orders)))
+            await self._write(client, Write(member, "cancel", order.reference, order.amount), stopped)
 
     async def _read(self, client: httpx.AsyncClient, member: str) -> None:
         started = time.monotonic()
         with contextlib.suppress(httpx.HTTPError):
             answer = await client.get("/v1/points", headers={"Authorization": f"Bearer {self._own[member]}"})
             if answer.status_code == 200:
-                self.load.read_times.append(time.monotonic())
-                self.load.latencies.append(time.monotonic() - started)
+                self.load.answered(started, self.load.read_times)
                 return
-        self.load.failures += 1
+        self.load.failure_times.append(time.monotonic())
 
     async def _write(self, client: httpx.AsyncClient, write: Write, stopped: Callable[[], bool]) -> None:
+        write.sent_at = time.monotonic()
         self.load.writes.append(write)
         path, body, token = self._request(write)
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(12)}
@@ -137,11 +147,12 @@ class Generator:
                 final = answer.status_code < 500 and answer.status_code != 429
                 still_running = answer.status_code == 409 and "running" in answer.text
                 if final and not still_running:
-                    write.status, write.answered_at = answer.status_code, time.monotonic()
-                    self.load.write_times.append(write.answered_at)
-                    self.load.latencies.append(write.answered_at - started)
+                    write.status = answer.status_code
+                    self.load.answered(started, self.load.write_times)
+                    if write.kind == "use" and write.status == 201:
+                        self._orders[write.member].append(write)
                     return
-            self.load.failures += 1
+            self.load.failure_times.append(time.monotonic())
             await asyncio.sleep(0.2 + self._random.random() * 0.3)
 
     def _request(self, write: Write) -> tuple[str, dict[str, object], str]:

@@ -34,8 +34,10 @@ _BINDS = {
     "log-pods": "/var/log/pods",
     "log-containers": "/var/log/containers",
     "netns": "/run/netns",
-    "data": "/var/lib/point",
 }
+DATA = "/var/lib/point"
+"""Where a node has its data disk: a file system of its own, so that it can be full without the machine's being so."""
+_DATA_DISK_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ class Node:
             with contextlib.suppress(LocalError):
                 wait(f"{self.name} stops", lambda: not self.pids(), seconds=0.5, every=0.05)
                 break
+        # The kernel unmounts the disk when the last process has gone; two mounts of it at once would ruin it.
+        disk = str(self.folder / "data.img")
+        wait(f"{self.name} has let go of its disk", lambda: not _loops(disk), seconds=20)
         self.socket.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -173,6 +178,13 @@ class Node:
             "tlsCertFile: /etc/kubernetes/kubelet.crt\n"
             "tlsPrivateKeyFile: /etc/kubernetes/kubelet.key\n"
         )
+        disk = self.folder / "data.img"
+        if not disk.exists():
+            new = self.folder / "new.img"
+            with new.open("wb") as file:
+                file.truncate(_DATA_DISK_BYTES)  # sparse: it takes what is written to it
+            run(["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", new])
+            new.rename(disk)
         (self.folder / "cni-conf" / "10-bridge.conflist").write_text(_CNI % self.index)
         (self.folder / "containerd.toml").write_text(_CONTAINERD)
         (self.folder / "resolv.conf").write_text("")
@@ -181,8 +193,13 @@ class Node:
             for name, inside in _BINDS.items()
         )
         (self.folder / "boot.sh").write_text(
-            _BOOT.format(binds=binds, name=self.name, folder=self.folder, path=paths.BIN)
+            _BOOT.format(binds=binds, name=self.name, folder=self.folder, path=paths.BIN, data=DATA)
         )
+
+
+def _loops(disk: str) -> str:
+    """The loop devices that show this file, as `losetup` lists them."""
+    return run(["losetup", "-j", disk], check=False)
 
 
 def _controllers(name: str) -> list[Path]:
@@ -227,6 +244,7 @@ export PATH={path}:$PATH
 mount --make-rprivate /
 mount -t proc proc /proc
 {binds}
+mkdir -p {data} && mount -o loop,nosuid,nodev {folder}/data.img {data}
 mount --make-rshared /
 hostname {name}
 sysctl -qw net.ipv4.ip_forward=1 || true

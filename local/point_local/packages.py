@@ -18,6 +18,8 @@ CLUSTER: Mapping[str, str] = {
     "conntrack": "conntrack",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
     "tini": "tini",
     "ethtool": "ethtool",
     "socat": "socat",

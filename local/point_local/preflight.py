@@ -73,6 +73,10 @@ def _isolation() -> str | None:
     probe = "ip link add probe0 type bridge && ip link add probe1 type veth peer name probe2"
     if not succeeds(["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", probe]):
         return "the kernel refuses namespaces, bridges or veth pairs: the cluster's machines are made of them"
+    if not Path("/dev/loop-control").exists():
+        return (
+            "there are no loop devices (/dev/loop-control): the machines' disks need them (`modprobe loop`)"
+        )
     return None
 
 
