@@ -14,9 +14,9 @@ from typing import cast
 
 import psutil
 
-from point_local import application, cluster, credentials, data, failover, istio, versions
+from point_local import application, cluster, credentials, data, failover, istio, packages, versions
 from point_local.cluster import CONTROL, WORKERS
-from point_local.command import LocalError, kubectl, run, wait
+from point_local.command import LocalError, kubectl, run, succeeds, wait
 from point_local.manifests import apply_all
 from point_local.node import Node
 from point_local.observe import Object, items
@@ -24,6 +24,9 @@ from point_local.observe import Object, items
 SLOW_SECONDS = 0.4
 """How long a slow server stands still, over and over: an answer then takes 0.2 s longer on average."""
 _BREATH_SECONDS = 0.02
+CLOCK_SECONDS = 120
+"""How far a wrong clock is ahead."""
+_FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def smaller() -> list[Blow]:
         Blow("writer's disk full", _disk_full, 15, survived=False),
         Blow("slow database", lambda: _slow(f"mysql-{failover.recorded_writer()}-0", "data", "mysqld"), 20),
         Blow("slow cache", lambda: _slow(f"valkey-{_primary()}-0", "data", "valkey-server"), 20),
+        Blow("writer's clock 2 min ahead", _clock_wrong, 20),
         Blow("certificates rotate", _certificates_rotate, 10),
         Blow("rollout and migration", _rollout, 20),
         Blow("zone a, stop, and a rollout with a migration", _rollout_without_zone_a, 40),
@@ -161,6 +165,66 @@ def _slow(pod: str, namespace: str, program: str) -> Generator[None]:
     finally:
         mended.set()
         thread.join()
+
+
+@contextmanager
+def _clock_wrong() -> Generator[None]:
+    """The clock of the writer's machine is ahead for every program that asks the C library: all but Go's.
+
+    Linux has no clock a namespace, so the machine's containers are started anew with libfaketime in them,
+    and again without it at the end: their clock then jumps back.
+    """
+    packages.ensure({_FAKETIME: "libfaketime"})
+    zone = failover.recorded_writer()
+    node = next(n for n in WORKERS if n.name == f"az-{zone}")
+    inside = "/usr/lib/libfaketime.so.1"
+    spec = json.loads(node.exec("ctr", "oci", "spec"))
+    spec["process"]["env"] += [
+        f"LD_PRELOAD={inside}",
+        f"FAKETIME=+{CLOCK_SECONDS}",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    ]
+    mount = {"destination": inside, "type": "bind", "source": _FAKETIME, "options": ["bind", "ro"]}
+    spec["mounts"].append(mount)
+    base = node.folder / "clock.json"
+    base.write_text(json.dumps(spec))
+    config = node.folder / "containerd.toml"
+    usual = config.read_text()
+    runc = '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]'
+    config.write_text(
+        f'{usual}\n{runc}\nruntime_type = "io.containerd.runc.v2"\nbase_runtime_spec = "{base}"\n'
+    )
+    try:
+        _restart_containers(node)
+        wait("the clock is ahead", lambda: _clock_is_ahead(zone), seconds=90, every=0.5)
+        yield
+    finally:
+        config.write_text(usual)
+        _restart_containers(node)
+
+
+def _restart_containers(node: Node) -> None:
+    """End the node's containerd, which then reads its configuration anew, and all containers."""
+    for pid in node.pids():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.name() == "containerd":
+                process.kill()
+                process.wait(10)
+    wait(
+        f"containerd on {node.name} answers",
+        lambda: succeeds(["ctr", "-a", node.socket, "version"], timeout=5),
+        seconds=30,
+    )
+    for process in _processes(lambda groups: f":/{node.name}/kubepods" in groups):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _clock_is_ahead(zone: str) -> bool:
+    with contextlib.suppress(LocalError, ValueError):
+        return float(data.execute(zone, "SELECT UNIX_TIMESTAMP()")) - time.time() > CLOCK_SECONDS / 2
+    return False
 
 
 @contextmanager
