@@ -44,6 +44,7 @@ SELECT JSON_OBJECT(
   'executed', @@GLOBAL.gtid_executed, 'owned', @@GLOBAL.gtid_owned, 'read_only', @@GLOBAL.read_only,
   'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
   'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
+  'applying', (SELECT SERVICE_STATE FROM performance_schema.replication_applier_status LIMIT 1),
   'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
 """
 log = logging.getLogger("failover")
@@ -214,6 +215,7 @@ def _observe_one(zone: str) -> Copy | None:
         writable=not answer["read_only"],
         source=next((z for z in ZONES if source and source.startswith(f"mysql-{z}.")), None),
         receiving=answer["state"] in ("ON", "CONNECTING"),
+        applying=answer["applying"] == "ON",
         owned=gtid.parse(answer["owned"] or ""),
     )
 

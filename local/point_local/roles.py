@@ -23,6 +23,8 @@ class Copy:
     """The zone it copies from."""
     receiving: bool
     """Whether it is connected, or tries to be, to its source."""
+    applying: bool = True
+    """Whether it executes what it receives."""
     owned: GtidSet = field(default_factory=dict[str, frozenset[tuple[int, int]]])
     """Commits under way: in the binary log, maybe on another copy, but waiting for an acknowledgement."""
 
@@ -121,7 +123,11 @@ def _lacks_what_it_had(writer: str, now: Copy, others: Mapping[str, Copy | None]
 def _join(writer: str, now: Copy, others: Mapping[str, Copy | None]) -> list[Action]:
     actions: list[Action] = []
     for zone, copy in others.items():
-        if copy is None or copy.writable or (copy.source == writer and copy.receiving):
+        if copy is None or copy.writable:
+            continue
+        if copy.source == writer and copy.receiving:
+            if not copy.applying:
+                actions.append(Apply(zone))
             continue
         known = gtid.contains(gtid.union(now.executed, now.owned), copy.executed)
         actions.append(Follow(zone, writer) if known else Rebuild(zone))

@@ -32,18 +32,23 @@ def test_nothing_is_lost_when_the_copies_are_behind_and_the_controller_dies_half
     zone = failover.recorded_writer()
     (dark,) = blows.zones(zone, ["stop"])
 
+    def kill_the_controller() -> None:
+        controller = failover.DAEMON.process()
+        assert controller is not None
+        controller.kill()
+        controller.wait(10)
+
     @contextmanager
     def strike() -> Generator[None]:
+        kill_the_controller()  # it would set the copies right
         for other in failover.ZONES:
             if other != zone:
                 data.execute(other, "STOP REPLICA SQL_THREAD")
         time.sleep(3)  # commits go on: a copy acknowledges what it has received, executed or not
         with dark.strike():
+            failover.start()
             wait("a new writer is recorded", lambda: failover.recorded_writer() != zone, seconds=60, every=0)
-            controller = failover.DAEMON.process()
-            assert controller is not None
-            controller.kill()
-            controller.wait(10)
+            kill_the_controller()
             failover.start()
             yield
 

@@ -1,5 +1,7 @@
 """Which copy of the database writes: decided from what is seen, right also when half of it is not."""
 
+from dataclasses import replace
+
 import pytest
 from point_local import gtid
 from point_local.roles import (
@@ -45,6 +47,11 @@ def test_a_new_or_restarted_writer_is_made_writable() -> None:
 def test_a_new_copy_follows_the_writer() -> None:
     new = copy("", source=None, receiving=False)
     assert decide("a", {"a": writer(), "b": new, "c": copy()}, 0) == [Follow("b", "a")]
+
+
+def test_a_copy_that_stopped_executing_is_told_to_go_on() -> None:
+    stopped = replace(copy(), applying=False)
+    assert decide("a", {"a": writer(), "b": copy(), "c": stopped}, 0) == [Apply("c")]
 
 
 def test_a_short_silence_changes_nothing() -> None:
