@@ -179,6 +179,22 @@ class Observability(_Struct, frozen=True):
     alerts: bool = True
 
 
+class Canary(_Struct, frozen=True):
+    """A trial of a new image: `weight` percent of the requests for `bake_seconds`."""
+
+    weight: int = 10
+    bake_seconds: int = 60
+    max_error_percent: int = 5
+
+
+class Rollout(_Struct, frozen=True):
+    """How a new image takes over: `strategy` is RollingUpdate or Canary."""
+
+    strategy: str = "RollingUpdate"
+    progress_deadline_seconds: int = 180
+    canary: Canary = Canary()
+
+
 class Spec(_Struct, frozen=True):
     """The user's wishes."""
 
@@ -191,6 +207,7 @@ class Spec(_Struct, frozen=True):
     paused: bool = False
     deletion_policy: str = "Remove"
     mesh: Mesh = Mesh()
+    rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()
     resources: Resources = Resources()
     policy: Policy = Policy()

@@ -28,6 +28,11 @@ CONFIG_HASH = f"{GROUP}/config-hash"
 ADOPT = f"{GROUP}/adopt"
 """Annotation on a foreign object; its value `<namespace>/<name>` allows that PointService to take it over."""
 
+SERVICE = "service"
+CANARY = "canary"
+"""Components that serve: the service itself, and the few pods that try a new image."""
+COMPONENT = "app.kubernetes.io/component"
+
 APPLICATION = "app"
 """Name of the application container; autoscaling measures it alone."""
 
@@ -46,9 +51,19 @@ def labels(point_service: PointService) -> dict[str, str]:
     }
 
 
-def pod_labels(point_service: PointService) -> dict[str, str]:
-    """The selector of the service's pods; migration pods don't match it."""
-    return {OWNER_NAME: point_service.name, "app.kubernetes.io/component": "service"}
+def pod_labels(point_service: PointService, component: str = SERVICE) -> dict[str, str]:
+    """The selector of the pods of one component; those of another one and of a migration don't match it."""
+    return {OWNER_NAME: point_service.name, COMPONENT: component}
+
+
+def every_pod(point_service: PointService) -> dict[str, str]:
+    """The selector of all pods of a PointService, whatever they do."""
+    return {OWNER_NAME: point_service.name}
+
+
+def serving(point_service: PointService, component: str = SERVICE) -> str:
+    """Name of the Deployment, Service and DestinationRule of a component that serves."""
+    return point_service.name if component == SERVICE else f"{point_service.name}-{component}"
 
 
 def owner_selector(namespace: str, name: str) -> str:
@@ -71,9 +86,9 @@ def shared_name(namespace: str, selector: Mapping[str, str]) -> str:
     return f"pointservices-{gateway_id(namespace, selector)}"
 
 
-def service_host(point_service: PointService) -> str:
-    """The service's name inside the cluster."""
-    return f"{point_service.name}.{point_service.namespace}.svc.cluster.local"
+def service_host(point_service: PointService, component: str = SERVICE) -> str:
+    """A component's name inside the cluster."""
+    return f"{serving(point_service, component)}.{point_service.namespace}.svc.cluster.local"
 
 
 def version(image: str) -> str:

@@ -15,7 +15,19 @@ from kubernetes.aio.dynamic.exceptions import (
     UnprocessibleEntityError,
 )
 
-from point_operator import api, events, finalize, kinds, metrics, names, secrets, status, workload
+from point_operator import (
+    api,
+    canary,
+    events,
+    finalize,
+    kinds,
+    metrics,
+    names,
+    secrets,
+    status,
+    traffic,
+    workload,
+)
 from point_operator.api import PointService
 from point_operator.apply import Applier, Identity, NotOwnedError, identity
 from point_operator.cluster import Cluster, Object
@@ -92,10 +104,11 @@ class Reconciler:
             body = await self._hold(body)
         live = await self._observe(point_service)
         found = await secrets.look(self._cluster, point_service)
-        facts = await self._facts(point_service, live, found, refusal)
+        before: status.Status = body.get("status") or {}
+        facts = await self._facts(point_service, live, found, refusal, before)
         if not point_service.spec.paused and refusal is None:
             facts = await self._act(point_service, live, facts)
-        await self._report(body, point_service, facts)
+        await self._write_status(body, *status.compute(point_service, facts, before, _now()))
         return _next_look(facts)
 
     async def _hold(self, body: Object) -> Object:
@@ -126,6 +139,7 @@ class Reconciler:
         live: dict[Identity, Object],
         found: secrets.Secrets,
         refusal: Refusal | None,
+        before: status.Status,
     ) -> status.Facts:
         gateway, namespace = point_service.spec.gateway, point_service.namespace
         pods = await self._cluster.list(
@@ -133,12 +147,15 @@ class Reconciler:
         )
         allowed = gateway.namespace in self._fleet.allowed_namespaces
         job = live.get((kinds.JOB.kind, namespace, migration.name(point_service)))
-        pods_of = live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name))
+        running = workload.rollout(live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name)))
+        trial = await self._trial(point_service, live, pods, running, before)
         return status.Facts(
             surroundings=Surroundings(
                 gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
                 config_hash=found.config_hash,
                 optional_kinds=await self._optional_kinds(),
+                image=canary.image(trial, before.get("image", "")),
+                trial=canary.trial(point_service, trial, running, _clock()),
             ),
             blocked=refusal,
             secret_problems=found.problems,
@@ -146,10 +163,34 @@ class Reconciler:
             if allowed
             else "",
             migration=workload.migration(job, pods),
-            rollout=workload.rollout(pods_of),
+            rollout=running,
+            trial=trial,
             without_sidecar=tuple(workload.without_sidecar(pods)),
             troubles=tuple(workload.troubles(pods)),
         )
+
+    async def _trial(
+        self,
+        point_service: PointService,
+        live: dict[Identity, Object],
+        pods: list[Object],
+        running: workload.Rollout,
+        before: status.Status,
+    ) -> canary.Record | None:
+        """Look at the trial of a new image; return it as it is from now on."""
+        record = msgspec.convert(before["canary"], canary.Record) if "canary" in before else None
+        if point_service.spec.paused:
+            return record
+        name = names.serving(point_service, names.CANARY)
+        own = workload.of_component(pods, names.CANARY)
+        seen = canary.Seen(
+            running=running,
+            trial=workload.rollout(live.get((kinds.DEPLOYMENT.kind, point_service.namespace, name))),
+            restarts=workload.restarts(own, names.CANARY),
+            counts=await traffic.count(own) if record and record.state == "Running" else None,
+            troubles=tuple(workload.troubles(own, names.CANARY)),
+        )
+        return canary.decide(point_service, before.get("image", ""), record, seen, _clock())
 
     async def _act(
         self, point_service: PointService, live: dict[Identity, Object], facts: status.Facts
@@ -195,10 +236,11 @@ class Reconciler:
     ) -> None:
         """Make each child be as wanted, at the same time; `live` then holds them as they are."""
         owner = f"{point_service.namespace}/{point_service.name}"
-        starts = {kinds.DEPLOYMENT.kind: deployment.start(point_service)}
+        start = deployment.start(point_service)
+        starts = {identity(start): start}
         children = await asyncio.gather(
             *(
-                self.applier.ensure(one, live.get(identity(one)), owner, starts.get(one["kind"]))
+                self.applier.ensure(one, live.get(identity(one)), owner, starts.get(identity(one)))
                 for one in manifests
             )
         )
@@ -214,17 +256,13 @@ class Reconciler:
         if job is not None:
             await self.applier.remove(job)
 
-    async def _report(self, body: Object, point_service: PointService, facts: status.Facts) -> None:
-        before: status.Status = body.get("status") or {}
-        await self._write_status(body, *status.compute(point_service, facts, before, _now()))
-
     async def _write_status(self, body: Object, after: status.Status, news: list[status.Condition]) -> None:
         if after == body.get("status"):
             return
         operation = {"op": "add", "path": "/status", "value": after}
         await self._cluster.patch(kinds.POINT_SERVICE, body, [operation], subresource="status")
         for one in {(one.reason, one.message): one for one in news}.values():
-            bad = one.reason not in ("Available", "Migrating", "RollingOut")
+            bad = one.reason not in ("Available", "Migrating", "Canary", "RollingOut")
             await events.post(
                 self._cluster, body, one.reason, one.message, warning=bad, instance=self._instance
             )
@@ -258,19 +296,25 @@ def _is_running_job(child: Object) -> bool:
 
 
 def _next_look(facts: status.Facts) -> float:
+    if (soon := canary.next_look(facts.trial, _clock())) is not None:
+        return soon
     settled = facts.rollout.complete and not facts.blocked and not facts.certificate_problem
     return RESYNC_SECONDS if settled else UNSETTLED_SECONDS
 
 
+def _clock() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
 def _now() -> str:
     """The time as conditions have it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _clock().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _age(moment: str) -> float:
     """Seconds since an RFC 3339 time."""
     then = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+    return (_clock() - then).total_seconds()
 
 
 def _said(error: DynamicApiError) -> str:

@@ -7,6 +7,7 @@ import msgspec
 
 from point_operator import names
 from point_operator.api import PointService
+from point_operator.canary import Record
 from point_operator.fleet import Refusal
 from point_operator.resources import migration, rate_limit
 from point_operator.resources.surroundings import Surroundings
@@ -28,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate_problem: str = ""
     migration: Migration = Migration("Pending")
     rollout: Rollout = Rollout()
+    trial: Record | None = None
     without_sidecar: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
@@ -103,6 +105,8 @@ def _describe(point_service: PointService, facts: Facts, before: Mapping[str, An
     image = rollout.image if rollout.complete else before.get("image", "")
     if image:
         status["image"] = image
+    if facts.trial is not None:
+        status["canary"] = msgspec.to_builtins(facts.trial)
     limit = spec.gateway.rate_limit
     if limit.enabled:
         pods = facts.surroundings.gateway_pods
@@ -138,12 +142,24 @@ def _degraded(facts: Facts) -> Condition:
         )
     if facts.certificate_problem:
         return Condition(True, "CertificateMissing", facts.certificate_problem)
+    if facts.trial is not None and facts.trial.state == "Failed":
+        return Condition(
+            True,
+            "CanaryFailed",
+            f"Image {facts.trial.image} on trial: {facts.trial.message}. {facts.rollout.image} serves all "
+            "requests again; it is tried again when spec.image or spec.rollout changes",
+        )
     return Condition(False, "AsExpected", "Nothing needs attention")
 
 
 def _ready(point_service: PointService, facts: Facts, degraded: Condition) -> Condition:
     rollout = facts.rollout
-    bars = ("SecretMissing", "MigrationFailed", "RolloutStuck")  # the running version serves in spite of them
+    bars = (
+        "SecretMissing",
+        "MigrationFailed",
+        "RolloutStuck",
+        "CanaryFailed",
+    )  # the running version serves in spite of them
     if degraded.status and degraded.reason not in bars:
         return Condition(False, degraded.reason, degraded.message)
     if rollout.available:
@@ -171,11 +187,26 @@ def _progressing(point_service: PointService, facts: Facts, degraded: Condition)
         return Condition(True, "Migrating", f"Schema migration: {facts.migration.state}")
     if rollout.stuck:
         return Condition(False, "RolloutStuck", "The rollout has stopped")
+    trial = facts.trial
+    if trial is not None and trial.state == "Failed":
+        return Condition(False, "CanaryFailed", f"{trial.image} has failed on trial")
+    if trial is not None and trial.state in ("Starting", "Running"):
+        return Condition(True, "Canary", _on_trial(point_service, trial))
     if not rollout.complete:
         return Condition(
             True, "RollingOut", f"{rollout.updated} of {rollout.wanted} pods run the wanted version"
         )
     return Condition(False, "Complete", "The cluster is as the spec says")
+
+
+def _on_trial(point_service: PointService, trial: Record) -> str:
+    canary = point_service.spec.rollout.canary
+    if trial.state == "Starting":
+        return f"{trial.image} starts; it will get {canary.weight} percent of the requests"
+    return (
+        f"{trial.image} gets {canary.weight} percent of the requests for {canary.bake_seconds} s "
+        f"since {trial.since}"
+    )
 
 
 def _written(

@@ -33,6 +33,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     wanted: int = 0
     replicas: int = 0
     ready: int = 0
+    serving: int = 0
+    """Pods that have been ready for long enough to count."""
     updated: int = 0
     image: str = ""
 
@@ -70,6 +72,7 @@ def rollout(deployment: Object | None) -> Rollout:
         wanted=wanted,
         replicas=replicas,
         ready=status.get("readyReplicas", 0),
+        serving=status.get("availableReplicas", 0),
         updated=updated,
         image=next(
             (
@@ -82,12 +85,12 @@ def rollout(deployment: Object | None) -> Rollout:
     )
 
 
-def service_pods(pods: Iterable[Object]) -> list[Object]:
-    """Return the pods that serve, those on their way out left out."""
+def of_component(pods: Iterable[Object], *components: str) -> list[Object]:
+    """Return the pods of some components, those on their way out left out."""
     return [
         pod
         for pod in pods
-        if pod["metadata"].get("labels", {}).get("app.kubernetes.io/component") == "service"
+        if pod["metadata"].get("labels", {}).get(names.COMPONENT) in components
         and not pod["metadata"].get("deletionTimestamp")
     ]
 
@@ -96,7 +99,7 @@ def without_sidecar(pods: Iterable[Object]) -> list[str]:
     """Return the names of serving pods that have no proxy: they would believe any X-Member-Id."""
     return [
         pod["metadata"]["name"]
-        for pod in service_pods(pods)
+        for pod in of_component(pods, names.SERVICE, names.CANARY)
         if not any(
             one["name"] == PROXY
             for one in (*pod["spec"].get("initContainers", ()), *pod["spec"].get("containers", ()))
@@ -104,10 +107,20 @@ def without_sidecar(pods: Iterable[Object]) -> list[str]:
     ]
 
 
-def troubles(pods: Iterable[Object]) -> list[str]:
-    """Return why pods are not ready, one sentence a pod, at most `SHOWN`."""
+def restarts(pods: Iterable[Object], component: str) -> int:
+    """Return how often the application containers of a component have ended and were started again."""
+    return sum(
+        one.get("restartCount", 0)
+        for pod in of_component(pods, component)
+        for one in pod.get("status", {}).get("containerStatuses") or ()
+        if one["name"] == names.APPLICATION
+    )
+
+
+def troubles(pods: Iterable[Object], component: str = names.SERVICE) -> list[str]:
+    """Return why pods of a component are not ready, one sentence a pod, at most `SHOWN`."""
     found: list[str] = []
-    for pod in service_pods(pods):
+    for pod in of_component(pods, component):
         reason = _trouble(pod)
         if reason:
             found.append(f"{pod['metadata']['name']}: {reason}")

@@ -105,7 +105,7 @@ def test_another_image_is_another_migration(spec: dict[str, Any]) -> None:
 
 
 def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
-    routes = {route["name"]: route for route in virtual_service.build(full)["spec"]["http"]}
+    routes = {route["name"]: route for route in virtual_service.build(full, SURROUNDINGS)["spec"]["http"]}
     assert routes["write"]["retries"] == {"attempts": 0}
     assert routes["read"]["match"][0]["method"] == {"regex": "GET|HEAD"}
     assert routes["read"]["retries"]["attempts"] == 2
@@ -113,9 +113,9 @@ def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
 
 
 def test_the_route_leaves_headers_alone(full: api.PointService) -> None:
-    assert "headers" not in str(virtual_service.build(full)).replace("allowHeaders", "").replace(
-        "exposeHeaders", ""
-    )
+    assert "headers" not in str(virtual_service.build(full, SURROUNDINGS)).replace(
+        "allowHeaders", ""
+    ).replace("exposeHeaders", "")
 
 
 def test_a_token_is_only_looked_for_in_the_authorization_header(full: api.PointService) -> None:

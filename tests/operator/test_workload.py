@@ -66,4 +66,4 @@ def test_troubles_name_pod_and_reason() -> None:
 def test_a_pod_on_its_way_out_is_nobodys_trouble() -> None:
     leaving = _pod("a")
     leaving["metadata"]["deletionTimestamp"] = "t"
-    assert workload.service_pods([leaving]) == []
+    assert workload.of_component([leaving], "service") == []

@@ -38,7 +38,7 @@ def build_workload(point_service: PointService) -> metadata.Manifest:
     source = [{"source": {"principals": [principal]}}]
     manifest = metadata.own(kinds.AUTHORIZATION_POLICY, point_service, point_service.name)
     manifest["spec"] = {
-        "selector": {"matchLabels": names.pod_labels(point_service)},
+        "selector": {"matchLabels": names.every_pod(point_service)},
         "action": "ALLOW",
         "rules": [
             {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}]},

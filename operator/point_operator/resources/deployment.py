@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from point_operator import kinds, names
 from point_operator.api import PointService, Resources
 from point_operator.resources import container, metadata
@@ -11,20 +13,43 @@ DRAIN_SECONDS = 5
 """From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
 GRACE_SECONDS = 40
 """DRAIN_SECONDS, then up to 20 s in which the service finishes what it has, and a margin for the proxy."""
-PROGRESS_DEADLINE_SECONDS = 180
-"""A rollout that gains no ready pod for this long is reported as stuck."""
+PROXY = "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 25s\n"
+COUNTED = "proxyStatsMatcher: {inclusionRegexps: ['http.inbound_.*downstream_rq_.*']}\n"
+"""Has the proxy count what comes in, which `traffic` reads; Istio leaves that out otherwise."""
 
 
 def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
-    """Return the Deployment. `replicas` is left out: it belongs to the autoscaler."""
-    manifest = metadata.own(kinds.DEPLOYMENT, point_service, point_service.name, "service")
+    """Return the service's Deployment. `replicas` is left out: it belongs to the autoscaler."""
+    if surroundings.image:
+        spec = msgspec.structs.replace(point_service.spec, image=surroundings.image)
+        point_service = msgspec.structs.replace(point_service, spec=spec)
+    return _build(point_service, surroundings, names.SERVICE, PROXY)
+
+
+def build_canary(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
+    """Return the Deployment of a trial, or None when there is none."""
+    if surroundings.trial is None:
+        return None
+    manifest = _build(point_service, surroundings, names.CANARY, PROXY + COUNTED)
+    manifest["spec"]["replicas"] = surroundings.trial.replicas
+    return manifest
+
+
+def _build(
+    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
+) -> metadata.Manifest:
+    name = names.serving(point_service, component)
+    manifest = metadata.own(kinds.DEPLOYMENT, point_service, name, component)
     manifest["spec"] = {
-        "selector": {"matchLabels": names.pod_labels(point_service)},
+        "selector": {"matchLabels": names.pod_labels(point_service, component)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
         "minReadySeconds": 2,
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "progressDeadlineSeconds": point_service.spec.rollout.progress_deadline_seconds,
         "revisionHistoryLimit": 3,
-        "template": {"metadata": _pod_metadata(point_service, surroundings), "spec": _pod(point_service)},
+        "template": {
+            "metadata": _pod_metadata(point_service, surroundings, component, proxy),
+            "spec": _pod(point_service, component),
+        },
     }
     return manifest
 
@@ -40,10 +65,12 @@ def start(point_service: PointService) -> metadata.Manifest:
     }
 
 
-def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
+def _pod_metadata(
+    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
+) -> dict[str, Any]:
     database, cache = point_service.spec.database, point_service.spec.cache
     ports = sorted({database.port, cache.port})
-    labels = names.labels(point_service) | names.pod_labels(point_service)
+    labels = names.labels(point_service) | names.pod_labels(point_service, component)
     return {
         "labels": labels
         | {
@@ -54,7 +81,7 @@ def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> di
         "annotations": {
             names.CONFIG_HASH: surroundings.config_hash,
             "kubectl.kubernetes.io/default-container": names.APPLICATION,
-            "proxy.istio.io/config": "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 25s\n",
+            "proxy.istio.io/config": proxy,
             # Without a request of the proxy's own, autoscaling on CPU has nothing to divide by (istio 13977).
             "sidecar.istio.io/proxyCPU": "100m",
             "sidecar.istio.io/proxyMemory": "96Mi",
@@ -68,7 +95,7 @@ def _pod_metadata(point_service: PointService, surroundings: Surroundings) -> di
     }
 
 
-def _pod(point_service: PointService) -> dict[str, Any]:
+def _pod(point_service: PointService, component: str) -> dict[str, Any]:
     files = container.service_files(point_service)
     return {
         "serviceAccountName": point_service.name,
@@ -76,7 +103,7 @@ def _pod(point_service: PointService) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": _spread(point_service),
+        "topologySpreadConstraints": _spread(point_service, component),
         "tolerations": [_tolerate("not-ready"), _tolerate("unreachable")],
         "containers": [_container(point_service, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
@@ -119,7 +146,7 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _spread(point_service: PointService) -> list[dict[str, Any]]:
+def _spread(point_service: PointService, component: str) -> list[dict[str, Any]]:
     """Two pods in two zones, three in three, per revision of the pods.
 
     Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops
@@ -130,7 +157,7 @@ def _spread(point_service: PointService) -> list[dict[str, Any]]:
         "topologyKey": "topology.kubernetes.io/zone",
         "whenUnsatisfiable": "DoNotSchedule",
         "nodeTaintsPolicy": "Honor",
-        "labelSelector": {"matchLabels": names.pod_labels(point_service)},
+        "labelSelector": {"matchLabels": names.pod_labels(point_service, component)},
         "matchLabelKeys": ["pod-template-hash"],
     }
     nodes = zones | {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}

@@ -5,16 +5,16 @@ from point_operator.api import PointService
 from point_operator.resources import metadata
 
 
-def build(point_service: PointService) -> metadata.Manifest:
-    """Return the DestinationRule.
+def build(point_service: PointService, component: str = names.SERVICE) -> metadata.Manifest:
+    """Return the DestinationRule of a component.
 
     `minHealthPercent` above zero also keeps Istio 1.31 from sending to pods that are not ready. Outlier
     detection would switch on routing by zone, which sends all load of one gateway pod to one service pod.
     """
     breaker = point_service.spec.mesh.circuit_breaker
-    manifest = metadata.own(kinds.DESTINATION_RULE, point_service, point_service.name)
+    manifest = metadata.own(kinds.DESTINATION_RULE, point_service, names.serving(point_service, component))
     manifest["spec"] = {
-        "host": names.service_host(point_service),
+        "host": names.service_host(point_service, component),
         "trafficPolicy": {
             "tls": {"mode": "ISTIO_MUTUAL"},
             "loadBalancer": {"simple": "LEAST_REQUEST", "localityLbSetting": {"enabled": False}},

@@ -9,7 +9,7 @@ def build(point_service: PointService) -> metadata.Manifest:
     """Return the PeerAuthentication: mutual TLS or no connection."""
     manifest = metadata.own(kinds.PEER_AUTHENTICATION, point_service, point_service.name)
     manifest["spec"] = {
-        "selector": {"matchLabels": names.pod_labels(point_service)},
+        "selector": {"matchLabels": names.every_pod(point_service)},
         "mtls": {"mode": "STRICT"},
     }
     return manifest

@@ -7,12 +7,12 @@ from point_operator.resources import metadata
 PORT = 80
 
 
-def build(point_service: PointService) -> metadata.Manifest:
-    """Return the Service. The port's name makes Istio treat it as HTTP."""
-    manifest = metadata.own(kinds.SERVICE, point_service, point_service.name)
+def build(point_service: PointService, component: str = names.SERVICE) -> metadata.Manifest:
+    """Return the Service of a component. The port's name makes Istio treat it as HTTP."""
+    manifest = metadata.own(kinds.SERVICE, point_service, names.serving(point_service, component))
     manifest["spec"] = {
         "type": "ClusterIP",
-        "selector": names.pod_labels(point_service),
+        "selector": names.pod_labels(point_service, component),
         "ports": [
             {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
         ],

@@ -5,6 +5,13 @@ import msgspec
 from point_operator.kinds import Kind
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """A new image on a few pods of its own: how many there are, and the percentage of requests they get."""
+
+    replicas: int
+    weight: int
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about the cluster at the moment of a reconcile."""
 
@@ -14,6 +21,10 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Changes when the content of a Secret that the pods mount may have changed."""
     optional_kinds: frozenset[Kind] = frozenset()
     """Kinds of other projects (`kinds.OPTIONAL`) that the cluster knows."""
+
+    image: str = ""
+    """Image that the service's own pods run while another one is tried; empty for the spec's."""
+    trial: Trial | None = None
 
     def knows(self, kind: Kind) -> bool:
         """Whether the cluster knows an optional kind."""

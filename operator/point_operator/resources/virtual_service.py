@@ -5,25 +5,26 @@ from typing import Any
 from point_operator import kinds, names
 from point_operator.api import Cors, PointService
 from point_operator.resources import metadata, service
+from point_operator.resources.surroundings import Surroundings
 
 RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
 """Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
 
 
-def build(point_service: PointService) -> metadata.Manifest:
+def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
     """Return the VirtualService: /healthz and /v1/ only, everything else is 404.
+
+    A trial gets its share of /v1/; the health check stays with the service, so that a bad image on trial
+    can't have a load balancer take the whole gateway out.
 
     It removes no header: removing X-Member-Id here would delete the verified value that the gateway has
     just set. `gateway_guard` removes a client's own before the token is looked at.
     """
     spec = point_service.spec
     gateway = spec.gateway
-    route = {
-        "timeout": f"{spec.mesh.timeout_seconds}s",
-        "route": [
-            {"destination": {"host": names.service_host(point_service), "port": {"number": service.PORT}}}
-        ],
-    }
+    timeout = {"timeout": f"{spec.mesh.timeout_seconds}s"}
+    whole = {**timeout, "route": [_destination(point_service)]}
+    route = {**timeout, "route": _split(point_service, surroundings)}
     cors = {"corsPolicy": _cors(gateway.cors)} if gateway.cors else {}
     manifest = metadata.own(kinds.VIRTUAL_SERVICE, point_service, point_service.name)
     manifest["spec"] = {
@@ -34,7 +35,7 @@ def build(point_service: PointService) -> metadata.Manifest:
                 "name": "health",
                 "match": [{"uri": {"exact": "/healthz"}, "method": {"exact": "GET"}}],
                 "retries": _retries(point_service),
-                **route,
+                **whole,
             },
             {
                 "name": "read",
@@ -54,6 +55,21 @@ def build(point_service: PointService) -> metadata.Manifest:
         ],
     }
     return manifest
+
+
+def _destination(point_service: PointService, component: str = names.SERVICE) -> dict[str, Any]:
+    host = names.service_host(point_service, component)
+    return {"destination": {"host": host, "port": {"number": service.PORT}}}
+
+
+def _split(point_service: PointService, surroundings: Surroundings) -> list[dict[str, Any]]:
+    weight = surroundings.trial.weight if surroundings.trial else 0
+    if not weight:
+        return [_destination(point_service)]
+    return [
+        _destination(point_service) | {"weight": 100 - weight},
+        _destination(point_service, names.CANARY) | {"weight": weight},
+    ]
 
 
 def _retries(point_service: PointService) -> dict[str, Any]:
