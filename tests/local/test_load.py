@@ -1,0 +1,33 @@
+"""What is read off the times and latencies that the load noted."""
+
+import pytest
+from point_local.load import Load, longest_gap, percentile
+
+
+@pytest.mark.parametrize(
+    ("times", "gap"),
+    [
+        ([], 10.0),  # nothing was served at all
+        ([1.0, 2.0, 3.0, 9.0], 6.0),
+        ([3.0, 1.0, 9.0, 2.0], 6.0),  # answers may be noted out of order
+        ([1.0], 9.0),  # silence until the end counts
+        ([-5.0, 15.0], 10.0),  # what was before or after does not
+    ],
+)
+def test_the_longest_time_without_an_answer(times: list[float], gap: float) -> None:
+    assert longest_gap(times, 0.0, 10.0) == gap
+
+
+def test_a_percentile_is_a_value_that_was_seen() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert [percentile(values, share) for share in (0.0, 0.5, 0.99, 1.0)] == [1.0, 50.0, 99.0, 100.0]
+    assert percentile([7.0], 0.99) == 7.0
+    assert percentile([], 0.99) == 0.0
+
+
+def test_an_answer_is_noted_with_its_time() -> None:
+    load = Load(rate=1.0)
+    load.answered(0.0, load.read_times)
+    assert load.read_times == load.answer_times
+    assert load.latencies == load.answer_times
+    assert load.write_times == []
