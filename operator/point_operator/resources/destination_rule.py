@@ -26,6 +26,8 @@ def build(point_service: PointService, component: str = names.SERVICE) -> metada
                     "idleTimeout": "60s",
                 },
             },
+            # While many requests fail, trying them all again would make it worse.
+            "retryBudget": {"percent": 20, "minRetryConcurrency": 3},
             "outlierDetection": {
                 "consecutive5xxErrors": breaker.consecutive_5xx_errors,
                 "consecutiveGatewayErrors": breaker.consecutive_5xx_errors,
