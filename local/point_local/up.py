@@ -24,6 +24,7 @@ from point_local import (
     preflight,
     prometheus,
     rootfs,
+    security,
     status,
     tools,
     versions,
@@ -102,6 +103,7 @@ def _bring_up(steps: Steps, host: str) -> None:
     with steps.step("Kubernetes"):
         cluster.bootstrap()
     with steps.step("Data tier started"):
+        security.restrict()
         credentials.ensure(application.NAMESPACE, istio.GATEWAY_NAMESPACE, application.hosts())
         data.install(server)
         if server == "mysql":
