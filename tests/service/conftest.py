@@ -1,12 +1,19 @@
 """Real servers for the integration tests, started once, and the check that ends every one of them."""
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import httpx
 import pymysql
 import pytest
 from asyncmy.connection import Connection
@@ -145,6 +152,121 @@ class Member:
         return (await self.views.balance(self.member_id)).balance
 
 
+class Served:
+    """`point-service serve` as a process of its own; as a context it is started, and ended after it."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.port = servers.free_port()
+        self.url = f"http://{servers.HOST}:{self.port}"
+        self.variables = {**variables, "POINT_HTTP_ADDRESS": servers.HOST, "POINT_HTTP_PORT": str(self.port)}
+        # A file: a pipe that nobody reads would stop the service once it is full.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as this
+        self.process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        print(self.end()[1])  # pytest shows it with a failure
+        self._log.close()
+
+    def start(self, seconds: float = 60) -> None:
+        """Start it and wait until it is ready."""
+        self.process = self._run("serve", stdout=self._log)
+        deadline = time.monotonic() + seconds
+        while self.readiness() != 200:
+            assert self.process.poll() is None, "it ended at its start"
+            assert time.monotonic() < deadline, "it is not ready in time"
+            time.sleep(0.01)
+
+    def readiness(self) -> int | None:
+        """Return the status of /readyz, None when nobody answers."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code
+        except httpx.TransportError:
+            return None
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Stop it and return its exit status and what it logged so far."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(40)
+        self._log.seek(0)
+        return process.returncode if process is not None else 0, self._log.read()
+
+    def verify(self) -> str:
+        """Run `point-service verify`; return what it printed last. Fails unless the ledger is sound."""
+        checking = self._run("verify", stdout=subprocess.PIPE)
+        printed, _ = checking.communicate(timeout=300)
+        assert checking.returncode == 0, printed
+        return printed.splitlines()[-1]
+
+    def _run(self, command: str, stdout: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "point_service", command],
+            env={**os.environ, **self.variables},
+            stdout=stdout,
+            text=True,
+        )
+
+
+class Proxy:
+    """A TCP relay of loopback: an address that can lead elsewhere, or be slow. `delay` is seconds each way."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.delay = 0.0
+        self.port = servers.free_port()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._relay, servers.HOST, self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection, to where the address leads now, until either side ends it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        writers = [writer]
+        try:
+            onwards, back = await asyncio.open_connection(servers.HOST, self.target)
+            writers.append(back)
+            ways = [asyncio.create_task(self._carry(*way)) for way in ((reader, back), (onwards, writer))]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+        except (OSError, asyncio.CancelledError):
+            pass  # nobody there, or the test is over
+        finally:
+            for each in writers:
+                each.transport.abort()
+            self._connections.discard(task)
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            await asyncio.sleep(self.delay)
+            target.write(data)
+            await target.drain()
+
+
 @pytest.fixture(scope="session", params=FLAVOURS)
 def database_server(request: pytest.FixtureRequest) -> Iterator[servers.DatabaseServer]:
     """A migrated database; the tests that use one run on each."""
@@ -235,6 +357,24 @@ def member(points: Pod) -> Member:
 def member_of() -> type[Member]:
     """Makes members of a given pod."""
     return Member
+
+
+@pytest.fixture(scope="session")
+def service() -> type[Served]:
+    """Runs the service as processes of their own."""
+    return Served
+
+
+@pytest.fixture(scope="session")
+def master_of() -> type[Master]:
+    """Makes the master user of a given database."""
+    return Master
+
+
+@pytest.fixture
+def proxy() -> type[Proxy]:
+    """Makes addresses of loopback that can be led elsewhere or be slow."""
+    return Proxy
 
 
 @pytest.fixture

@@ -3,63 +3,22 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import time
 import uuid
 
 import httpx
 import pytest
-from point_local import serve, servers
+from point_local import serve
 
 pytestmark = pytest.mark.integration
 
 
-class Served:
-    """`point-service serve` as a process of its own."""
-
-    def __init__(self, variables) -> None:
-        self.port = servers.free_port()
-        self.url = f"http://{servers.HOST}:{self.port}"
-        self._variables = variables | {"POINT_HTTP_ADDRESS": servers.HOST, "POINT_HTTP_PORT": str(self.port)}
-        self.process: subprocess.Popen[str] | None = None
-
-    async def start(self, eventually) -> None:
-        """Start it and wait until it is ready."""
-        self.process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
-            [sys.executable, "-m", "point_service", "serve"],
-            env=self._variables,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        await eventually(lambda: self.readiness() == 200, 30)
-
-    def readiness(self) -> int | None:
-        """Return the status of /readyz, None when nobody answers."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code
-        except httpx.TransportError:
-            return None
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Stop it and return its exit status and what it logged."""
-        process, self.process = self.process, None
-        if process is None:
-            return 0, ""
-        process.send_signal(number)
-        logged, _ = process.communicate(timeout=40)
-        return process.returncode, logged
-
-
 @pytest.fixture
-async def served(database_server, redis, master, eventually):
+def served(database_server, redis, master, service):
     """A running `point-service serve`."""
     del master
-    served = Served(serve.environment(database_server, redis))
-    await served.start(eventually)
-    yield served
-    _, logged = await asyncio.to_thread(served.end)
-    print(logged)  # pytest shows it with a failure
+    with service(serve.environment(database_server, redis)) as served:
+        yield served
 
 
 def headers(member, role="member", key=None):
@@ -220,7 +179,7 @@ async def test_a_killed_service_under_load_loses_and_doubles_nothing(served, cli
         await asyncio.to_thread(served.end, signal.SIGKILL)
         acknowledged = dict(answered)
         await load
-        await served.start(eventually)
+        await asyncio.to_thread(served.start)
         for member, order, key in requests:
             if key in acknowledged:
                 body = {"order_id": order, "amount": 7}
