@@ -3,29 +3,25 @@
 import copy
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from point_operator import api, kinds, names
 from point_operator.resources import (
-    alerts,
     authorization_policy,
-    dashboard,
     deployment,
     gateway,
     gateway_guard,
     migration,
-    panels,
     plan,
     rate_limit,
     request_authentication,
     virtual_service,
 )
-from point_operator.resources.surroundings import Surroundings
-from prometheus_client.metrics import MetricWrapperBase
+from point_operator.resources.surroundings import Surroundings, Trial
 
 GOLDEN = Path(__file__).parent / "golden"
 SURROUNDINGS = Surroundings(
@@ -57,11 +53,22 @@ def test_the_manifests_are_as_agreed(name: str, request: pytest.FixtureRequest) 
     point_service = request.getfixturevalue(name)
     shared = [plan.build_shared([point_service], kind) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)]
     manifests = [*plan.build(point_service, SURROUNDINGS).everything, *shared]
-    text = yaml.safe_dump_all(copy.deepcopy(manifests), sort_keys=False, width=110)
-    file = GOLDEN / f"{name}.yaml"
-    if os.environ.get("UPDATE_GOLDEN"):
-        file.write_text(text)
-    assert text == file.read_text()
+    manifests = copy.deepcopy(manifests)
+    (board,) = {_dashboard_taken_from(one) for one in manifests} - {""}
+    texts = {
+        f"{name}.yaml": yaml.safe_dump_all(manifests, sort_keys=False, width=110),
+        f"{name}-dashboard.json": json.dumps(json.loads(board), indent=1) + "\n",
+    }
+    for file, text in texts.items():
+        if os.environ.get("UPDATE_GOLDEN"):
+            (GOLDEN / file).write_text(text)
+        assert text == (GOLDEN / file).read_text()
+
+
+def _dashboard_taken_from(manifest: dict[str, Any]) -> str:
+    """Take the dashboard out of a manifest, for a file of its own; empty when there is none."""
+    place = manifest.get("data", {}) if manifest["kind"] == "ConfigMap" else manifest.get("spec", {})
+    return next((place.pop(name) for name in list(place) if name.endswith("json")), "")
 
 
 def test_the_same_spec_makes_the_same_manifests(full: api.PointService) -> None:
@@ -70,6 +77,30 @@ def test_the_same_spec_makes_the_same_manifests(full: api.PointService) -> None:
 
 def test_the_replicas_are_left_to_the_autoscaler(minimal: api.PointService) -> None:
     assert "replicas" not in deployment.build(minimal, SURROUNDINGS)["spec"]
+
+
+def test_a_trial_is_the_service_with_another_image_and_a_selector_of_its_own(
+    minimal: api.PointService,
+) -> None:
+    on_trial = msgspec.structs.replace(SURROUNDINGS, image="old:1", trial=Trial(replicas=1, weight=10))
+    manifests = {
+        (one["kind"], one["metadata"]["name"]): one for one in plan.build(minimal, on_trial).everything
+    }
+    own, trial = (manifests["Deployment", name]["spec"] for name in ("points", "points-canary"))
+    assert own["template"]["spec"]["containers"][0]["image"] == "old:1"
+    assert trial["template"]["spec"]["containers"][0]["image"] == minimal.spec.image
+    assert (trial["replicas"], "replicas" in own) == (1, False)
+    assert manifests["Service", "points-canary"]["spec"]["selector"] == trial["selector"]["matchLabels"]
+    assert manifests["Service", "points"]["spec"]["selector"] == own["selector"]["matchLabels"]
+    assert not own["selector"]["matchLabels"].items() <= trial["template"]["metadata"]["labels"].items()
+    for kind in ("AuthorizationPolicy", "PeerAuthentication"):
+        guarded = manifests[kind, "points"]["spec"]["selector"]["matchLabels"]
+        assert guarded.items() <= trial["template"]["metadata"]["labels"].items()
+
+
+def test_without_a_trial_nothing_of_it_is_wanted(minimal: api.PointService) -> None:
+    names_made = {one["metadata"]["name"] for one in plan.build(minimal, SURROUNDINGS).everything}
+    assert "points-canary" not in names_made
 
 
 def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
@@ -185,18 +216,6 @@ def test_names_at_the_gateway_never_meet(spec: dict[str, Any]) -> None:
     assert names.in_gateway(one) != names.in_gateway(other)
 
 
-def test_every_alert_leads_to_a_section_that_exists(full: api.PointService) -> None:
-    text = (GOLDEN.parents[2] / "docs/operator.md").read_text()
-    sections = {
-        line.strip("# ").lower().replace(" ", "-") for line in text.splitlines() if line.startswith("#")
-    }
-    for rule in alerts.rules(full):
-        file, _, section = rule["annotations"]["runbook"].partition("#")
-        assert file == "docs/operator.md"
-        assert section in sections
-        assert f"`{rule['alert']}`" in text
-
-
 def test_pods_tell_which_version_they_are() -> None:
     digest = "docker.io/library/point-service@sha256:" + "ab" * 32
     images = {
@@ -205,19 +224,3 @@ def test_pods_tell_which_version_they_are() -> None:
         "registry:5000/point": "latest",
     }
     assert {image: names.version(image) for image in images} == images
-
-
-def test_dashboard_and_alerts_ask_only_for_metrics_that_exist(full: api.PointService) -> None:
-    metrics = pytest.importorskip("point_service.metrics")
-    families = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
-    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-    for metric in vars(metrics).values():
-        if isinstance(metric, MetricWrapperBase):
-            (family,) = metric.collect()
-            families |= {family.name + ending for ending in endings.get(family.type, ("",))}
-    queries = [query for panel in panels.PANELS for _, query in panel.queries]
-    queries += [rule["expr"] for rule in alerts.rules(full)]
-    for query in queries:
-        asked = set(re.findall(r"\b(?:point|process)_[a-z_]+", query))
-        assert asked <= families, query
-    json.dumps(dashboard.model(full))

@@ -95,11 +95,13 @@ class Tenant:
         name = self.job()["metadata"]["name"]
         self.kube.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
 
-    def rolled_out(self, replicas: int = 2, *, available: int | None = None, stuck: bool = False) -> None:
-        """Say how far the Deployment is."""
-        deployment = self.kube.wait("the Deployment", lambda: self.get(kinds.DEPLOYMENT))
-        self.kube.patch(kinds.DEPLOYMENT, self.namespace, "points", {"spec": {"replicas": replicas}}, "scale")
-        deployment = self.get(kinds.DEPLOYMENT) or {}
+    def rolled_out(
+        self, replicas: int = 2, *, available: int | None = None, stuck: bool = False, name: str = "points"
+    ) -> None:
+        """Say how far a Deployment is."""
+        self.kube.wait("the Deployment", lambda: self.get(kinds.DEPLOYMENT, name))
+        self.kube.patch(kinds.DEPLOYMENT, self.namespace, name, {"spec": {"replicas": replicas}}, "scale")
+        deployment = self.get(kinds.DEPLOYMENT, name) or {}
         ready = replicas if available is None else available
         progress = "ProgressDeadlineExceeded" if stuck else "NewReplicaSetAvailable"
         status = {
@@ -114,7 +116,7 @@ class Tenant:
                 _condition("Progressing", "False" if stuck else "True", reason=progress),
             ],
         }
-        self.kube.patch(kinds.DEPLOYMENT, self.namespace, "points", {"status": status}, "status")
+        self.kube.patch(kinds.DEPLOYMENT, self.namespace, name, {"status": status}, "status")
 
     def ready(self, **changes: Any) -> None:
         """Create the PointService and bring it to Ready."""

@@ -59,9 +59,14 @@ def _live_a_full_life(tenant: Any) -> None:
     tenant.kube.wait("the Gateway to return", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", shared))
     tenant.spec(
         image="docker.io/library/point-service:0.2.0",
+        rollout={"strategy": "Canary"},
         observability={"dashboard": False, "serviceMonitor": False, "alerts": False},
     )
     tenant.migrated()
+    tenant.kube.wait("the trial", lambda: tenant.get(kinds.DEPLOYMENT, "points-canary"))
+    tenant.spec(rollout={"strategy": "RollingUpdate"})
+    for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.DESTINATION_RULE):
+        tenant.kube.wait("the trial to go", lambda k=kind: tenant.get(k, "points-canary") is None)
     tenant.kube.wait("the old Job to go", lambda: len(tenant.kube.find(kinds.JOB, tenant.namespace)) == 1)
     tenant.spec(gateway={"selector": {"istio": None, "gateway": tenant.namespace}})
     own = names.shared_name("istio-ingress", {"gateway": tenant.namespace})
