@@ -16,6 +16,11 @@ REPLAYS = Counter("point_idempotent_replays", "Answers given again under their k
 DATABASE_RETRIES = Counter("point_database_retries", "Transactions run again", ["fault"])
 POOL_SIZE = Gauge("point_database_pool_size", "Connections the pool may open")
 POOL_IN_USE = Gauge("point_database_pool_in_use", "Connections lent out")
+SHARED = Histogram(
+    "point_shared_transaction_requests",
+    "Requests that went into one transaction together",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
 REDIS_UNAVAILABLE = Counter(
     "point_redis_unavailable", "Calls that went on without Redis, by what was missed", ["purpose"]
 )

@@ -18,6 +18,7 @@ REFERENCE = "#/components/schemas/{name}"
 ALWAYS: Sequence[type[Problem]] = (
     errors.InvalidRequest,
     errors.NoMember,
+    errors.MethodNotAllowed,
     errors.InternalError,
     errors.Unavailable,
 )

@@ -1,21 +1,20 @@
 """The operations that change points: lock the member, decide, write, all under the caller's idempotency key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
-from asyncmy.connection import Connection
 
 from point_service import domain, metrics, schemas
 from point_service.database import Database
-from point_service.domain import Entry, GrantKind, NewGrant
-from point_service.errors import OrderAlreadyUsed, Refusal, encode
+from point_service.domain import GrantKind, NewGrant
+from point_service.errors import OrderAlreadyUsed
 from point_service.idempotency import Key, StoredAnswer
 from point_service.lock import MemberLock
-from point_service.settings import Policy
-from point_service.store.member import Snapshot, Wanted, add_grants, commit, lock_member
-
-CREATED = 201
+from point_service.settings import SHARED_REQUESTS, Policy
+from point_service.sharing import SharedTransactions
+from point_service.store.member import Snapshot, Wanted
+from point_service.transaction import Asked, Decide, Decision, Written, alone
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -26,23 +25,14 @@ class Outcome(msgspec.Struct, frozen=True):
     replayed: bool
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation changes, and its answer once the new grants have their ids."""
-
-    answer: Callable[[Sequence[int]], schemas.Answer]
-    entries: Sequence[Entry] = ()
-    new_grants: Sequence[NewGrant] = ()
-
-
-Decide = Callable[[Snapshot, int], Decision]
-"""Decides from a member's snapshot and its balance without the points that are due to expire."""
-
-
 class Points:
     """The point service's operations over its database and lock."""
 
-    def __init__(self, database: Database, lock: MemberLock, policy: Policy) -> None:
+    def __init__(
+        self, database: Database, lock: MemberLock, policy: Policy, shared_requests: int = SHARED_REQUESTS
+    ) -> None:
         self._database = database
+        self._shared = SharedTransactions(database.pool, shared_requests)
         self._lock = lock
         self._policy = policy
 
@@ -127,53 +117,18 @@ class Points:
 
     async def _once(self, key: Key, decide: Decide, wanted: Wanted) -> Outcome:
         """Decide and write once for `key`; answer again what was answered before."""
+        asked = Asked(key, wanted, decide)
         async with self._lock.hold(key) as turn:
             if turn.answer is not None:
                 return _replay(turn.answer.for_request(key), "cache")
-
-            async def work(connection: Connection) -> Written:
-                snapshot = await lock_member(connection, key, wanted)
-                if snapshot.answer is not None:
-                    await connection.rollback()
-                    return Written(snapshot.answer, (), None, replayed=True)
-                return await _decide_and_commit(connection, key, snapshot, decide)
-
-            written = await self._database.transact(work)
+            written = await self._shared.attempt(asked)
+            if written is None:
+                written = await self._database.transact(lambda connection: alone(connection, asked))
             turn.answer = written.answer
         if written.replayed:
             return _replay(written.answer.for_request(key), "database")
         _count(written)
         return Outcome(written.answer.status, written.answer.body, False)
-
-
-class Written(msgspec.Struct, frozen=True):
-    """What a transaction left behind: the answer, the entries it wrote, the refusal's code if it was one."""
-
-    answer: StoredAnswer
-    entries: Sequence[Entry]
-    refused: str | None
-    replayed: bool = False
-
-
-async def _decide_and_commit(connection: Connection, key: Key, snapshot: Snapshot, decide: Decide) -> Written:
-    """Write the EXPIRE entries that are due, then the decision, refusals too, and commit."""
-    moves = domain.expire(snapshot.grants, snapshot.now)
-    added: list[Entry] = []
-    refused: str | None = None
-    try:
-        decision = decide(snapshot, snapshot.balance + sum(entry.amount for entry in moves))
-    except Refusal as refusal:
-        refused = refusal.code
-        answer = StoredAnswer(key.request_hash, refusal.status, encode(refusal).decode())
-    else:
-        ids: Sequence[int] = ()
-        if decision.new_grants:
-            ids = await add_grants(connection, key.member_id, decision.new_grants, snapshot.now)
-        added = [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, ids, strict=True)]
-        moves = [*moves, *decision.entries]
-        answer = StoredAnswer(key.request_hash, CREATED, msgspec.json.encode(decision.answer(ids)).decode())
-    await commit(connection, snapshot, moves, added, (key, answer))
-    return Written(answer, [*moves, *added], refused)
 
 
 def _use_cancelled(

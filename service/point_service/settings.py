@@ -14,6 +14,7 @@ import msgspec
 
 T = TypeVar("T")
 
+SHARED_REQUESTS = 32  # the most that go into one transaction together
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9])?")
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -94,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int
     log_level: str
     lock_enabled: bool
+    shared_requests: int
     request_timeout: float
     drain_timeout: float
     idempotency_retention_hours: int
@@ -181,6 +183,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         http_port=env.whole("POINT_HTTP_PORT", 8080, 1, 65535),
         log_level=env.one_of("POINT_LOG_LEVEL", "INFO", LOG_LEVELS),
         lock_enabled=env.flag("POINT_LOCK_ENABLED", True),
+        shared_requests=env.whole("POINT_SHARED_TRANSACTION_REQUESTS", SHARED_REQUESTS, 1, 500),
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
         idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),

@@ -15,7 +15,8 @@ from point_service import domain, metrics
 from point_service.database import Database
 from point_service.errors import Problem
 from point_service.store import upkeep
-from point_service.store.member import commit, lock_member_if_free
+from point_service.store.change import Change, commit
+from point_service.store.member import lock_member_if_free
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def _expire_member(database: Database, member_id: str) -> int:
         if snapshot is None or not entries:
             await connection.rollback()
             return 0
-        await commit(connection, snapshot, entries)
+        await commit(connection, [Change(snapshot, entries)])
         return -sum(entry.amount for entry in entries)
 
     expired = await database.transact(work)

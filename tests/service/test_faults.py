@@ -11,8 +11,9 @@ from point_service.database import Fault, backoff, classify
 from point_service.errors import Unavailable
 from point_service.pool import Pool, opener
 from point_service.schemas import UseRequest
+from point_service.store.change import Change, StaleVersionError, commit
 from point_service.store.execution import run
-from point_service.store.member import StaleVersionError, Wanted, commit, lock_member
+from point_service.store.member import Wanted, lock_member
 
 
 def retries(fault):
@@ -206,7 +207,7 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
             entries = [
                 msgspec.structs.replace(entry, grant_id=entry.grant_id + 1_000_000) for entry in entries
             ]
-        await commit(connection, snapshot, entries)
+        await commit(connection, [Change(snapshot, entries)])
 
     with pytest.raises(StaleVersionError):
         await member.database.transact(work)

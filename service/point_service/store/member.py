@@ -1,4 +1,4 @@
-"""A member in a transaction: locked, read, changed."""
+"""Members in a transaction: locked and read."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 from asyncmy.connection import Connection
-from asyncmy.errors import MySQLError
 
-from point_service.domain import Entry, Grant, GrantKind, NewGrant, OrderEntry
+from point_service.domain import Grant, GrantKind, OrderEntry
 from point_service.idempotency import Key, StoredAnswer
-from point_service.store.execution import Result, Row, naive, run, utc
+from point_service.store.execution import Result, Row, run, utc
 
 BEGIN = "START TRANSACTION"
 LOCK_MEMBER = "SELECT balance, version FROM member_point WHERE member_id = %s FOR UPDATE"
@@ -41,34 +40,6 @@ ORDER_GRANTS = (
     " (SELECT grant_id FROM ledger_entry WHERE member_id = %s AND order_id = %s)"
 )
 
-ADD_GRANT = (
-    "INSERT INTO point_ledger"
-    " (member_id, kind, amount, remaining, expires_at, source_grant_id, reason, created_at)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-)
-# The next three check each other on the server, so that they and the commit may travel in one round trip: a
-# balance that did not move leaves the grants alone, and grants that did not all move make `position` null, which
-# the table refuses. The member's lock makes that impossible; this is what holds if it ever were not.
-MOVE_BALANCE = (
-    "UPDATE member_point SET balance = balance + %s, version = version + 1, updated_at = %s"
-    " WHERE member_id = %s AND version = %s"
-)
-MOVE_GRANTS = (
-    "UPDATE point_ledger SET remaining = remaining + CASE grant_id{cases} ELSE 0 END"
-    " WHERE member_id = %s AND grant_id IN ({places}) AND ROW_COUNT() = 1 ORDER BY grant_id"
-)
-ADD_ENTRIES = (
-    "INSERT INTO ledger_entry"
-    " (member_id, grant_id, kind, amount, order_id, position, reversed_entry_id, created_at) VALUES "
-)
-FIRST_ENTRY_VALUES = "(%s, %s, %s, %s, %s, IF(ROW_COUNT() = %s, %s, NULL), %s, %s)"
-ENTRY_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s)"
-NULL_REFUSED = 1048
-ADD_ANSWER = (
-    "INSERT INTO idempotency (member_id, caller, idempotency_key, request_hash, status, body, created_at)"
-    " VALUES (%s, %s, %s, UNHEX(%s), %s, %s, %s)"
-)
-
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision needs to know of the member, besides the grants that are due."""
@@ -77,6 +48,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     used_order: str | None = None
     order: str | None = None
     grant: int | None = None
+
+    @property
+    def shareable(self) -> bool:
+        """Tell whether it can be read for many members at once."""
+        return self.order is None and self.grant is None
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
@@ -93,10 +69,6 @@ class Snapshot(msgspec.Struct, kw_only=True):
     order_grants: list[Grant] = []
     grant: Grant | None = None
     first_entry: int | None = None
-
-
-class StaleVersionError(Exception):
-    """A row under the member's lock was not as it was read: the lock did not hold."""
 
 
 async def lock_member(connection: Connection, key: Key, wanted: Wanted) -> Snapshot:
@@ -141,74 +113,8 @@ async def lock_member_if_free(connection: Connection, member_id: str) -> Snapsho
         balance=balance,
         version=version,
         now=utc(now.rows[0][0]),
-        grants=[_grant(row) for row in grants.rows],
+        grants=[grant_of(row) for row in grants.rows],
     )
-
-
-async def add_grants(
-    connection: Connection, member_id: str, grants: Sequence[NewGrant], now: datetime
-) -> list[int]:
-    """Insert grants and return their ids, in order. One round trip."""
-    parameters: list[Any] = []
-    for grant in grants:
-        parameters += [member_id, grant.kind, grant.amount, grant.amount, naive(grant.expires_at)]
-        parameters += [grant.source_grant_id, grant.reason, naive(now)]
-    results = await run(connection, [ADD_GRANT] * len(grants), parameters)
-    return [result.last_id for result in results]
-
-
-async def commit(
-    connection: Connection,
-    snapshot: Snapshot,
-    moves: Sequence[Entry],
-    new_entries: Sequence[Entry] = (),
-    answer: tuple[Key, StoredAnswer] | None = None,
-) -> None:
-    """Write entries, what they change, and the answer, and commit. One round trip.
-
-    `moves` change grants that exist; `new_entries` belong to grants just added, which already hold their
-    points. Raises StaleVersionError, with nothing committed, when a row was not as the snapshot says.
-    """
-    member = snapshot.member_id
-    now = naive(snapshot.now)
-    entries = [*moves, *new_entries]
-    statements: list[str] = []
-    parameters: list[Any] = []
-    if entries:
-        statements.append(MOVE_BALANCE)
-        parameters += [sum(entry.amount for entry in entries), now, member, snapshot.version]
-        moved = 1
-        if moves:
-            deltas = _deltas(moves)
-            moved = len(deltas)
-            cases, places = " WHEN %s THEN %s" * moved, ", ".join(["%s"] * moved)
-            statements.append(MOVE_GRANTS.format(cases=cases, places=places))
-            parameters += [value for pair in deltas.items() for value in pair]
-            parameters += [member, *deltas]
-        rest = [ENTRY_VALUES] * (len(entries) - 1)
-        statements.append(ADD_ENTRIES + ", ".join([FIRST_ENTRY_VALUES, *rest]))
-        for number, entry in enumerate(entries):
-            parameters += [member, entry.grant_id, entry.kind, entry.amount, entry.order_id]
-            parameters += [moved] if number == 0 else []
-            parameters += [entry.position, entry.reversed_entry_id, now]
-    if answer is not None:
-        key, stored = answer
-        statements.append(ADD_ANSWER)
-        parameters += [member, key.caller, key.value, key.request_hash, stored.status, stored.body, now]
-    try:
-        await run(connection, [*statements, "COMMIT"], parameters)
-    except MySQLError as error:
-        if error.args and error.args[0] == NULL_REFUSED:
-            raise StaleVersionError("a row changed under the member's lock") from error
-        raise
-
-
-def _deltas(moves: Sequence[Entry]) -> dict[int, int]:
-    """Return by how much each grant moves, in the order of their ids."""
-    deltas: dict[int, int] = {}
-    for entry in moves:
-        deltas[entry.grant_id] = deltas.get(entry.grant_id, 0) + entry.amount
-    return dict(sorted(deltas.items()))
 
 
 def _snapshot(member_id: str, wanted: Wanted, results: Sequence[Result]) -> Snapshot:
@@ -219,7 +125,7 @@ def _snapshot(member_id: str, wanted: Wanted, results: Sequence[Result]) -> Snap
         balance=balance,
         version=version,
         now=utc(now.rows[0][0]),
-        grants=[_grant(row) for row in grants.rows],
+        grants=[grant_of(row) for row in grants.rows],
         answer=StoredAnswer(*answer.rows[0]) if answer.rows else None,
     )
     more = iter(rest)
@@ -227,14 +133,15 @@ def _snapshot(member_id: str, wanted: Wanted, results: Sequence[Result]) -> Snap
         snapshot.order_used = bool(next(more).rows[0][0])
     if wanted.order is not None:
         snapshot.order_entries = [order_entry(row) for row in next(more).rows]
-        snapshot.order_grants = [_grant(row) for row in next(more).rows]
+        snapshot.order_grants = [grant_of(row) for row in next(more).rows]
     if wanted.grant is not None:
-        snapshot.grant = next((_grant(row) for row in next(more).rows), None)
+        snapshot.grant = next((grant_of(row) for row in next(more).rows), None)
         snapshot.first_entry = next(more).rows[0][0]
     return snapshot
 
 
-def _grant(row: Row) -> Grant:
+def grant_of(row: Sequence[Any]) -> Grant:
+    """Return one row of GRANTS."""
     return Grant(row[0], GrantKind(row[1]), row[2], row[3], utc(row[4]))
 
 

@@ -1,0 +1,72 @@
+"""Group commit: requests that arrive while a transaction runs share the next one.
+
+Nothing waits for company: a request that finds a free transaction goes at once, alone if it is alone. The shared
+transaction is only ever a first try. Whatever it can't do or doesn't end in, a member in other hands, a fault, a
+bug in somebody else's decision, is done again by each request alone, under its own key.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+
+from point_service import metrics
+from point_service.database import classify
+from point_service.pool import Pool
+from point_service.transaction import Asked, Written, together
+
+log = logging.getLogger(__name__)
+
+TRANSACTIONS = 2  # at once: while the database works on one, the next is being made
+TIMEOUT = 2.0  # seconds; then each goes alone, with what is left of its own time
+
+
+class SharedTransactions:
+    """Puts what arrives together into one transaction, up to `most` requests."""
+
+    def __init__(self, pool: Pool, most: int) -> None:
+        self._pool = pool
+        self._most = most
+        self._waiting: deque[tuple[Asked, asyncio.Future[Written | None]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def attempt(self, asked: Asked) -> Written | None:
+        """Do a request together with others; None when it has to go alone, done or not."""
+        if self._most == 1 or not asked.wanted.shareable:
+            return None
+        place: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, place))
+        if len(self._running) < TRANSACTIONS:
+            # In a context of its own: what it logs belongs to no single request.
+            task = asyncio.create_task(self._carry(), context=contextvars.Context())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await place
+
+    async def _carry(self) -> None:
+        while places := self._board():
+            outcomes: list[Written | None] = [None] * len(places)
+            try:
+                async with asyncio.timeout(TIMEOUT), self._pool.connection() as connection:
+                    outcomes = await together(connection, [asked for asked, _ in places])
+            except Exception as error:
+                fault = classify(error).value
+                metrics.DATABASE_RETRIES.labels(fault).inc()
+                log.warning("shared transaction failed", extra={"fault": fault, "error": repr(error)})
+            except asyncio.CancelledError:  # the process ends
+                for _, place in places:
+                    place.cancel()
+                raise
+            metrics.SHARED.observe(len(places))
+            for (_, place), outcome in zip(places, outcomes, strict=True):
+                if not place.done():
+                    place.set_result(outcome)
+
+    def _board(self) -> list[tuple[Asked, asyncio.Future[Written | None]]]:
+        """Return the next requests, without those whose caller is gone."""
+        places: list[tuple[Asked, asyncio.Future[Written | None]]] = []
+        while self._waiting and len(places) < self._most:
+            asked, place = self._waiting.popleft()
+            if not place.done():
+                places.append((asked, place))
+        return places
