@@ -146,13 +146,16 @@ class DatabaseServer(Server):
             "ssl-ca": self.ca_file,
             "ssl-cert": self.directory / "server.crt",
             "ssl-key": self.directory / "server.key",
-            "innodb-buffer-pool-size": "64M",
+            "innodb-buffer-pool-size": "1G" if self._durable else "64M",
             "max-connections": 300,
             "performance-schema": "OFF",
             "innodb-flush-log-at-trx-commit": 1 if self._durable else 2,
         }
+        if self._durable:
+            options |= {"log-bin": "binlog", "server-id": 1, "sync-binlog": 1}
         if self.flavour == "mysql":
-            options |= {"mysqlx": "OFF", "disable-log-bin": "ON", "secure-file-priv": ""}
+            options |= {"mysqlx": "OFF", "secure-file-priv": ""}
+            options |= {} if self._durable else {"disable-log-bin": "ON"}
         return [*self._program, "--no-defaults", "--user=root", *(f"--{k}={v}" for k, v in options.items())]
 
 
@@ -221,7 +224,7 @@ class RedisServer(Server):
 
 @contextmanager
 def database(flavour: Flavour, *, durable: bool = False) -> Generator[DatabaseServer]:
-    """Run a database for the block. `durable`: every commit reaches the disk, as in production."""
+    """Run a database for the block. `durable`: every commit reaches the disk and its binary log, as in production."""
     with TemporaryDirectory(prefix="point-database-") as folder:
         directory = Path(folder)
         server = DatabaseServer(flavour, directory, free_port(), _authority(directory), durable)
