@@ -1,31 +1,53 @@
 """What somebody is woken for: a PrometheusRule, with a place in the runbook for each alert."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from point_operator import kinds
 from point_operator.api import PointService
-from point_operator.resources import metadata, panels
+from point_operator.resources import metadata, panels, rows, slo
 from point_operator.resources.surroundings import Surroundings
 
-RUNBOOK = "docs/operator.md#alerts-of-a-point-service"
+RUNBOOK = "docs/runbook.md"
+SECONDS = 30
+"""How often rules are looked at."""
 
 
-class Burn(msgspec.Struct, frozen=True):
-    """One pair of windows of the error budget: both must burn at `factor` times the rate that lasts 30 days."""
+class Condition(msgspec.Struct, frozen=True):
+    """A query and what its value must be compared with. `absent` means that it must have none."""
 
-    long: str
-    short: str
-    factor: float
+    query: str
+    comparison: str
+    threshold: str = ""
+
+    def expression(self) -> str:
+        """As Prometheus reads it."""
+        if self.comparison == "absent":
+            return f"absent({self.query})"
+        return f"{self.query} {self.comparison} {self.threshold}"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert. All conditions must hold for `lasting`; a `page` wakes somebody, a `ticket` waits for the day."""
+
+    name: str
     severity: str
+    summary: str
+    conditions: tuple[Condition, ...]
+    lasting: str = "2m"
+    labels: tuple[tuple[str, str], ...] = ()
 
-
-BURNS = (  # Google's SRE workbook, chapter 5, table 5-8
-    Burn("1h", "5m", 14.4, "page"),
-    Burn("6h", "30m", 6, "page"),
-    Burn("3d", "6h", 1, "ticket"),
-)
+    def rule(self, chosen: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
+        """Return the alerting rule; `chosen` are the words of its queries, `labels` tell whom it is about."""
+        return {
+            "alert": self.name,
+            "expr": panels.fill(" and ".join(one.expression() for one in self.conditions), chosen),
+            "for": self.lasting,
+            "labels": {"severity": self.severity} | labels | dict(self.labels),
+            "annotations": {"summary": self.summary, "runbook": f"{RUNBOOK}#{self.name.lower()}"},
+        }
 
 
 def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
@@ -33,86 +55,154 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
     if not (surroundings.knows(kinds.PROMETHEUS_RULE) and point_service.spec.observability.alerts):
         return None
     manifest = metadata.own(kinds.PROMETHEUS_RULE, point_service, point_service.name)
-    group = f"point-service.{point_service.namespace}.{point_service.name}"
-    manifest["spec"] = {"groups": [{"name": group, "rules": rules(point_service)}]}
+    manifest["spec"] = {"groups": [group(point_service)]}
     return manifest
 
 
-def rules(point_service: PointService) -> list[dict[str, Any]]:
-    """Return the alerting rules as Prometheus reads them."""
-    pods = panels.pods(point_service.namespace, point_service.name)
-    burns = [
-        _rule(
-            point_service,
-            "PointServiceErrorBudgetBurn",
-            f"{_errors(pods, one.long)} > {one.factor} * {panels.ERROR_BUDGET} "
-            f"and {_errors(pods, one.short)} > {one.factor} * {panels.ERROR_BUDGET}",
-            one.severity,
-            f"5xx answers use up the error budget {one.factor} times too fast (over {one.long} and {one.short})",
-            window=one.long,
+def group(point_service: PointService) -> dict[str, Any]:
+    """Return the rules as Prometheus reads them: what is recorded, then what is looked at."""
+    chosen = values(point_service)
+    whose = {"namespace": point_service.namespace, "point_service": point_service.name}
+    recorded = [
+        {"record": record, "expr": panels.fill(query, chosen), "labels": whose} for record, query in RECORDED
+    ]
+    return {
+        "name": f"point-service.{point_service.namespace}.{point_service.name}",
+        "interval": f"{SECONDS}s",
+        "rules": [*recorded, *(alert.rule(chosen, whose) for alert in ALERTS)],
+    }
+
+
+def values(point_service: PointService) -> dict[str, str]:
+    """Return the words of these queries: `$whose` are the labels of what is recorded for a PointService."""
+    whose = f'namespace="{point_service.namespace}",point_service="{point_service.name}"'
+    return rows.values(point_service) | {"whose": whose}
+
+
+def _recorded(objective: slo.Objective, what: str) -> str:
+    return f"point_service:{objective.name}_{what}:rate5m"
+
+
+def _records(objectives: Sequence[slo.Objective]) -> tuple[tuple[str, str], ...]:
+    """Two series for each objective: three days of them are read faster than three days of every pod's."""
+    return tuple(
+        pair
+        for one in objectives
+        for pair in (
+            (_recorded(one, "bad"), one.bad_over("5m")),
+            (_recorded(one, "all"), one.every_over("5m")),
         )
-        for one in BURNS
-    ]
-    return [
-        *burns,
-        _rule(
-            point_service,
-            "PointServiceSlow",
-            "histogram_quantile(0.99, sum by (le) "
-            f"(rate(point_request_duration_seconds_bucket{{{pods}}}[5m]))) > 0.5",
-            "ticket",
-            "One request in a hundred takes over half a second",
-            lasting="10m",
-        ),
-        _rule(
-            point_service,
-            "PointServiceDatabasePoolFull",
-            f"sum(point_database_pool_in_use{{{pods}}}) >= sum(point_database_pool_size{{{pods}}})",
-            "page",
-            "Every database connection is in use, so requests wait for one",
-            lasting="5m",
-        ),
-        _rule(
-            point_service,
-            "PointServiceWithoutRedis",
-            f"sum(rate(point_redis_unavailable_total{{{pods}}}[5m])) > 0",
-            "ticket",
-            "The service goes on without Redis: correct, but each write costs the database more",
-            lasting="5m",
-        ),
-        _rule(
-            point_service,
-            "PointServiceExpiryLate",
-            f"time() - max(point_expiry_finished_timestamp_seconds{{{pods}}} > 0) > 86400",
-            "ticket",
-            "Expired points have not been removed for a day (nobody can spend them all the same)",
-        ),
-    ]
-
-
-def _errors(pods: str, window: str) -> str:
-    """Share of answers that are errors."""
-    return (
-        f'(sum(rate(point_requests_total{{{pods},status=~"5.."}}[{window}])) '
-        f"/ sum(rate(point_requests_total{{{pods}}}[{window}])))"
     )
 
 
-def _rule(
-    point_service: PointService,
-    name: str,
-    expression: str,
-    severity: str,
-    summary: str,
-    *,
-    lasting: str = "2m",
-    **labels: str,
-) -> dict[str, Any]:
-    whose = {"namespace": point_service.namespace, "point_service": point_service.name}
-    return {
-        "alert": name,
-        "expr": expression,
-        "for": lasting,
-        "labels": {"severity": severity} | whose | labels,
-        "annotations": {"summary": summary, "runbook": RUNBOOK},
-    }
+def _burns(name: str, objective: slo.Objective, summary: str) -> tuple[Alert, ...]:
+    bad, every = (f"{_recorded(objective, what)}{{$whose}}" for what in ("bad", "all"))
+
+    def share(window: str) -> str:
+        return f"sum_over_time({bad}[{window}]) / sum_over_time({every}[{window}])"
+
+    return tuple(
+        Alert(
+            name=name,
+            severity=burn.severity,
+            summary=f"{summary}: the budget burns {burn.factor:g} times too fast over {burn.long} and {burn.short}",
+            conditions=(
+                Condition(share(burn.long), ">", f"{burn.factor:g} * {objective.budget}"),
+                Condition(share(burn.short), ">", f"{burn.factor:g} * {objective.budget}"),
+                Condition(f"{SECONDS} * sum_over_time({bad}[{burn.long}])", ">", str(slo.LEAST_BAD)),
+            ),
+            labels=(("window", burn.long),),
+        )
+        for burn in slo.BURNS
+    )
+
+
+_LIMITED = "sum(rate(envoy_http_local_rate_limit_rate_limited{$limited}[5m]))"
+
+RECORDED = _records((slo.ERRORS, slo.SLOW))
+
+ALERTS = (
+    *_burns("PointServiceErrorBudgetBurn", slo.ERRORS, "Members get server errors"),
+    *_burns("PointServiceLatencyBudgetBurn", slo.SLOW, "Members wait longer than half a second"),
+    Alert(
+        name="PointServiceDown",
+        severity="page",
+        summary="No pod of the service can be seen",
+        conditions=(Condition("point_requests_in_flight{$pods}", "absent"),),
+    ),
+    Alert(
+        name="PointServiceTooFewPods",
+        severity="ticket",
+        summary="Fewer pods run than the least that should",
+        conditions=(Condition("count(point_requests_in_flight{$pods})", "<", "$min_pods"),),
+        lasting="10m",
+    ),
+    Alert(
+        name="PointServiceSaturated",
+        severity="ticket",
+        summary="The autoscaler is at its end and the pods' CPU is used up",
+        conditions=(
+            Condition("count(point_requests_in_flight{$pods})", ">=", "$max_pods"),
+            Condition("avg(rate(process_cpu_seconds_total{$pods}[5m])) / $cpu", ">", "0.9"),
+        ),
+        lasting="10m",
+    ),
+    Alert(
+        name="PointServiceRestarts",
+        severity="ticket",
+        summary="The process of a pod starts again and again",
+        conditions=(Condition("max by (pod) (changes(process_start_time_seconds{$pods}[15m]))", ">", "2"),),
+    ),
+    Alert(
+        name="PointServiceMemoryHigh",
+        severity="ticket",
+        summary="A pod is about to be killed for its memory",
+        conditions=(Condition("max by (pod) (process_resident_memory_bytes{$pods}) / $memory", ">", "0.9"),),
+        lasting="10m",
+    ),
+    Alert(
+        name="PointServiceDatabasePoolFull",
+        severity="page",
+        summary="Every database connection is in use, so requests wait for one",
+        conditions=(
+            Condition(
+                "sum(point_database_pool_in_use{$pods}) / sum(point_database_pool_size{$pods})", ">=", "1"
+            ),
+        ),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointServiceWithoutRedis",
+        severity="ticket",
+        summary="The service goes on without Redis: right, but each write costs the database more",
+        conditions=(Condition("sum(rate(point_redis_unavailable_total{$pods}[5m]))", ">", "0"),),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointServiceExpiryLate",
+        severity="ticket",
+        summary="Expired points have not been removed for a day (nobody can spend them all the same)",
+        conditions=(Condition("time() - max(point_expiry_finished_timestamp_seconds{$pods})", ">", "86400"),),
+        lasting="2h",  # a service that has just started has not come to it yet
+    ),
+    Alert(
+        name="PointServiceRateLimited",
+        severity="ticket",
+        summary="The gateway refuses more than one request in twenty for the rate limit",
+        conditions=(
+            Condition(
+                f"{_LIMITED} / ({_LIMITED} + ({slo.ERRORS.every_over('5m')}))",
+                ">",
+                "0.05",
+            ),
+        ),
+        lasting="15m",
+    ),
+    Alert(
+        name="PointServicePodsTakenOut",
+        severity="ticket",
+        summary="The circuit breaker keeps pods out: they answer with errors",
+        conditions=(Condition("max(envoy_cluster_outlier_detection_ejections_active{$gateway})", ">", "0"),),
+        lasting="5m",
+    ),
+)

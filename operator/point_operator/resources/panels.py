@@ -1,140 +1,85 @@
-"""What the dashboard shows: each panel's title, unit and queries.
+"""The words of a dashboard: panels, rows, and the queries that many of them share.
 
-Only metrics of the service itself are asked for (`service/point_service/metrics.py`) and those that every
-Python process has, so the panels need no other exporter.
+Words with a dollar sign in a query are filled in later (`fill`); those that begin with two underscores are
+Grafana's own.
 """
+
+import string
 
 import msgspec
 
-ERROR_BUDGET = 0.001
-"""Share of answers that may be errors: 99.9% of them must not be."""
+from point_operator.resources.slo import Objective
+
+Queries = tuple[tuple[str, str], ...]
+"""Pairs of legend and PromQL."""
+Thresholds = tuple[tuple[float, str], ...]
+"""From which value on which colour."""
+
+
+RATE = "$__rate_interval"
+"""The window that suits the time shown and the scrape interval."""
 
 
 class Panel(msgspec.Struct, frozen=True):
-    """One graph: title, unit (Grafana's name), pairs of legend and PromQL; `$pods` are label matchers."""
+    """One graph; its unit has Grafana's name."""
 
     title: str
     unit: str
-    queries: tuple[tuple[str, str], ...]
+    queries: Queries
+    about: str = ""
+    """What it tells, for somebody who sees it for the first time."""
+    stacked: bool = False
 
 
-PANELS = (
-    Panel(
-        "Requests by route",
-        "reqps",
-        (
-            (
-                "{{method}} {{route}}",
-                "sum by (method, route) (rate(point_requests_total{$pods}[$__rate_interval]))",
-            ),
-        ),
-    ),
-    Panel(
-        "Errors (share of answers that are 5xx)",
-        "percentunit",
-        (
-            (
-                "5xx",
-                '(sum(rate(point_requests_total{$pods,status=~"5.."}[$__rate_interval])) or vector(0)) '
-                "/ sum(rate(point_requests_total{$pods}[$__rate_interval]))",
-            ),
-        ),
-    ),
-    Panel(
-        "Duration",
-        "s",
-        tuple(
-            (
-                f"p{percent}",
-                f"histogram_quantile(0.{percent}, "
-                "sum by (le) (rate(point_request_duration_seconds_bucket{$pods}[$__rate_interval])))",
-            )
-            for percent in (50, 95, 99)
-        ),
-    ),
-    Panel(
-        "In flight by pod",
-        "short",
-        (("{{pod}}", "sum by (pod) (point_requests_in_flight{$pods})"),),
-    ),
-    Panel(
-        "Points moved by kind of entry",
-        "short",
-        (("{{kind}}", "sum by (kind) (rate(point_moved_points_total{$pods}[$__rate_interval]))"),),
-    ),
-    Panel(
-        "Refused by reason",
-        "reqps",
-        (("{{reason}}", "sum by (reason) (rate(point_refused_total{$pods}[$__rate_interval]))"),),
-    ),
-    Panel(
-        "Database connections",
-        "short",
-        (
-            ("in use", "sum(point_database_pool_in_use{$pods})"),
-            ("most", "sum(point_database_pool_size{$pods})"),
-        ),
-    ),
-    Panel(
-        "Wait for the member's lock",
-        "s",
-        (
-            (
-                "p99",
-                "histogram_quantile(0.99, "
-                "sum by (le) (rate(point_lock_wait_seconds_bucket{$pods}[$__rate_interval])))",
-            ),
-        ),
-    ),
-    Panel(
-        "Transactions run again, Redis missed",
-        "ops",
-        (
-            (
-                "again: {{fault}}",
-                "sum by (fault) (rate(point_database_retries_total{$pods}[$__rate_interval]))",
-            ),
-            (
-                "Redis missed: {{purpose}}",
-                "sum by (purpose) (rate(point_redis_unavailable_total{$pods}[$__rate_interval]))",
-            ),
-        ),
-    ),
-    Panel(
-        "Answers repeated under their key",
-        "reqps",
-        (("{{source}}", "sum by (source) (rate(point_idempotent_replays_total{$pods}[$__rate_interval]))"),),
-    ),
-    Panel(
-        "CPU by pod (cores)",
-        "short",
-        (("{{pod}}", "sum by (pod) (rate(process_cpu_seconds_total{$pods}[$__rate_interval]))"),),
-    ),
-    Panel(
-        "Memory by pod",
-        "bytes",
-        (("{{pod}}", "sum by (pod) (process_resident_memory_bytes{$pods})"),),
-    ),
-    Panel(
-        "Error budget burn (1 = exactly used up in 30 days)",
-        "short",
-        tuple(
-            (
-                window,
-                f'(sum(rate(point_requests_total{{$pods,status=~"5.."}}[{window}])) or vector(0)) '
-                f"/ sum(rate(point_requests_total{{$pods}}[{window}])) / {ERROR_BUDGET}",
-            )
-            for window in ("5m", "1h", "6h")
-        ),
-    ),
-    Panel(
-        "Since expired points were last removed",
-        "s",
-        (("{{pod}}", "time() - max by (pod) (point_expiry_finished_timestamp_seconds{$pods} > 0)"),),
-    ),
-)
+class Stat(msgspec.Struct, frozen=True):
+    """One number as it is now."""
+
+    title: str
+    unit: str
+    query: str
+    thresholds: Thresholds = ((0, "green"),)
+    decimals: int | None = None
+    about: str = ""
 
 
-def pods(namespace: str, name: str) -> str:
-    """Label matchers of the service's pods, which take the place of `$pods` in a query."""
-    return f'namespace="{namespace}",pod=~"{name}-[a-z0-9]+-[a-z0-9]+"'
+class Row(msgspec.Struct, frozen=True):
+    """What stands together under a heading."""
+
+    title: str
+    panels: tuple[Panel | Stat, ...]
+
+
+def fill(text: str, chosen: dict[str, str]) -> str:
+    """Put values in place of their words; other words with a dollar sign stay."""
+    return string.Template(text).safe_substitute(chosen)
+
+
+def fill_json(text: str, chosen: dict[str, str]) -> str:
+    """The same inside JSON's strings."""
+    return fill(text, {word: msgspec.json.encode(value).decode()[1:-1] for word, value in chosen.items()})
+
+
+def increase(metric: str, matchers: str, *by: str) -> Queries:
+    """What a counter gains per second, for each value of the labels `by`."""
+    legend = " ".join(label(one) for one in by)
+    return ((legend, f"sum by ({', '.join(by)}) (rate({metric}{{{matchers}}}[{RATE}]))"),)
+
+
+def percentiles(histogram: str, matchers: str, *percents: int, by: str = "") -> Queries:
+    """Percentiles of a histogram in its own unit; with `by`, one percentile for each value of that label."""
+    labels = f"le, {by}" if by else "le"
+    buckets = f"sum by ({labels}) (rate({histogram}_bucket{{{matchers}}}[{RATE}]))"
+    return tuple(
+        (label(by) if by else f"p{percent}", f"histogram_quantile(0.{percent}, {buckets})")
+        for percent in percents
+    )
+
+
+def burns(objective: Objective) -> Queries:
+    """How fast an error budget is used up over the windows that alerts look at."""
+    return tuple((window, objective.burn(window)) for window in ("5m", "30m", "1h", "6h"))
+
+
+def label(name: str) -> str:
+    """Grafana's word for a label's value."""
+    return f"{{{{{name}}}}}"

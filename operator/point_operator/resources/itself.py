@@ -1,0 +1,167 @@
+"""What is watched of the operator itself: `operator/generate_monitoring.py` makes manifests of it."""
+
+from point_operator.resources.alerts import Alert, Condition
+from point_operator.resources.panels import RATE, Panel, Row, Stat, increase, label, percentiles
+
+VALUES = {"operator": 'namespace="point-system",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
+
+_LOOKS = f"sum(rate(point_operator_reconciles_total{{$operator}}[{RATE}]))"
+
+
+def _or_none(metric: str, by: str) -> tuple[tuple[str, str], ...]:
+    """A counter whose labels are known only once something happened: until then a line at 0."""
+    ((legend, query),) = increase(metric, "$operator", by)
+    return ((legend, f'{query} or label_replace(0 * {_LOOKS}, "{by}", "none", "", "")'),)
+
+
+ROWS = (
+    Row(
+        "",
+        (
+            Stat("PointServices", "none", "max(point_operator_point_services{$operator})"),
+            Stat(
+                "Replicas that lead",
+                "none",
+                "sum(point_operator_leader{$operator})",
+                ((0, "red"), (1, "green"), (2, "red")),
+                about="One works; the others wait for its Lease.",
+            ),
+            Stat("Replicas", "none", "count(point_operator_leader{$operator})", ((0, "red"), (2, "green"))),
+            Stat(
+                "Due and not taken up",
+                "none",
+                "sum(point_operator_queue_waiting{$operator})",
+                ((0, "green"), (1, "yellow"), (20, "red")),
+            ),
+            Stat(
+                "Writes",
+                "ops",
+                f"sum(rate(point_operator_writes_total{{$operator}}[{RATE}])) or 0 * {_LOOKS}",
+                decimals=2,
+                about="0 when nothing changes.",
+            ),
+            Stat(
+                "Failed looks",
+                "ops",
+                f"sum(rate(point_operator_errors_total{{$operator}}[{RATE}])) or 0 * {_LOOKS}",
+                ((0, "green"), (0.05, "red")),
+                decimals=2,
+            ),
+        ),
+    ),
+    Row(
+        "Work",
+        (
+            Panel(
+                "Looks by result",
+                "ops",
+                increase("point_operator_reconciles_total", "$operator", "result"),
+                "Each PointService is looked at once a minute, and when something of it changes. A conflict "
+                "means that something changed meanwhile and it looked again.",
+                stacked=True,
+            ),
+            Panel(
+                "Duration of a look",
+                "s",
+                percentiles("point_operator_reconcile_duration_seconds", "$operator", 50, 95, 99),
+                "From taking a PointService up to its status being written.",
+            ),
+            Panel(
+                "Due and not taken up",
+                "none",
+                ((label("pod"), "sum by (pod) (point_operator_queue_waiting{$operator})"),),
+            ),
+            Panel(
+                "Writes by kind",
+                "ops",
+                _or_none("point_operator_writes_total", "kind"),
+                "Flat when nothing changes.",
+                stacked=True,
+            ),
+            Panel(
+                "Drift repaired",
+                "ops",
+                _or_none("point_operator_drift_repaired_total", "kind"),
+                "Children that someone changed or deleted. All the time: somebody fights with the operator.",
+            ),
+            Panel(
+                "Failed looks by reason",
+                "ops",
+                _or_none("point_operator_errors_total", "reason"),
+                stacked=True,
+            ),
+        ),
+    ),
+    Row(
+        "Processes",
+        (
+            Panel("Who leads", "none", ((label("pod"), "max by (pod) (point_operator_leader{$operator})"),)),
+            Panel(
+                "CPU (cores)",
+                "none",
+                ((label("pod"), f"sum by (pod) (rate(process_cpu_seconds_total{{$operator}}[{RATE}]))"),),
+            ),
+            Panel(
+                "Memory",
+                "bytes",
+                ((label("pod"), "sum by (pod) (process_resident_memory_bytes{$operator})"),),
+            ),
+        ),
+    ),
+)
+
+ALERTS = (
+    Alert(
+        name="PointOperatorAbsent",
+        severity="page",
+        summary="No replica of the point operator holds its Lease, so nothing is reconciled",
+        conditions=(Condition("point_operator_leader{$operator} == 1", "absent"),),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointOperatorTwoLeaders",
+        severity="page",
+        summary="Two replicas of the point operator work at once",
+        conditions=(Condition("sum(point_operator_leader{$operator})", ">", "1"),),
+        lasting="1m",
+    ),
+    Alert(
+        name="PointOperatorWithoutStandby",
+        severity="ticket",
+        summary="Only one replica of the point operator runs: nobody takes over when it ends",
+        conditions=(Condition("count(point_operator_leader{$operator})", "<", "2"),),
+        lasting="15m",
+    ),
+    Alert(
+        name="PointOperatorFailing",
+        severity="ticket",
+        summary="The point operator's looks fail again and again",
+        conditions=(
+            Condition(
+                "(sum(rate(point_operator_errors_total{$operator}[10m])) "
+                "or 0 * sum(rate(point_operator_reconciles_total{$operator}[10m])))",
+                ">",
+                "0.05",
+            ),
+        ),
+        lasting="10m",
+    ),
+    Alert(
+        name="PointOperatorSlow",
+        severity="ticket",
+        summary="PointServices wait minutes for the point operator",
+        conditions=(Condition("max(min_over_time(point_operator_queue_waiting{$operator}[5m]))", ">", "0"),),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointOperatorFights",
+        severity="ticket",
+        summary="Children of kind {{ $labels.kind }} are changed by someone else all the time",
+        conditions=(
+            Condition(
+                "sum by (kind) (rate(point_operator_drift_repaired_total{$operator}[15m]))", ">", "0.02"
+            ),
+        ),
+        lasting="30m",
+    ),
+)
