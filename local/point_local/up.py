@@ -120,6 +120,7 @@ def _bring_up(steps: Steps, host: str) -> None:
         application.restart(changed)
         application.apply_pointservice()
         application.wait_ready()
+        prometheus.install_rules()
         prometheus.wait_ready()
     with steps.step("Edge"):
         edge.start(host)
