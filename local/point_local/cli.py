@@ -133,7 +133,7 @@ def build_pulumi_cli() -> None:
 @app.command("packages")
 def install_packages() -> None:
     """Install the Debian packages that the tests' own servers need, if they are missing."""
-    packages.ensure(packages.SERVE)
+    packages.ensure(packages.TESTS)
 
 
 @app.command()

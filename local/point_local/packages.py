@@ -32,6 +32,8 @@ SERVE: Mapping[str, str] = {
     "redis-server": "redis-server",
 }
 
+TESTS: Mapping[str, str] = SERVE | {"promtool": "prometheus"}
+
 
 def missing(wanted: Mapping[str, str]) -> list[str]:
     """The packages of `wanted` whose program or file is not there."""
