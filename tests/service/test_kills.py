@@ -166,6 +166,7 @@ def fill(master):
             ),
         ):
             cursor.execute(statement, (ROWS // 5,))
+        cursor.execute("ANALYZE TABLE member_point, point_ledger, ledger_entry")
 
 
 @dataclass
@@ -313,8 +314,8 @@ async def trading(pair, redis, service, what, port=None):
     }
     pods = [service(variables), service(variables)]
     with ExitStack() as stack:
-        for pod in pods:  # in a thread: their way to the database may be relayed by this one
-            await asyncio.to_thread(stack.enter_context, pod)
+        # In threads: their way to the database may be relayed by this one.
+        await asyncio.gather(*(asyncio.to_thread(stack.enter_context, pod) for pod in pods))
         shop = Shop([pod.url for pod in pods])
         async with httpx.AsyncClient(timeout=10) as client:
             clients = [asyncio.create_task(shop.trade(client)) for _ in range(CLIENTS)]
