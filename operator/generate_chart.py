@@ -29,6 +29,8 @@ VALUES_YAML = f"""\
 image: docker.io/library/point-operator:{VERSION}
 # Replicas: one works, the others wait for its Lease.
 replicas: 2
+# Container image of the Envoy rate limit service, for limits of scope Global.
+rateLimitImage: docker.io/envoyproxy/ratelimit:e2a87f41
 # Namespaces whose Istio gateways PointServices may use. They must exist; never istio-system.
 gatewayNamespaces: [istio-ingress]
 """
@@ -39,6 +41,10 @@ REPLACED = {
     "deployment.yaml": (
         ("image: docker.io/library/point-operator:0.1.0", "image: {{ .Values.image | quote }}"),
         ("replicas: 2 #", "replicas: {{ .Values.replicas }} #"),
+        (
+            "value: docker.io/envoyproxy/ratelimit:e2a87f41}",
+            "value: {{ .Values.rateLimitImage | quote }}}",
+        ),
         (
             "POINT_OPERATOR_GATEWAY_NAMESPACES, value: istio-ingress}",
             'POINT_OPERATOR_GATEWAY_NAMESPACES, value: {{ join "," .Values.gatewayNamespaces | quote }}}',

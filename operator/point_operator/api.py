@@ -77,9 +77,13 @@ class MemberLimit(_Struct, frozen=True):
 
 
 class RateLimit(_Struct, frozen=True):
-    """Requests per second over all gateway pods; `burst` is requests at once, 0 for the default."""
+    """Requests per second over all gateway pods; `burst` is requests at once, 0 for the default.
+
+    `scope` is Local (each gateway pod counts its share) or Global (all of them count together).
+    """
 
     enabled: bool = True
+    scope: str = "Local"
     requests_per_second: int = 1000
     burst: int = 0
     per_member: MemberLimit | None = None

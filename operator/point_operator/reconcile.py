@@ -33,14 +33,13 @@ from point_operator.apply import Applier, Identity, NotOwnedError, identity
 from point_operator.cluster import Cluster, Object
 from point_operator.fleet import Fleet, Key, Refusal
 from point_operator.gateways import Gateways
-from point_operator.resources import deployment, migration, plan
+from point_operator.resources import deployment, migration, plan, rate_limit_service
 from point_operator.resources.surroundings import Surroundings
+from point_operator.settings import Settings
 from point_operator.shared import Shared
 
 log = logging.getLogger(__name__)
 
-RESYNC_SECONDS = 60.0
-"""A PointService is looked at this often although nothing happened: Secrets are not watched."""
 UNSETTLED_SECONDS = 10.0
 """How often one that is not as wanted is looked at."""
 MIGRATION_RETRY_SECONDS = 120.0
@@ -52,12 +51,12 @@ OPTIONAL_KINDS_SECONDS = 60.0
 class Reconciler:
     """Looks at one PointService at a time; `Queue` sees to it that no two calls are about the same one."""
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, instance: str) -> None:
+    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, settings: Settings) -> None:
         self.applier = Applier(cluster)
         self._cluster = cluster
         self._fleet = fleet
         self._gateways = gateways
-        self._instance = instance
+        self._settings = settings
         self.shared = Shared(cluster, self.applier, fleet)
         self._finalizer = finalize.Finalizer(cluster, self.applier, fleet, self.shared)
         self._conflicts: dict[Key, int] = {}
@@ -96,7 +95,7 @@ class Reconciler:
             if body["metadata"].get("deletionTimestamp"):
                 return await self._finalizer.finalize(body, None)
             await self._write_status(body, *status.unreadable(body, str(error), _now()))
-            return RESYNC_SECONDS
+            return self._settings.resync_seconds
         if point_service.deleting:
             return await self._finalizer.finalize(body, point_service.spec)
         refusal = self._fleet.refusal(point_service)
@@ -109,7 +108,7 @@ class Reconciler:
         if not point_service.spec.paused and refusal is None:
             facts = await self._act(point_service, live, facts)
         await self._write_status(body, *status.compute(point_service, facts, before, _now()))
-        return _next_look(facts)
+        return self._next_look(facts)
 
     async def _hold(self, body: Object) -> Object:
         """Set the finalizer before the first child in another namespace exists."""
@@ -148,6 +147,7 @@ class Reconciler:
         allowed = gateway.namespace in self._fleet.allowed_namespaces
         job = live.get((kinds.JOB.kind, namespace, migration.name(point_service)))
         running = workload.rollout(live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name)))
+        limiter = live.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
         trial = await self._trial(point_service, live, pods, running, before)
         return status.Facts(
             surroundings=Surroundings(
@@ -156,6 +156,9 @@ class Reconciler:
                 optional_kinds=await self._optional_kinds(),
                 image=canary.image(trial, before.get("image", "")),
                 trial=canary.trial(point_service, trial, running, _clock()),
+                rate_limit_image=self._settings.rate_limit_image,
+                rate_limit_service_ready=workload.rollout(limiter).serving > 0,
+                cache_user_named=found.cache_user_named,
             ),
             blocked=refusal,
             secret_problems=found.problems,
@@ -164,6 +167,7 @@ class Reconciler:
             else "",
             migration=workload.migration(job, pods),
             rollout=running,
+            rate_limit_service_down=workload.is_down(limiter),
             trial=trial,
             without_sidecar=tuple(workload.without_sidecar(pods)),
             troubles=tuple(workload.troubles(pods)),
@@ -264,8 +268,14 @@ class Reconciler:
         for one in {(one.reason, one.message): one for one in news}.values():
             bad = one.reason not in ("Available", "Migrating", "Canary", "RollingOut")
             await events.post(
-                self._cluster, body, one.reason, one.message, warning=bad, instance=self._instance
+                self._cluster, body, one.reason, one.message, warning=bad, instance=self._settings.identity
             )
+
+    def _next_look(self, facts: status.Facts) -> float:
+        if (soon := canary.next_look(facts.trial, _clock())) is not None:
+            return soon
+        settled = facts.rollout.complete and not facts.blocked and not facts.certificate_problem
+        return self._settings.resync_seconds if settled else UNSETTLED_SECONDS
 
     async def _optional_kinds(self) -> frozenset[kinds.Kind]:
         known, looked = self._known
@@ -293,13 +303,6 @@ def _rollable(manifests: tuple[Object, ...], facts: status.Facts) -> tuple[Objec
 def _is_running_job(child: Object) -> bool:
     """A migration that runs is let run: MySQL can't undo half a change of schema."""
     return child["kind"] == kinds.JOB.kind and bool(child.get("status", {}).get("active"))
-
-
-def _next_look(facts: status.Facts) -> float:
-    if (soon := canary.next_look(facts.trial, _clock())) is not None:
-        return soon
-    settled = facts.rollout.complete and not facts.blocked and not facts.certificate_problem
-    return RESYNC_SECONDS if settled else UNSETTLED_SECONDS
 
 
 def _clock() -> datetime.datetime:

@@ -29,8 +29,6 @@ KOPF_WATCHES = "multidimensional multitasker"
 """kopf's name for the task that runs all its watches."""
 CLOSE_SECONDS = 3.0
 """How long the watches may take to end after that."""
-RELIST_SECONDS = 300.0
-"""How often all PointServices are read anew, in case a watch has missed one."""
 
 
 class Operator:
@@ -40,9 +38,10 @@ class Operator:
         self._client = client
         self._kubeconfig = kubeconfig
         self._cluster = Cluster(client)
+        self._resync_seconds = settings.resync_seconds
         self.fleet = Fleet(settings.gateway_namespaces)
         self._gateways = Gateways(self._cluster, self.fleet)
-        self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings.identity)
+        self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
         self._work: list[asyncio.Task[Any]] = []
         self._abandoned = False
@@ -95,20 +94,27 @@ class Operator:
                 await asyncio.sleep(1)
 
     async def _list(self) -> None:
+        """Read all PointServices, and have each of them looked at."""
         bodies = await self._cluster.list(kinds.POINT_SERVICE)
-        gone = {one.key for one in self.fleet}
+        known = {one.key for one in self.fleet}
         self.fleet.replace(bodies)
-        for body in bodies:
-            self.queue.add((body["metadata"]["namespace"], body["metadata"]["name"]))
-        for key in gone - {one.key for one in self.fleet}:
+        for key in known | {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}:
             self.queue.add(key)
         await self._reconciler.shared.sweep()
 
     async def _relist(self) -> None:
+        """Read all again and again, and have those looked at that no watch told of: a watch may stall."""
         while True:
-            await asyncio.sleep(RELIST_SECONDS)
+            await asyncio.sleep(self._resync_seconds)
             with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
-                await self._list()
+                bodies = await self._cluster.list(kinds.POINT_SERVICE)
+                before = {one.key: one for one in self.fleet}
+                self.fleet.replace(bodies)
+                after = {one.key: one for one in self.fleet}
+                for key in before.keys() | after.keys():
+                    if before.get(key) != after.get(key):
+                        self.queue.add(key)
+                await self._reconciler.shared.sweep()
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """Watch for ever: kopf's watches end when one of them fails, and are then started anew."""

@@ -21,6 +21,8 @@ class Secrets(msgspec.Struct, frozen=True):
     """Changes with every change of a Secret that the service's pods mount."""
     problems: tuple[str, ...]
     """What is missing, one sentence each."""
+    cache_user_named: bool
+    """Whether the cache's Secret names the user."""
 
 
 async def look(cluster: Cluster, point_service: PointService) -> Secrets:
@@ -44,7 +46,8 @@ async def look(cluster: Cluster, point_service: PointService) -> Secrets:
             problems.append(f"Secret {name} does not exist in namespace {point_service.namespace}")
         elif missing := sorted(keys - set(has)):
             problems.append(f"Secret {name} lacks {' and '.join(missing)}")
-    return Secrets(names.digest(mounted)[:16], tuple(problems))
+    _, cache_keys = found.get(point_service.spec.cache.auth_secret, ("", ()))
+    return Secrets(names.digest(mounted)[:16], tuple(problems), "username" in cache_keys)
 
 
 async def certificate_problem(cluster: Cluster, point_service: PointService) -> str:

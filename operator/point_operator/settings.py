@@ -16,6 +16,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     gateway_namespaces: tuple[str, ...] = ("istio-ingress",)
     """Namespaces whose gateways PointServices may use."""
+    rate_limit_image: str = "docker.io/envoyproxy/ratelimit:e2a87f41"
+    """Image of the Envoy rate limit service, for limits of scope Global."""
     namespace: str = "point-system"
     """Where the Lease lies."""
     identity: str = "point-operator"
@@ -24,6 +26,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     workers: int = 8
     """PointServices that are looked at at the same time."""
+    resync_seconds: int = 60
+    """A PointService is looked at this often although nothing happened: Secrets are not watched, and a watch
+    may stall."""
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -41,11 +46,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingError(f"POINT_OPERATOR_LOG_LEVEL: {level!r} is none of DEBUG, INFO, WARNING, ERROR")
     return Settings(
         gateway_namespaces=namespaces,
+        rate_limit_image=environment.get("POINT_OPERATOR_RATE_LIMIT_IMAGE") or defaults.rate_limit_image,
         namespace=environment.get("POINT_OPERATOR_NAMESPACE", defaults.namespace),
         identity=environment.get("POINT_OPERATOR_POD", f"{socket.gethostname()}-{os.getpid()}"),
         http_port=_number(environment, "POINT_OPERATOR_HTTP_PORT", defaults.http_port, most=65535),
         log_level=level,
         workers=_number(environment, "POINT_OPERATOR_WORKERS", defaults.workers, most=64),
+        resync_seconds=_number(
+            environment, "POINT_OPERATOR_RESYNC_SECONDS", defaults.resync_seconds, most=3600
+        ),
     )
 
 

@@ -29,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate_problem: str = ""
     migration: Migration = Migration("Pending")
     rollout: Rollout = Rollout()
+    rate_limit_service_down: bool = False
     trial: Record | None = None
     without_sidecar: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
@@ -109,10 +110,11 @@ def _describe(point_service: PointService, facts: Facts, before: Mapping[str, An
         status["canary"] = msgspec.to_builtins(facts.trial)
     limit = spec.gateway.rate_limit
     if limit.enabled:
-        pods = facts.surroundings.gateway_pods
+        sharers = rate_limit.sharers(point_service, facts.surroundings)
         status["rateLimit"] = {
-            "gatewayPods": pods,
-            "requestsPerSecondPerPod": rate_limit.per_pod(limit.requests_per_second, pods),
+            "scope": rate_limit.scope(point_service, facts.surroundings),
+            "gatewayPods": facts.surroundings.gateway_pods,
+            "requestsPerSecondPerPod": rate_limit.per_pod(limit.requests_per_second, sharers),
         }
     return status
 
@@ -142,6 +144,13 @@ def _degraded(facts: Facts) -> Condition:
         )
     if facts.certificate_problem:
         return Condition(True, "CertificateMissing", facts.certificate_problem)
+    if facts.rate_limit_service_down:
+        return Condition(
+            True,
+            "RateLimitServiceDown",
+            "No pod of the rate limit service is ready (does it reach spec.cache?); meanwhile each gateway pod "
+            "keeps its share of the limit",
+        )
     if facts.trial is not None and facts.trial.state == "Failed":
         return Condition(
             True,
@@ -158,6 +167,7 @@ def _ready(point_service: PointService, facts: Facts, degraded: Condition) -> Co
         "SecretMissing",
         "MigrationFailed",
         "RolloutStuck",
+        "RateLimitServiceDown",
         "CanaryFailed",
     )  # the running version serves in spite of them
     if degraded.status and degraded.reason not in bars:

@@ -85,6 +85,15 @@ def rollout(deployment: Object | None) -> Rollout:
     )
 
 
+def is_down(deployment: Object | None) -> bool:
+    """Whether a Deployment has no pod that can be used, and is not just about to have its first."""
+    if deployment is None or deployment.get("status", {}).get("availableReplicas", 0):
+        return False
+    conditions = deployment.get("status", {}).get("conditions") or []
+    reason = next((one.get("reason") for one in conditions if one["type"] == "Progressing"), None)
+    return reason in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded")
+
+
 def of_component(pods: Iterable[Object], *components: str) -> list[Object]:
     """Return the pods of some components, those on their way out left out."""
     return [

@@ -45,6 +45,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "perMember.requestsPerSecond must be",
     ),
     ({"gateway": {"rateLimit": {"perMember": {"requestsPerSecond": 1001}}}}, "must not be above"),
+    ({"gateway": {"rateLimit": {"scope": "Everywhere"}}}, "Unsupported value"),
+    ({"gateway": {"rateLimit": {"scope": "Global", "burst": 5}}}, "have no meaning with scope Global"),
+    (
+        {"gateway": {"rateLimit": {"scope": "Global", "perMember": {"requestsPerSecond": 5, "burst": 9}}}},
+        "have no meaning with scope Global",
+    ),
     ({"gateway": {"selector": {}}}, "at least one label"),
     ({"database": DATABASE | {"name": "a-b"}}, "letters, digits and underscores"),
     ({"database": DATABASE | {"tls": {"enabled": False, "caSecret": "x"}}}, "has no meaning while"),

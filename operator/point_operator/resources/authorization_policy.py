@@ -4,7 +4,7 @@ from typing import Any
 
 from point_operator import kinds, names
 from point_operator.api import PointService
-from point_operator.resources import metadata
+from point_operator.resources import metadata, rate_limit_service
 
 API_PATHS = ["/v1/*"]
 HEALTH_PATH = "/healthz"
@@ -36,14 +36,17 @@ def build_workload(point_service: PointService) -> metadata.Manifest:
     gateway = point_service.spec.gateway
     principal = f"cluster.local/ns/{gateway.namespace}/sa/{gateway.service_account}"
     source = [{"source": {"principals": [principal]}}]
+    rules: list[dict[str, Any]] = [
+        {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}]},
+        {"from": source, "to": [{"operation": {"paths": [HEALTH_PATH], "methods": ["GET"]}}]},
+    ]
+    if rate_limit_service.is_wanted(point_service):
+        rules.append({"from": source, "to": [{"operation": {"paths": [rate_limit_service.ASK]}}]})
     manifest = metadata.own(kinds.AUTHORIZATION_POLICY, point_service, point_service.name)
     manifest["spec"] = {
         "selector": {"matchLabels": names.every_pod(point_service)},
         "action": "ALLOW",
-        "rules": [
-            {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}]},
-            {"from": source, "to": [{"operation": {"paths": [HEALTH_PATH], "methods": ["GET"]}}]},
-        ],
+        "rules": rules,
     }
     return manifest
 

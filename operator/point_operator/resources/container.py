@@ -49,7 +49,17 @@ def service_files(point_service: PointService) -> list[Files]:
     files += _authority("database-ca", spec.database.tls)
     if spec.cache.auth_secret:
         files.append(Files("cache", spec.cache.auth_secret, ()))  # the user name is optional in it
-    return files + _authority("cache-ca", spec.cache.tls)
+    return files + cache_authority(point_service)
+
+
+def cache_authority(point_service: PointService) -> list[Files]:
+    """The Secret with the authority of the cache, if one is named."""
+    return _authority("cache-ca", point_service.spec.cache.tls)
+
+
+def cache_authority_file(point_service: PointService) -> str:
+    """Where a container that mounts it sees the authority of the cache; empty for the system's."""
+    return _authority_file("cache-ca", point_service.spec.cache.tls)
 
 
 def migration_files(point_service: PointService) -> list[Files]:
@@ -74,7 +84,7 @@ def database_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_DATABASE_TLS": database.tls.enabled,
         "POINT_DATABASE_CA_FILE": _authority_file("database-ca", database.tls),
     }
-    return _variables(values)
+    return variables(values)
 
 
 def service_environment(point_service: PointService) -> list[dict[str, Any]]:
@@ -87,7 +97,7 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_CACHE_CLUSTER_MODE": cache.cluster_mode,
         "POINT_CACHE_CREDENTIALS_DIR": f"{CONFIG}/cache" if cache.auth_secret else "",
         "POINT_CACHE_TLS": cache.tls.enabled,
-        "POINT_CACHE_CA_FILE": _authority_file("cache-ca", cache.tls),
+        "POINT_CACHE_CA_FILE": cache_authority_file(point_service),
         "POINT_HTTP_PORT": names.PORT,
         "POINT_LOCK_ENABLED": True,
         "POINT_POLICY_MIN_EARN": policy.min_earn,
@@ -99,7 +109,7 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
     # Kubernetes copies a node's zone to its pods' labels from 1.35 on; before, the variable is empty.
     return (
         database_environment(point_service)
-        + _variables(values)
+        + variables(values)
         + [
             _from_field("POINT_POD_NAME", "metadata.name"),
             _from_field("POINT_ZONE", "metadata.labels['topology.kubernetes.io/zone']"),
@@ -109,7 +119,7 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
 
 def migration_environment(point_service: PointService) -> list[dict[str, Any]]:
     """Every variable of the migration."""
-    return database_environment(point_service) + _variables(
+    return database_environment(point_service) + variables(
         {"POINT_DATABASE_MIGRATION_CREDENTIALS_DIR": f"{CONFIG}/database-master"}
     )
 
@@ -142,7 +152,8 @@ def _authority_file(volume: str, tls: Tls) -> str:
     return f"{CONFIG}/{volume}/ca.crt" if tls.enabled and tls.ca_secret else ""
 
 
-def _variables(values: dict[str, str | int | bool]) -> list[dict[str, Any]]:
+def variables(values: dict[str, str | int | bool]) -> list[dict[str, Any]]:
+    """Environment variables of a container; an empty value leaves its variable out."""
     return [{"name": name, "value": _text(value)} for name, value in values.items() if value != ""]
 
 

@@ -103,8 +103,8 @@ def _pod(point_service: PointService, component: str) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": _spread(point_service, component),
-        "tolerations": [_tolerate("not-ready"), _tolerate("unreachable")],
+        "topologySpreadConstraints": spread(names.pod_labels(point_service, component)),
+        "tolerations": tolerations(),
         "containers": [_container(point_service, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
     }
@@ -146,8 +146,8 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _spread(point_service: PointService, component: str) -> list[dict[str, Any]]:
-    """Two pods in two zones, three in three, per revision of the pods.
+def spread(labels: dict[str, str]) -> list[dict[str, Any]]:
+    """Two pods with these labels in two zones, three in three, per revision of the pods.
 
     Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops
     out, so its pods start in the others although the rule is strict.
@@ -157,11 +157,16 @@ def _spread(point_service: PointService, component: str) -> list[dict[str, Any]]
         "topologyKey": "topology.kubernetes.io/zone",
         "whenUnsatisfiable": "DoNotSchedule",
         "nodeTaintsPolicy": "Honor",
-        "labelSelector": {"matchLabels": names.pod_labels(point_service, component)},
+        "labelSelector": {"matchLabels": labels},
         "matchLabelKeys": ["pod-template-hash"],
     }
     nodes = zones | {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
     return [zones, nodes]
+
+
+def tolerations() -> list[dict[str, Any]]:
+    """How long pods stay on a node that is not ready or can't be reached."""
+    return [_tolerate("not-ready"), _tolerate("unreachable")]
 
 
 def _tolerate(condition: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from point_operator.resources import (
     migration,
     peer_authentication,
     rate_limit,
+    rate_limit_service,
     request_authentication,
     service,
     service_account,
@@ -65,6 +66,7 @@ def build(point_service: PointService, surroundings: Surroundings) -> Plan:
             destination_rule.build(point_service),
             service.build(point_service, names.CANARY) if surroundings.trial else None,
             destination_rule.build(point_service, names.CANARY) if surroundings.trial else None,
+            *rate_limit_service.build(point_service, surroundings),
             migration.build(point_service),
         ),
         workload=_present(

@@ -26,6 +26,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Image that the service's own pods run while another one is tried; empty for the spec's."""
     trial: Trial | None = None
 
+    rate_limit_image: str = ""
+    """Image of the Envoy rate limit service."""
+    rate_limit_service_ready: bool = False
+    """Whether this PointService's own rate limit service can be asked."""
+    cache_user_named: bool = False
+    """Whether the cache's Secret names the user; without a name it is `default`."""
+
     def knows(self, kind: Kind) -> bool:
         """Whether the cluster knows an optional kind."""
         return kind in self.optional_kinds

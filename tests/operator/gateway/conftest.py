@@ -10,7 +10,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -99,39 +100,71 @@ def point_service(issuer: Issuer) -> api.PointService:
 
 
 @pytest.fixture(scope="package")
-def gateway(point_service: api.PointService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of an Envoy with our filters."""
-    envoy = pytest.importorskip("envoy")
-    binary = Path(envoy.__file__).parent / "_bin" / "envoy"
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    upstream.daemon_threads = True
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    port, base_id = _free_port(), _free_port()
-    directory = tmp_path_factory.mktemp("envoy")
-    config = directory / "envoy.yaml"
-    config.write_text(yaml.safe_dump(_config(point_service, port, upstream.server_port)))
-    with (directory / "envoy.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(binary), "-c", str(config), "--base-id", str(base_id), "--concurrency", "1"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        _wait_for(port, process, directory / "envoy.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        upstream.shutdown()
-        upstream.server_close()
+def upstream() -> Iterator[int]:
+    """The port of a server behind the gateway."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
 
 
-def _config(point_service: api.PointService, port: int, upstream: int) -> dict[str, Any]:
+Run = Callable[..., AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="package")
+def run_gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """How to run one gateway pod: an Envoy with our filters; the block gets its base URL.
+
+    `limits` is the EnvoyFilter of the rate limit, `others` the ports of gRPC clusters by their names.
+    """
+
+    @contextmanager
+    def run(
+        point_service: api.PointService, limits: dict[str, Any], others: dict[str, int] | None = None
+    ) -> Generator[str]:
+        envoy = pytest.importorskip("envoy")
+        binary = Path(envoy.__file__).parent / "_bin" / "envoy"
+        port, base_id = _free_port(), _free_port()
+        directory = tmp_path_factory.mktemp("envoy")
+        config = directory / "envoy.yaml"
+        config.write_text(yaml.safe_dump(_config(point_service, limits, port, upstream, others or {})))
+        with (directory / "envoy.log").open("wb") as log:
+            process = subprocess.Popen(
+                [str(binary), "-c", str(config), "--base-id", str(base_id), "--concurrency", "1"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            _wait_for(port, process, directory / "envoy.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+    return run
+
+
+@pytest.fixture(scope="package")
+def gateway(point_service: api.PointService, run_gateway: Run) -> Iterator[str]:
+    """The base URL of the only gateway pod."""
+    limits = rate_limit.build(point_service, Surroundings())
+    assert limits is not None
+    with run_gateway(point_service, limits) as url:
+        yield url
+
+
+def _config(
+    point_service: api.PointService,
+    limits: dict[str, Any],
+    port: int,
+    upstream: int,
+    others: dict[str, int],
+) -> dict[str, Any]:
     guard = gateway_guard.build([point_service])
-    limit = rate_limit.build(point_service, Surroundings())
     assert guard is not None
-    assert limit is not None
-    idle, limits = (patch["patch"]["value"] for patch in limit["spec"]["configPatches"])
+    *limiters, in_routes = (patch["patch"]["value"] for patch in limits["spec"]["configPatches"])
     route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
     manager = {
         "@type": f"{ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -139,7 +172,7 @@ def _config(point_service: api.PointService, port: int, upstream: int) -> dict[s
         "http_filters": [
             guard["spec"]["configPatches"][0]["patch"]["value"],
             _token_check(point_service),
-            idle,
+            *limiters,
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {"@type": f"{ENVOY}.http.router.v3.Router"},
@@ -149,23 +182,27 @@ def _config(point_service: api.PointService, port: int, upstream: int) -> dict[s
             "name": "https",
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}],
         }
-        | limits,
+        | in_routes,
     }
     chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    clusters = [_cluster("echo", upstream)]
+    clusters += [_cluster(name, to) | {"http2_protocol_options": {}} for name, to in others.items()]
     return {
         "static_resources": {
             "listeners": [{"name": "gateway", "address": _address(port), "filter_chains": [chain]}],
-            "clusters": [
-                {
-                    "name": "echo",
-                    "type": "STATIC",
-                    "load_assignment": {
-                        "cluster_name": "echo",
-                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(upstream)}}]}],
-                    },
-                }
-            ],
+            "clusters": clusters,
         }
+    }
+
+
+def _cluster(name: str, port: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+        },
     }
 
 

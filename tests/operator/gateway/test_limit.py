@@ -20,7 +20,8 @@ def test_no_more_than_the_limit_passes(gateway: str, limit: int, host: str) -> N
         while time.monotonic() < end:
             answers[client.get("/").status_code] += 1
     assert answers[429] > 0
-    assert answers[200] == pytest.approx(limit * seconds, rel=0.05)
+    assert answers[200] <= 1.05 * limit * seconds
+    assert answers[200] > 0.7 * limit * seconds  # what a client that was held up did not ask for is lost
 
 
 def test_all_hosts_share_one_limit(gateway: str, limit: int) -> None:

@@ -68,6 +68,10 @@ def _live_a_full_life(tenant: Any) -> None:
     for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.DESTINATION_RULE):
         tenant.kube.wait("the trial to go", lambda k=kind: tenant.get(k, "points-canary") is None)
     tenant.kube.wait("the old Job to go", lambda: len(tenant.kube.find(kinds.JOB, tenant.namespace)) == 1)
+    tenant.spec(gateway={"rateLimit": {"scope": "Global"}})
+    tenant.kube.wait("its rate limit service", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit"))
+    tenant.spec(gateway={"rateLimit": {"scope": "Local"}})
+    tenant.kube.wait("it to go", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit") is None)
     tenant.spec(gateway={"selector": {"istio": None, "gateway": tenant.namespace}})
     own = names.shared_name("istio-ingress", {"gateway": tenant.namespace})
     tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
