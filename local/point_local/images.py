@@ -60,6 +60,11 @@ def infrastructure(istio: Path, envoy: Path, database: str) -> list[Image]:
         _program("metrics-server", versions.local_image("metrics-server"), user="65534:65534"),
         _program("pilot-discovery", versions.local_image("pilot"), "net", "1337:1337"),
         Image(versions.local_image("proxyv2"), "net", proxy, ["/usr/local/bin/pilot-agent"], "1337:1337"),
+        Image(
+            versions.RATE_LIMIT_IMAGE,
+            files={"/bin/ratelimit": paths.BIN / "ratelimit"},  # where the public image has it
+            entrypoint=["/bin/ratelimit"],
+        ),
         Image(versions.local_image("database"), database),
         Image(versions.local_image("valkey"), "valkey"),
         Image(versions.local_image("prometheus"), "prometheus"),

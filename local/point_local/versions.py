@@ -6,6 +6,8 @@ KUBERNETES = "v1.36.3"
 ETCD_IMAGE = "3.6.8-0"
 COREDNS_IMAGE = "v1.14.2"
 PAUSE_IMAGE = "3.10.2"
+# The Envoy rate limit service publishes its image for every commit: this one is local/tools/ratelimit/go.mod's.
+RATE_LIMIT_IMAGE = "docker.io/envoyproxy/ratelimit:e2a87f41"
 IMAGE_PYTHON = "3.13"
 """Python of the images' base (Debian trixie, and the Containerfiles' default base)."""
 
