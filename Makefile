@@ -43,6 +43,10 @@ demo: $(VENV)/.installed ## Earn, use and be refused, through the gateway, step 
 status: $(VENV)/.installed ## Say what runs where and how it is
 	@$(RUN) status
 
+.PHONY: look
+look: $(VENV)/.installed ## Draw the dashboards to pictures, from live data ([MINUTES=30])
+	@$(RUN) look $(if $(MINUTES),--minutes "$(MINUTES)")
+
 .PHONY: drill
 drill: $(VENV)/.installed ## Let a zone go dark under load ([ZONE=a|b|c] [MODE=stop|cut] or SMALLER=1 [ONLY=...])
 	@$(RUN) drill $(if $(ZONE),--zone "$(ZONE)") $(if $(MODE),--mode "$(MODE)") \

@@ -10,6 +10,7 @@ from point_local import application, blows, edge, issuer, packages, paths, tools
 from point_local import demo as demo_steps
 from point_local import drill as zone_drill
 from point_local import failover as data_failover
+from point_local import sbom as bill
 from point_local import serve as serve_alone
 from point_local import status as stack_status
 from point_local import up as stack
@@ -54,6 +55,19 @@ def demo() -> None:
 
 
 @app.command()
+def look(
+    minutes: Annotated[int, typer.Option(min=1, max=360, help="How far back.")] = 30,
+    folder: Annotated[Path | None, typer.Option(help="Where the pictures go.")] = None,
+) -> None:
+    """Draw each dashboard to a PNG, from what the cluster's Prometheus has."""
+    _require_up()
+    # Imported here: matplotlib takes half a second to load, and nothing else needs it.
+    from point_local import look as pictures
+
+    pictures.run(minutes, folder or pictures.FOLDER)
+
+
+@app.command()
 def token(
     member: Annotated[str, typer.Argument(help="The member's id: the token's `sub`.")],
     role: Annotated[str, typer.Option(help="The role: service or admin; a plain member without it.")] = "",
@@ -89,6 +103,14 @@ def kubeconfig() -> None:
 def build() -> None:
     """Build programs and images only, into the cache."""
     stack.build(Steps("build"))
+
+
+@app.command()
+def sbom() -> None:
+    """Print the path of each image's bill of materials (CycloneDX), building the images that are missing."""
+    _, archives = stack.build(Steps("sbom"))
+    for image in stack.OWN:
+        typer.echo(bill.path(archives[image]))
 
 
 @app.command("tools")
