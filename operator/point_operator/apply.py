@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from kubernetes.aio.dynamic.exceptions import ConflictError, DynamicApiError
 
 from point_operator import drift, kinds, metrics, names
@@ -45,8 +46,8 @@ class Applier:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._seen: dict[str, tuple[str, str]] = {}
-        """uid -> (resourceVersion after our last apply or check, hash of the manifest)."""
+        self._seen: dict[str, _Seen] = {}
+        """By uid: each child as it was after our last apply or check."""
 
     async def ensure(
         self, manifest: Object, live: Object | None, owner: str, start: Object | None = None
@@ -81,11 +82,16 @@ class Applier:
             return self._remember(live, manifest)
         return await self._repair(manifest, live)
 
-    def caused(self, live: Mapping[str, Any]) -> bool:
-        """Whether an event shows a child just as we left it."""
+    def left(self, live: Mapping[str, Any], *, with_status: bool) -> bool:
+        """Whether an event shows a child just as we left it, its status taken into account or not.
+
+        Compared with what we left and not with the event before: someone may make the same change again.
+        """
         metadata = live["metadata"]
         seen = self._seen.get(metadata["uid"])
-        return seen is not None and seen[0] == metadata["resourceVersion"]
+        if seen is None or with_status:
+            return seen is not None and seen.version == metadata["resourceVersion"]
+        return seen.version == metadata["resourceVersion"] or seen.content == _content(live)
 
     def forget(self, live: Mapping[str, Any]) -> None:
         """Drop what is remembered of a deleted child."""
@@ -108,7 +114,8 @@ class Applier:
 
     def _is_steady(self, live: Object, manifest: Object) -> bool:
         metadata = live["metadata"]
-        if self._seen.get(metadata["uid"]) == (metadata["resourceVersion"], _hash(manifest)):
+        seen = self._seen.get(metadata["uid"])
+        if seen and (seen.version, seen.wanted) == (metadata["resourceVersion"], _hash(manifest)):
             return True
         return drift.matches(manifest, live) and not drift.foreign_fields(live)
 
@@ -124,13 +131,37 @@ class Applier:
         return self._remember(applied, manifest)
 
     def _remember(self, live: Object, manifest: Object) -> Object:
-        metadata = live["metadata"]
-        self._seen[metadata["uid"]] = (metadata["resourceVersion"], _hash(manifest))
+        uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
+        seen = self._seen.get(uid)
+        content = seen.content if seen and seen.version == version else _content(live)
+        self._seen[uid] = _Seen(version, _hash(manifest), content)
         return live
 
     @staticmethod
     def _may_adopt(live: Mapping[str, Any], owner: str) -> bool:
         return (live["metadata"].get("annotations") or {}).get(names.ADOPT) == owner
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """What is remembered of a child."""
+
+    version: str
+    """Its resourceVersion."""
+    wanted: str
+    """Hash of its manifest."""
+    content: str
+    """Digest of what counts of it."""
+
+
+def _content(live: Mapping[str, Any]) -> str:
+    """Digest of an object without its status and what changes by itself."""
+    metadata = {
+        field: value
+        for field, value in live["metadata"].items()
+        if field not in ("resourceVersion", "managedFields")
+    }
+    rest = {field: value for field, value in live.items() if field not in ("metadata", "status")}
+    return names.digest([metadata, rest])
 
 
 def _hash(manifest: Mapping[str, Any]) -> str:

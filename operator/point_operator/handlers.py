@@ -24,8 +24,6 @@ class Handlers:
         self._fleet = fleet
         self._applier = applier
         self._queue = queue
-        self._digests: dict[str, str] = {}
-        """uid -> digest of a child as last seen, without what changes by itself."""
 
     def point_service(self, event: Mapping[str, Any]) -> None:
         """A PointService was made, changed, deleted, or found at start."""
@@ -44,24 +42,10 @@ class Handlers:
         body = event["object"]
         if event["type"] == "DELETED":
             self._applier.forget(body)
-            self._digests.pop(body["metadata"]["uid"], None)
-        elif self._applier.caused(body) or not self._is_news(kind, body):
+        elif self._applier.left(body, with_status=kind in WITH_STATUS):
             return
         for key in self._owners(body["metadata"].get("labels") or {}):
             self._queue.add(key, COALESCE_SECONDS)
-
-    def _is_news(self, kind: kinds.Kind, body: Mapping[str, Any]) -> bool:
-        if kind in WITH_STATUS:
-            return True
-        metadata = {
-            field: value
-            for field, value in body["metadata"].items()
-            if field not in ("resourceVersion", "managedFields")
-        }
-        rest = {field: value for field, value in body.items() if field not in ("metadata", "status")}
-        digest, uid = names.digest([metadata, rest]), metadata["uid"]
-        before, self._digests[uid] = self._digests.get(uid), digest
-        return before != digest
 
     def _owners(self, labels: Mapping[str, str]) -> list[Key]:
         if names.SHARED in labels:

@@ -143,7 +143,12 @@ class Process:
     """The command `point-operator`, as a process of its own."""
 
     def __init__(
-        self, server: apiserver.ApiServer, account: Path, *arguments: str, name: str = "one"
+        self,
+        server: apiserver.ApiServer,
+        account: Path,
+        *arguments: str,
+        name: str = "one",
+        **environment: str,
     ) -> None:
         self._arguments = [
             sys.executable,
@@ -157,19 +162,19 @@ class Process:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._name = name
+        self._environment = {
+            **os.environ,
+            "POINT_OPERATOR_HTTP_PORT": str(self.port),
+            "POINT_OPERATOR_POD": name,
+            **environment,
+        }
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout: float = 20) -> None:
         """Start it and wait until it is healthy."""
-        environment = {
-            **os.environ,
-            "POINT_OPERATOR_HTTP_PORT": str(self.port),
-            "POINT_OPERATOR_POD": self._name,
-        }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._arguments, stderr=log, stdout=subprocess.DEVNULL, env=environment
+                self._arguments, stderr=log, stdout=subprocess.DEVNULL, env=self._environment
             )
         deadline = time.monotonic() + timeout
         while not self._healthy():

@@ -52,6 +52,18 @@ def test_every_edit_is_undone(settled: Any) -> None:
         )
 
 
+def test_the_same_edit_is_undone_as_often_as_it_is_made(settled: Any) -> None:
+    for kind, name, edit in [EDITS[3], EDITS[6], EDITS[0]]:
+        before = _content(settled.get(kind, name))
+        for _ in range(3):
+            settled.edit(kind, edit, name)
+            settled.kube.wait(
+                f"{kind.kind} to be as before",
+                lambda k=kind, n=name, b=before: _content(settled.get(k, n)) == b,
+                SECONDS,
+            )
+
+
 def test_every_edit_at_the_gateway_is_undone(settled: Any) -> None:
     name = f"{settled.namespace}.points"
     for kind, edit in EDITS_AT_GATEWAY:
