@@ -85,7 +85,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "cursor",
         "in": "query",
         "description": "The next_cursor of the page before",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,19}$"},
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
         "example": "8",
     },
     "limit": {
