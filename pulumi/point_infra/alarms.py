@@ -25,6 +25,38 @@ class Alarm:
 _ABOVE, _BELOW = "GreaterThanThreshold", "LessThanThreshold"
 _ALB, _RDS, _CACHE = "AWS/ApplicationELB", "AWS/RDS", "AWS/ElastiCache"
 
+CACHE_NODES = (1, 2)
+"""Either may be the primary: after a failover it is the other one."""
+
+
+def _cache(node: int) -> tuple[Alarm, ...]:
+    of = f"cache-{node}"
+    return (
+        Alarm(
+            f"{of}-cpu",
+            _CACHE,
+            "EngineCPUUtilization",
+            of,
+            _ABOVE,
+            80,
+            "Average",
+            "percent of its one thread",
+        ),
+        Alarm(
+            f"{of}-memory",
+            _CACHE,
+            "DatabaseMemoryUsagePercentage",
+            of,
+            _ABOVE,
+            80,
+            "Maximum",
+            "evictions next",
+        ),
+        Alarm(f"{of}-evictions", _CACHE, "Evictions", of, _ABOVE, 0, "Sum", "answers are forgotten early"),
+        Alarm(f"{of}-lag", _CACHE, "ReplicationLag", of, _ABOVE, 10, "Maximum", "seconds behind the primary"),
+    )
+
+
 ALARMS = (
     Alarm(
         "alb-5xx",
@@ -81,6 +113,16 @@ ALARMS = (
         "database-memory", _RDS, "FreeableMemory", "writer", _BELOW, GIB, "Minimum", "bytes; swapping is next"
     ),
     Alarm(
+        "database-disk",
+        _RDS,
+        "FreeLocalStorage",
+        "writer",
+        _BELOW,
+        4 * GIB,
+        "Minimum",
+        "bytes for sorts and logs",
+    ),
+    Alarm(
         "replica-lag",
         _RDS,
         "AuroraReplicaLag",
@@ -93,37 +135,7 @@ ALARMS = (
     Alarm(
         "deadlocks", _RDS, "Deadlocks", "writer", _ABOVE, 1, "Average", "per second; the lock order is broken"
     ),
-    Alarm(
-        "cache-cpu",
-        _CACHE,
-        "EngineCPUUtilization",
-        "primary",
-        _ABOVE,
-        80,
-        "Average",
-        "percent of its one thread",
-    ),
-    Alarm(
-        "cache-memory",
-        _CACHE,
-        "DatabaseMemoryUsagePercentage",
-        "primary",
-        _ABOVE,
-        80,
-        "Maximum",
-        "evictions next",
-    ),
-    Alarm("evictions", _CACHE, "Evictions", "primary", _ABOVE, 0, "Sum", "answers are forgotten early"),
-    Alarm(
-        "replica-missing",
-        _CACHE,
-        "ReplicationLag",
-        "replica",
-        _ABOVE,
-        10,
-        "Maximum",
-        "seconds behind the primary",
-    ),
+    *(alarm for node in CACHE_NODES for alarm in _cache(node)),
     Alarm(
         "node-cpu",
         "ContainerInsights",

@@ -8,6 +8,7 @@ import pulumi_random as random
 
 import pulumi
 from point_infra.database import secret
+from point_infra.logs import Logs
 from point_infra.versions import CACHE_FAMILIES
 
 
@@ -26,7 +27,8 @@ class CacheArgs:
     key_arn: pulumi.Input[str]
     token_generation: int
     snapshot_days: int
-    log_retention_days: int
+    logs: Logs
+    deletion_protection: bool
 
 
 class Cache(pulumi.ComponentResource):
@@ -67,12 +69,7 @@ class Cache(pulumi.ComponentResource):
             keepers={"generation": str(args.token_generation)},
             opts=child,
         )
-        slow = aws.cloudwatch.LogGroup(
-            f"{name}-slow",
-            name=f"/aws/elasticache/{args.group_id}/slow",
-            retention_in_days=args.log_retention_days,
-            opts=child,
-        )
+        slow = args.logs.group(f"{name}-slow", f"/aws/elasticache/{args.group_id}/slow", child)
         cache = aws.elasticache.ReplicationGroup(
             name,
             replication_group_id=args.group_id,
@@ -123,5 +120,6 @@ class Cache(pulumi.ComponentResource):
             token.result.apply(lambda t: json.dumps({"password": t})),
             args.key_arn,
             child,
+            recoverable=args.deletion_protection,
         )
         self.register_outputs({"endpoint": self.endpoint})

@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 import pulumi
 from point_infra.iam import pod_role, trust
+from point_infra.logs import Logs
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _POLICY = "arn:aws:iam::aws:policy"
@@ -34,8 +35,9 @@ class ClusterArgs:
     max_nodes_per_zone: int
     api_allowed_cidrs: tuple[str, ...]
     admin_role_arns: tuple[str, ...]
+    viewer_role_arns: tuple[str, ...]
     key_arn: pulumi.Input[str]
-    log_retention_days: int
+    logs: Logs
     deletion_protection: bool
 
 
@@ -47,12 +49,7 @@ class Cluster(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         # EKS would make the group itself, without an end to what it keeps, and leave it behind.
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-control-plane",
-            name=f"/aws/eks/{args.cluster_name}/cluster",
-            retention_in_days=args.log_retention_days,
-            opts=self._child,
-        )
+        logs = args.logs.group(f"{name}-control-plane", f"/aws/eks/{args.cluster_name}/cluster", self._child)
         self._eks = eks.Cluster(
             name,
             name=args.cluster_name,
@@ -60,7 +57,10 @@ class Cluster(pulumi.ComponentResource):
             vpc_id=args.vpc_id,
             private_subnet_ids=args.subnet_ids,
             authentication_mode=eks.AuthenticationMode.API,
-            access_entries={f"admin-{i}": _administrator(arn) for i, arn in enumerate(args.admin_role_arns)},
+            access_entries={
+                **{f"admin-{i}": _entry(a, "ClusterAdmin") for i, a in enumerate(args.admin_role_arns)},
+                **{f"viewer-{i}": _entry(a, "AdminView") for i, a in enumerate(args.viewer_role_arns)},
+            },
             endpoint_private_access=True,
             endpoint_public_access=bool(args.api_allowed_cidrs),
             public_access_cidrs=list(args.api_allowed_cidrs) or None,
@@ -120,10 +120,16 @@ class Cluster(pulumi.ComponentResource):
         role: aws.iam.Role | None = None,
         values: dict[str, object] | None = None,
     ) -> aws.eks.Addon:
-        # Without a version EKS takes its default for the Kubernetes version, and a cluster upgrade moves it on.
+        # EKS never moves an add-on on by itself: the default of the cluster's version does, with its upgrade.
+        version = aws.eks.get_addon_version_output(
+            addon_name=addon,
+            kubernetes_version=self._args.version,
+            opts=pulumi.InvokeOptions(parent=self),
+        ).version
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             addon_name=addon,
+            addon_version=version,
             cluster_name=self.cluster_name,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="PRESERVE",
@@ -173,8 +179,9 @@ class Cluster(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        return [
-            aws.eks.NodeGroup(
+        groups: list[aws.eks.NodeGroup] = []
+        for zone, subnet in zip(args.zones, args.subnet_ids, strict=True):
+            group = aws.eks.NodeGroup(
                 f"{name}-{zone[-1]}",
                 cluster_name=self.cluster_name,
                 node_role_arn=role.arn,
@@ -197,13 +204,14 @@ class Cluster(pulumi.ComponentResource):
                 },
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    depends_on=[*attached, *after],
+                    # Zone by zone: an upgrade never drains two of them at a time.
+                    depends_on=[*attached, *after, *groups[-1:]],
                     # The autoscaler's, once it runs.
                     ignore_changes=["scalingConfig.desiredSize"],
                 ),
             )
-            for zone, subnet in zip(args.zones, args.subnet_ids, strict=True)
-        ]
+            groups.append(group)
+        return groups
 
 
 def graviton(instance_type: str) -> bool:
@@ -212,12 +220,12 @@ def graviton(instance_type: str) -> bool:
     return "g" in family.lstrip("abcdefghijklmnopqrstuvwxyz")
 
 
-def _administrator(role_arn: str) -> eks.AccessEntryArgs:
+def _entry(role_arn: str, rights: str) -> eks.AccessEntryArgs:
     return eks.AccessEntryArgs(
         principal_arn=role_arn,
         access_policies={
-            "admin": eks.AccessPolicyAssociationArgs(
-                policy_arn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+            rights: eks.AccessPolicyAssociationArgs(
+                policy_arn=f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{rights}Policy",
                 access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
             )
         },

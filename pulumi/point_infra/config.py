@@ -16,6 +16,11 @@ __all__ = ["ConfigError", "Settings", "load"]
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
 
+_ROLES = (
+    r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+",
+    "IAM role ARNs such as arn:aws:iam::123456789012:role/admin",
+)
+
 EXAMPLE_DIGEST = "sha256:" + "0" * 64
 """Stands in for an image that is not pushed yet: a preview takes it, an update doesn't."""
 
@@ -42,6 +47,7 @@ class Settings:
     max_nodes_per_zone: int
     api_allowed_cidrs: tuple[str, ...]
     admin_role_arns: tuple[str, ...]
+    viewer_role_arns: tuple[str, ...]
     database_instance_class: str
     database_engine_version: str
     backup_retention_days: int
@@ -109,11 +115,8 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
         nodes_per_zone=r.integer("nodesPerZone", 1, 20),
         max_nodes_per_zone=r.integer("maxNodesPerZone", 1, 50),
         api_allowed_cidrs=r.allowed_cidrs("apiAllowedCidrs"),
-        admin_role_arns=r.each(
-            "adminRoleArns",
-            r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+",
-            "IAM role ARNs such as arn:aws:iam::123456789012:role/admin",
-        ),
+        admin_role_arns=r.each("adminRoleArns", *_ROLES),
+        viewer_role_arns=r.each("viewerRoleArns", *_ROLES),
         database_instance_class=r.choice("databaseInstanceClass", DATABASE_INSTANCE),
         database_engine_version=r.choice("databaseEngineVersion", versions.AURORA_MYSQL),
         backup_retention_days=r.integer("backupRetentionDays", 7 if environment == "prod" else 1, 35),

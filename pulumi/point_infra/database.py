@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
 from point_infra.iam import trust
+from point_infra.logs import Logs
 
 NAME = "points"
 """Schema of the service."""
@@ -20,7 +22,12 @@ _PARAMETERS = {
     "innodb_lock_wait_timeout": "5",
     "slow_query_log": "1",
     "long_query_time": "0.5",
+    # Who came in, and who changed tables or rights; what the service writes is its own ledger.
+    "server_audit_logging": "1",
+    "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
 }
+_LOGS = ("audit", "error", "slowquery")
+_AUTHORITY = "rds-ca-rsa2048-g1"
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class DatabaseArgs:
     engine_version: str
     key_arn: pulumi.Input[str]
     backup_retention_days: int
-    log_retention_days: int
+    logs: Logs
     deletion_protection: bool
 
 
@@ -48,13 +55,8 @@ class Database(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         logs = [
-            aws.cloudwatch.LogGroup(
-                f"{name}-{kind}",
-                name=f"/aws/rds/cluster/{args.cluster_name}/{kind}",
-                retention_in_days=args.log_retention_days,
-                opts=self._child,
-            )
-            for kind in ("error", "slowquery")
+            args.logs.group(f"{name}-{kind}", f"/aws/rds/cluster/{args.cluster_name}/{kind}", self._child)
+            for kind in _LOGS
         ]
         cluster = self._cluster(logs)
         role = aws.iam.Role(
@@ -97,10 +99,8 @@ class Database(pulumi.ComponentResource):
         parameters = aws.rds.ClusterParameterGroup(
             name,
             family="aurora-mysql8.0",
-            description="TLS only, slow queries logged",
-            parameters=[
-                {"name": k, "value": v, "apply_method": "pending-reboot"} for k, v in _PARAMETERS.items()
-            ],
+            description="TLS only, audited, slow queries logged",
+            parameters=[{"name": k, "value": v, "apply_method": "immediate"} for k, v in _PARAMETERS.items()],
             opts=self._child,
         )
         return aws.rds.Cluster(
@@ -122,12 +122,16 @@ class Database(pulumi.ComponentResource):
             preferred_maintenance_window="sun:19:00-sun:20:00",
             copy_tags_to_snapshot=True,
             apply_immediately=True,
+            # When its standard support ends it moves on rather than being billed for more.
+            engine_lifecycle_support="open-source-rds-extended-support-disabled",
             deletion_protection=args.deletion_protection,
+            delete_automated_backups=not args.deletion_protection,
             skip_final_snapshot=not args.deletion_protection,
             final_snapshot_identifier=f"{args.cluster_name}-final" if args.deletion_protection else None,
-            enabled_cloudwatch_logs_exports=["error", "slowquery"],
+            enabled_cloudwatch_logs_exports=list(_LOGS),
             database_insights_mode="standard",
             performance_insights_enabled=True,
+            performance_insights_kms_key_id=args.key_arn,
             performance_insights_retention_period=7,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -161,6 +165,8 @@ class Database(pulumi.ComponentResource):
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
             performance_insights_enabled=True,
+            performance_insights_kms_key_id=self._args.key_arn,
+            ca_cert_identifier=_AUTHORITY,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[after] if after else None),
         )
 
@@ -172,14 +178,29 @@ class Database(pulumi.ComponentResource):
             password.result.apply(lambda p: json.dumps({"username": "points", "password": p})),
             self._args.key_arn,
             self._child,
+            recoverable=self._args.deletion_protection,
         )
 
 
+def authorities(region: str) -> str:
+    """Certificates (PEM) of the authorities that sign Aurora's in a region; no system trusts them by itself.
+
+    As in AWS's own download: truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem
+    """
+    return (Path(__file__).parent / "ca" / f"{region}.pem").read_text()
+
+
 def secret(
-    name: str, value: pulumi.Input[str], key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str,
+    value: pulumi.Input[str],
+    key_arn: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    *,
+    recoverable: bool,
 ) -> pulumi.Output[str]:
-    """Keep `value` in Secrets Manager; returns the secret's ARN."""
-    # No waiting time: a stack that is made again needs the name again.
-    kept = aws.secretsmanager.Secret(name, kms_key_id=key_arn, recovery_window_in_days=0, opts=opts)
+    """Keep `value` in Secrets Manager; returns the secret's ARN. A delete can be taken back for a week, or not."""
+    kept = aws.secretsmanager.Secret(
+        name, kms_key_id=key_arn, recovery_window_in_days=7 if recoverable else 0, opts=opts
+    )
     aws.secretsmanager.SecretVersion(name, secret_id=kept.id, secret_string=value, opts=opts)
     return kept.arn

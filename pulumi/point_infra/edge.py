@@ -6,9 +6,12 @@ import pulumi_aws as aws
 
 import pulumi
 from point_infra.bucket import private_bucket
+from point_infra.logs import Logs
 from point_infra.versions import TLS_POLICY
 
 _EVERYBODY = "0.0.0.0/0"
+_LOG_WRITER = "600734575887"
+"""Elastic Load Balancing's account in Seoul; regions opened since 2022 have the service principal only."""
 _MANAGED_RULES = (
     "AWSManagedRulesAmazonIpReputationList",
     "AWSManagedRulesKnownBadInputsRuleSet",
@@ -26,7 +29,8 @@ class EdgeArgs:
     certificate_arn: pulumi.Input[str]
     deletion_protection: bool
     waf: bool
-    access_log_days: int
+    stack_name: str
+    logs: Logs
 
 
 class Edge(pulumi.ComponentResource):
@@ -40,10 +44,13 @@ class Edge(pulumi.ComponentResource):
         _, may_write = private_bucket(
             f"{name}-logs",
             {
-                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                "Principal": {
+                    "Service": "logdelivery.elasticloadbalancing.amazonaws.com",
+                    "AWS": f"arn:aws:iam::{_LOG_WRITER}:root",
+                },
                 "Action": "s3:PutObject",
             },
-            keep_days=args.access_log_days,
+            keep_days=args.logs.retention_days,
             force_destroy=not args.deletion_protection,
             parent=self,
         )
@@ -56,6 +63,7 @@ class Edge(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
             enable_deletion_protection=args.deletion_protection,
+            enable_zonal_shift=True,  # AWS, or we, can take an ailing zone out of rotation
             idle_timeout=60,
             access_logs={"bucket": may_write.bucket, "enabled": True},
             opts=self._child,
@@ -166,6 +174,27 @@ class Edge(pulumi.ComponentResource):
         )
         aws.wafv2.WebAclAssociation(
             self._name, resource_arn=balancer.arn, web_acl_arn=acl.arn, opts=self._child
+        )
+        # The name must begin so. What was let through is in the access logs.
+        group = self._args.logs.group(
+            f"{self._name}-waf", f"aws-waf-logs-{self._args.stack_name}", self._child
+        )
+        aws.wafv2.WebAclLoggingConfiguration(
+            self._name,
+            resource_arn=acl.arn,
+            log_destination_configs=[group.arn],
+            redacted_fields=[{"single_header": {"name": "authorization"}}],
+            logging_filter={
+                "default_behavior": "DROP",
+                "filters": [
+                    {
+                        "behavior": "KEEP",
+                        "requirement": "MEETS_ANY",
+                        "conditions": [{"action_condition": {"action": "BLOCK"}}],
+                    }
+                ],
+            },
+            opts=self._child,
         )
 
 

@@ -1,4 +1,4 @@
-"""The KMS key that encrypts what the stack keeps: Kubernetes secrets, database, cache, alarms."""
+"""The KMS key that encrypts what the stack keeps: Kubernetes secrets, database, cache, logs, alarms."""
 
 import json
 
@@ -8,11 +8,11 @@ import pulumi
 
 
 class Keys(pulumi.ComponentResource):
-    """One customer key, rotated every year."""
+    """One customer key, rotated every year; a delete waits 30 days, in which it can be taken back."""
 
     key_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, region: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("point:index:Keys", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
@@ -21,7 +21,7 @@ class Keys(pulumi.ComponentResource):
             description=f"What {name} keeps",
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=account.apply(_policy),
+            policy=account.apply(lambda a: _policy(a, region)),
             opts=child,
         )
         aws.kms.Alias(name, name=f"alias/{name}", target_key_id=key.key_id, opts=child)
@@ -29,8 +29,8 @@ class Keys(pulumi.ComponentResource):
         self.register_outputs({"keyArn": self.key_arn})
 
 
-def _policy(account: str) -> str:
-    """IAM decides within the account; CloudWatch may send alarms through an encrypted topic."""
+def _policy(account: str, region: str) -> str:
+    """IAM decides within the account; CloudWatch may write encrypted logs and send alarms by an encrypted topic."""
     owner = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
@@ -39,9 +39,18 @@ def _policy(account: str) -> str:
     }
     alarms = {
         "Effect": "Allow",
-        "Principal": {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]},
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
         "Resource": "*",
         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
     }
-    return json.dumps({"Version": "2012-10-17", "Statement": [owner, alarms]})
+    logs = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+        "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+        "Resource": "*",
+        "Condition": {
+            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{account}:log-group:*"}
+        },
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [owner, alarms, logs]})

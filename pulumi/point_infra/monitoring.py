@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
+import pulumi_random as random
 
 import pulumi
 from point_infra import versions
 from point_infra.helm import release
 
 NAMESPACE = "monitoring"
+_GRAFANA_ADMIN = "grafana-admin"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Monitoring(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("point:index:Monitoring", name, None, opts)
         self._volumes(name, args)
+        admin = self._grafana_admin(name, args)
         self.ready = release(
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
@@ -32,8 +35,7 @@ class Monitoring(pulumi.ComponentResource):
             prometheus_values(),
             parent=self,
             provider=args.provider,
-            depends_on=args.after,
-            create_namespace=True,
+            depends_on=[*args.after, admin],
         )
         release(
             "kiali",
@@ -54,6 +56,23 @@ class Monitoring(pulumi.ComponentResource):
             parameters={"type": "gp3", "encrypted": "true"},
             volume_binding_mode="WaitForFirstConsumer",  # the volume is made in the zone of its pod
             opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
+        )
+
+    def _grafana_admin(self, name: str, args: MonitoringArgs) -> k8s.core.v1.Secret:
+        """A password of this stack's own: the chart's is the same everywhere."""
+        namespace = k8s.core.v1.Namespace(
+            NAMESPACE,
+            metadata={"name": NAMESPACE},
+            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
+        )
+        password = random.RandomPassword(
+            f"{name}-grafana", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
+        )
+        return k8s.core.v1.Secret(
+            _GRAFANA_ADMIN,
+            metadata={"name": _GRAFANA_ADMIN, "namespace": NAMESPACE},
+            string_data={"admin-user": "admin", "admin-password": password.result},
+            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[namespace]),
         )
 
 
@@ -79,6 +98,7 @@ def prometheus_values() -> dict[str, object]:
             }
         },
         "grafana": {
+            "admin": {"existingSecret": _GRAFANA_ADMIN},
             "sidecar": {
                 "dashboards": {"enabled": True, "label": "grafana_dashboard", "searchNamespace": "ALL"}
             },

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 import pulumi
 from point_infra.iam import policy, trust
+from point_infra.logs import Logs
 
 _TIERS = {"public": (24, 0), "private": (20, 1), "data": (24, 64)}
 """Tier -> prefix length, and place of the first subnet counted in subnets of that length."""
@@ -25,7 +26,7 @@ class NetworkArgs:
     nat_gateways: int
     region: str
     cluster_name: str
-    log_retention_days: int
+    logs: Logs
 
 
 def subnet_cidrs(vpc: str) -> dict[str, list[str]]:
@@ -139,12 +140,7 @@ class Network(pulumi.ComponentResource):
 
     def _flow_log(self) -> None:
         name = f"{self._name}-flow"
-        group = aws.cloudwatch.LogGroup(
-            name,
-            name=f"/aws/vpc/{self._args.cluster_name}",
-            retention_in_days=self._args.log_retention_days,
-            opts=self._child,
-        )
+        group = self._args.logs.group(name, f"/aws/vpc/{self._args.cluster_name}", self._child)
         role = aws.iam.Role(name, assume_role_policy=trust("vpc-flow-logs.amazonaws.com"), opts=self._child)
         aws.iam.RolePolicy(
             name,

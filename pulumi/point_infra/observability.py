@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.alarms import ALARMS, Alarm
+from point_infra.alarms import ALARMS, CACHE_NODES, Alarm
 from point_infra.cluster import Cluster
 from point_infra.iam import pod_role
+from point_infra.logs import Logs
 
 _CONTAINER_LOGS = ("application", "dataplane", "host", "performance")
 
@@ -21,7 +22,7 @@ class ObservabilityArgs:
     cluster: Cluster
     cluster_name: str
     key_arn: pulumi.Input[str]
-    log_retention_days: int
+    logs: Logs
     alarm_email: str
     monthly_budget_usd: int
     load_balancer: pulumi.Input[str]
@@ -65,8 +66,7 @@ class Observability(pulumi.ComponentResource):
             "target": {"LoadBalancer": a.load_balancer, "TargetGroup": a.target_group},
             "writer": {"DBClusterIdentifier": a.database_cluster, "Role": "WRITER"},
             "reader": {"DBClusterIdentifier": a.database_cluster, "Role": "READER"},
-            "primary": {"CacheClusterId": f"{a.cache_group}-0001-001"},
-            "replica": {"CacheClusterId": f"{a.cache_group}-0001-002"},
+            **{f"cache-{n}": {"CacheClusterId": f"{a.cache_group}-0001-00{n}"} for n in CACHE_NODES},
             "cluster": {"ClusterName": a.cluster_name},
             "certificate": {"CertificateArn": a.certificate_arn},
         }
@@ -116,11 +116,10 @@ class Observability(pulumi.ComponentResource):
 
     def _container_insights(self) -> None:
         groups = [
-            aws.cloudwatch.LogGroup(
+            self._args.logs.group(
                 f"{self._name}-{kind}",
-                name=f"/aws/containerinsights/{self._args.cluster_name}/{kind}",
-                retention_in_days=self._args.log_retention_days,
-                opts=self._child,
+                f"/aws/containerinsights/{self._args.cluster_name}/{kind}",
+                self._child,
             )
             for kind in _CONTAINER_LOGS
         ]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra import manifest, point_service
+from point_infra import database, manifest, point_service
 from point_infra.manifest import ROOT, Object
-from point_infra.point_service import CACHE_SECRET, DATABASE_SECRET, MASTER_SECRET, NAMESPACE
+from point_infra.point_service import CACHE_SECRET, DATABASE_SECRET, MASTER_SECRET, NAMESPACE, RDS_CA_SECRET
 
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
@@ -58,7 +58,7 @@ class Platform(pulumi.ComponentResource):
         a = self._args
         namespace = k8s.core.v1.Namespace(
             NAMESPACE,
-            metadata={"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "baseline"}},
+            metadata={"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
             opts=pulumi.ResourceOptions(parent=self, provider=a.provider, depends_on=a.after),
         )
         store = self._custom(
@@ -72,7 +72,13 @@ class Platform(pulumi.ComponentResource):
             },
             [a.external_secrets],
         )
-        return [
+        authorities = k8s.core.v1.Secret(
+            RDS_CA_SECRET,
+            metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
+            string_data={"ca.crt": database.authorities(a.region)},
+            opts=pulumi.ResourceOptions(parent=self, provider=a.provider, depends_on=[namespace]),
+        )
+        mirrored = [
             self._custom(
                 f"{name}-{secret}",
                 _SECRETS_API,
@@ -92,6 +98,7 @@ class Platform(pulumi.ComponentResource):
                 (CACHE_SECRET, a.token_secret_arn),
             )
         ]
+        return [authorities, *mirrored]
 
     def _custom(
         self,

@@ -30,7 +30,11 @@ def encrypted(type_: str, inputs: Inputs) -> Iterator[str]:
         for mapping in inputs.get("blockDeviceMappings") or [{}]:
             if str(mapping.get("ebs", {}).get("encrypted")).lower() != "true":
                 yield "node disks must be encrypted"
-    if type_ in ("aws:sns/topic:Topic", "aws:secretsmanager/secret:Secret"):
+    if type_ in (
+        "aws:sns/topic:Topic",
+        "aws:secretsmanager/secret:Secret",
+        "aws:cloudwatch/logGroup:LogGroup",
+    ):
         key = "kmsMasterKeyId" if "sns" in type_ else "kmsKeyId"
         if key not in set(inputs):  # its value is not known before the key is there
             yield f"{key} must name a key"

@@ -13,6 +13,7 @@ from point_infra.dns import Dns, DnsArgs, Routing, RoutingArgs
 from point_infra.edge import Edge, EdgeArgs
 from point_infra.inventory import Inventory
 from point_infra.keys import Keys
+from point_infra.logs import Logs
 from point_infra.mesh import Mesh, MeshArgs
 from point_infra.monitoring import Monitoring, MonitoringArgs
 from point_infra.network import Network, NetworkArgs
@@ -53,12 +54,11 @@ class PointPlatform(pulumi.ComponentResource):
 
     def _foundation(self) -> None:
         s = self._s
-        self._keys = Keys(s.name, self._child)
+        self._keys = Keys(s.name, s.region, self._child)
+        self._logs = Logs(s.log_retention_days, self._keys.key_arn)
         self._network = Network(
             "network",
-            NetworkArgs(
-                s.vpc_cidr, s.availability_zones, s.nat_gateways, s.region, s.name, s.log_retention_days
-            ),
+            NetworkArgs(s.vpc_cidr, s.availability_zones, s.nat_gateways, s.region, s.name, self._logs),
             self._child,
         )
         self._cluster = Cluster(
@@ -74,8 +74,9 @@ class PointPlatform(pulumi.ComponentResource):
                 max_nodes_per_zone=s.max_nodes_per_zone,
                 api_allowed_cidrs=s.api_allowed_cidrs,
                 admin_role_arns=s.admin_role_arns,
+                viewer_role_arns=s.viewer_role_arns,
                 key_arn=self._keys.key_arn,
-                log_retention_days=s.log_retention_days,
+                logs=self._logs,
                 deletion_protection=s.deletion_protection,
             ),
             self._child,
@@ -92,7 +93,7 @@ class PointPlatform(pulumi.ComponentResource):
                 engine_version=s.database_engine_version,
                 key_arn=self._keys.key_arn,
                 backup_retention_days=s.backup_retention_days,
-                log_retention_days=s.log_retention_days,
+                logs=self._logs,
                 deletion_protection=s.deletion_protection,
             ),
             self._child,
@@ -111,7 +112,8 @@ class PointPlatform(pulumi.ComponentResource):
                 key_arn=self._keys.key_arn,
                 token_generation=s.cache_token_generation,
                 snapshot_days=7 if s.prod else 1,
-                log_retention_days=s.log_retention_days,
+                logs=self._logs,
+                deletion_protection=s.deletion_protection,
             ),
             self._child,
         )
@@ -142,7 +144,8 @@ class PointPlatform(pulumi.ComponentResource):
                 certificate_arn=self._dns.certificate_arn,
                 deletion_protection=s.deletion_protection,
                 waf=s.waf,
-                access_log_days=s.log_retention_days,
+                stack_name=s.name,
+                logs=self._logs,
             ),
             self._child,
         )
@@ -181,7 +184,7 @@ class PointPlatform(pulumi.ComponentResource):
                 cluster=self._cluster,
                 cluster_name=s.name,
                 key_arn=self._keys.key_arn,
-                log_retention_days=s.log_retention_days,
+                logs=self._logs,
                 alarm_email=s.alarm_email,
                 monthly_budget_usd=s.monthly_budget_usd,
                 load_balancer=self._balancer.arn_suffix,

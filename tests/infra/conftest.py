@@ -94,6 +94,8 @@ class _Mocks(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         if args.token.endswith("getCallerIdentity"):
             return {"accountId": ACCOUNT}
+        if args.token.endswith("getAddonVersion"):
+            return {"version": "v1.0.0-eksbuild.1"}
         return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
 
 

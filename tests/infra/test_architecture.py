@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from point_infra.network import subnet_cidrs
 
 A, B, C = "ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"
@@ -97,10 +99,32 @@ def test_a4_the_api_opens_only_to_named_ranges(run_stack: Callable[..., Any]) ->
 
 def test_a5_to_a7_istio_is_of_one_version_and_keeps_its_telemetry(prod: Any) -> None:
     releases = prod.of(":Release")
-    assert {releases[n]["version"] for n in ("istio-base", "istiod", "istio-ingressgateway")} == {"1.31.0"}
+    assert {
+        releases[n]["version"] for n in ("istio-base", "istio-cni", "istiod", "istio-ingressgateway")
+    } == {"1.31.0"}
     assert "telemetry" not in releases["istiod"]["values"]
     assert releases["istiod"]["values"]["autoscaleMin"] == 2
     assert releases["istio-ingressgateway"]["values"]["service"]["type"] == "ClusterIP"
+
+
+def test_a7_no_pod_of_the_mesh_needs_rights_over_its_network(prod: Any) -> None:
+    releases = prod.of(":Release")
+    assert releases["istiod"]["values"]["cni"] == {"enabled": True}
+    assert releases["istio-cni"]["namespace"] == "kube-system"
+    levels = {
+        n["metadata"]["name"]: n["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
+        for n in prod.of(":Namespace").values()
+    }
+    # The node exporter, which Prometheus's chart brings, looks at its node.
+    assert {n for n, level in levels.items() if level != "restricted"} <= {"monitoring"}
+    assert {"points", "point-system", "istio-system", "istio-ingress"} <= levels.keys()
+
+
+def test_a5_the_gateway_has_no_token_for_the_api_server(prod: Any) -> None:
+    account = prod.of(":ServiceAccount")["istio-ingressgateway"]
+    assert account["automountServiceAccountToken"] is False
+    values = prod.of(":Release")["istio-ingressgateway"]["values"]
+    assert values["serviceAccount"] == {"create": False, "name": "istio-ingressgateway"}
 
 
 def test_a9_the_cache_has_its_primary_in_a_and_its_replica_in_c(prod: Any) -> None:
@@ -126,6 +150,48 @@ def test_a10_aurora_has_its_writer_in_a_and_its_reader_in_c(prod: Any) -> None:
     assert cluster["storageEncrypted"]
     assert cluster["backupRetentionPeriod"] == 14
     assert cluster["deletionProtection"]
+
+
+def test_a10_aurora_is_audited_and_its_authority_is_one_of_those_that_pods_trust(updated: Any) -> None:
+    cluster = updated.one("rds/cluster:Cluster")
+    assert set(cluster["enabledCloudwatchLogsExports"]) == {"audit", "error", "slowquery"}
+    assert {i["caCertIdentifier"] for i in updated.of(":ClusterInstance").values()} == {"rds-ca-rsa2048-g1"}
+    trusted = updated.of(":Secret")["points-db-ca"]["stringData"]["value"]["ca.crt"]
+    certificates = x509.load_pem_x509_certificates(trusted.encode())
+    # SHA-256 of AWS's own bundle for Seoul, to compare with `openssl x509 -fingerprint -sha256`.
+    assert {c.fingerprint(hashes.SHA256()).hex() for c in certificates} == {
+        "e8de13bf9665ba1a2967008028ffe4f9b4f0a6def6e3caf76e0d496cd6facffc",
+        "00ff49c08b7d5dc53328784986580948d06ee9b2f0f1e6b6eae70ccdedf5f757",
+        "f47a584f42f3d9fd1e0f8908ae65a67ec7cc50340a616871563bde5d889a9cc0",
+    }
+    for certificate in certificates:
+        certificate.verify_directly_issued_by(certificate)
+        assert "Amazon RDS ap-northeast-2 Root CA" in certificate.subject.rfc4514_string()
+        assert certificate.not_valid_after_utc.year >= 2061
+
+
+def test_a4_add_ons_move_with_the_cluster_s_version(updated: Any) -> None:
+    addons = updated.of(":Addon").values()
+    assert {a["addonName"] for a in addons} >= {"vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver"}
+    assert {a["addonVersion"] for a in addons} == {"v1.0.0-eksbuild.1"}  # what getAddonVersion answered
+
+
+def test_a13_grafana_s_password_is_this_stack_s_own(updated: Any) -> None:
+    values = updated.of(":Release")["kube-prometheus-stack"]["values"]["grafana"]
+    made = updated.of(":Secret")[values["admin"]["existingSecret"]]
+    assert set(made["stringData"]["value"]) == {"admin-user", "admin-password"}
+
+
+def test_a11_both_cache_nodes_are_watched_since_either_may_be_the_primary(updated: Any) -> None:
+    watched = [
+        (a["metricName"], a["dimensions"]["CacheClusterId"])
+        for a in updated.of(":MetricAlarm").values()
+        if a["namespace"] == "AWS/ElastiCache"
+    ]
+    assert {m for m, node in watched if node.endswith("001")} == {
+        m for m, node in watched if node.endswith("002")
+    }
+    assert len(watched) == 8
 
 
 def test_a11_logs_are_kept_90_days_and_alarms_reach_a_topic(updated: Any) -> None:

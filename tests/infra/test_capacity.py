@@ -54,6 +54,7 @@ def _demand(prod: Any) -> dict[str, tuple[int, int]]:
     operator = prod.one(":Deployment")["spec"]["template"]["spec"]["containers"][0]
     return {
         **ADD_ONS,
+        "istio-cni": _requests(values("cni"), NODES),
         "istiod": _requests(values("istiod"), 2),
         "gateway": _requests(values("gateway"), 2),
         "prometheus": _requests(stack["prometheus"]["prometheusSpec"]),

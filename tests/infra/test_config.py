@@ -61,6 +61,7 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("apiAllowedCidrs", {"apiAllowedCidrs": ["0.0.0.0/0"]}, "not for everybody"),
     ("apiAllowedCidrs", {"apiAllowedCidrs": ["office"]}, "an IPv4 range"),
     ("adminRoleArns", {"adminRoleArns": ["admin"]}, "IAM role ARNs"),
+    ("viewerRoleArns", {"viewerRoleArns": ["arn:aws:iam::1:user/eve"]}, "IAM role ARNs"),
     ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "db.r5.large"),
     (
         "databaseEngineVersion",

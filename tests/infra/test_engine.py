@@ -26,6 +26,7 @@ pytestmark = [
 GOLDEN = Path(__file__).parent / "golden"
 STACK = "dev"
 PUSHED = "sha256:" + "1" * 64
+REPLACED = ("replace", "create-replacement", "delete-replaced")
 
 
 class Stack:
@@ -142,6 +143,15 @@ def test_up_makes_everything_for_real_in_moto() -> None:
     assert (writer["AvailabilityZone"], reader["AvailabilityZone"]) == ("ap-northeast-2a", "ap-northeast-2c")
 
 
+def test_zones_of_nodes_come_and_are_upgraded_one_after_another(up: Stack) -> None:
+    resources = json.loads(up.state())["deployment"]["resources"]
+    after = {
+        r["urn"].split("::")[-1]: r.get("dependencies", []) for r in resources if "NodeGroup" in r["type"]
+    }
+    assert any(urn.endswith("::cluster-a") for urn in after["cluster-b"])
+    assert any(urn.endswith("::cluster-b") for urn in after["cluster-c"])
+
+
 def test_a_second_preview_has_nothing_to_do(up: Stack) -> None:
     assert up.run("preview", "--expect-no-changes") == {}
 
@@ -183,13 +193,36 @@ def test_a_change_behind_our_back_is_found_by_refresh_and_repaired_by_up(up: Sta
     assert boto3.client("cloudwatch").describe_alarms(AlarmNames=["point-dev-latency"])["MetricAlarms"]
 
 
-def test_a_replacement_reaches_what_refers_to_it(up: Stack) -> None:
-    up.configure(vpcCidr="10.1.0.0/16")
+def test_a_replacement_cascades_and_the_old_one_goes_last(up: Stack) -> None:
+    acm, route53 = boto3.client("acm"), boto3.client("route53")
+    old = [c["CertificateArn"] for c in acm.list_certificates()["CertificateSummaryList"]]
+    up.configure(domainName="loyalty.dev.example.com")
+
     planned = up.run("preview")
-    assert planned["network"] in ("replace", "create-replacement", "delete-replaced")
-    assert planned["network-private-a"] in ("replace", "create-replacement", "delete-replaced")
-    assert planned["edge"] in ("replace", "create-replacement", "delete-replaced", "update")
-    up.configure(vpcCidr="10.0.0.0/16")
+    done = up.run("up")
+
+    assert done.keys() == planned.keys()
+    replaced = {name for name, op in done.items() if op in REPLACED}
+    # The certificate takes its proofs and its issue along; who only names it is changed where it stands.
+    assert replaced >= {"dns", "dns-validation-0", "dns-validation-1", "routing-primary", "mesh-gateway"}
+    assert {n for n, op in done.items() if op == "update"} >= {"edge-https", "routing", "points-tls"}
+    assert not {"network", "edge", "database", "cache", "cluster-a"} & done.keys()
+    certificates = acm.list_certificates()["CertificateSummaryList"]
+    assert [c["DomainName"] for c in certificates] == ["loyalty.dev.example.com"]
+    assert certificates[0]["CertificateArn"] not in old
+    listeners = boto3.client("elbv2").describe_listeners(LoadBalancerArn=_load_balancer())["Listeners"]
+    https = next(x for x in listeners if x["Port"] == 443)
+    assert [c["CertificateArn"] for c in https["Certificates"]] == [certificates[0]["CertificateArn"]]
+    zone = route53.list_hosted_zones()["HostedZones"][0]["Id"]
+    records = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    names = {r["Name"] for r in records if r["Type"] == "A"}
+    assert names == {"loyalty.dev.example.com.", "origin.loyalty.dev.example.com."}
+    assert up.outputs()["url"] == "https://loyalty.dev.example.com"
+    assert up.run("preview", "--expect-no-changes") == {}
+
+
+def _load_balancer() -> str:
+    return boto3.client("elbv2").describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
 
 
 def test_destroy_leaves_nothing(up: Stack) -> None:

@@ -27,7 +27,7 @@ def test_every_config_key_has_a_type_and_a_description() -> None:
 
 def test_every_chart_is_pinned_to_an_exact_version() -> None:
     charts = [v for v in vars(versions).values() if isinstance(v, Chart)]
-    assert len(charts) == 8
+    assert len(charts) == 9
     assert all(c.version.replace(".", "").isdigit() and c.repository.startswith("https://") for c in charts)
     # Istio stopped publishing there with 1.31.
     assert not any("istio-release.storage.googleapis.com" in c.repository for c in charts)

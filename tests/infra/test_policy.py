@@ -17,6 +17,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("encrypted", "aws:sns/topic:Topic", {}),
     ("encrypted", "aws:secretsmanager/secret:Secret", {}),
+    ("encrypted", "aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 30}),
     ("private", "aws:rds/clusterInstance:ClusterInstance", {"publiclyAccessible": True}),
     ("private", "aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": True}),
     ("private", "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", {"blockPublicAcls": True}),

@@ -141,6 +141,7 @@ def _to_api(shape: Any, value: Any) -> Any:
     match shape.type_name:
         case "structure":
             value = value[0] if isinstance(value, list) else value
+            value = {next(iter(shape.members)): value} if isinstance(value, str) else value
             given = {norm(k): v for k, v in value.items() if v is not None}
             return {m: _to_api(s, given[norm(m)]) for m, s in shape.members.items() if norm(m) in given}
         case "list" if isinstance(value, dict):  # tags, dimensions: pairs of the list's own two members

@@ -128,7 +128,9 @@ ROWS: dict[str, Row] = {
     "aws:lb/listener:Listener": Row(
         *("elbv2", "create_listener", "Listeners[0].ListenerArn", "delete_listener", "ListenerArn"),
         *("describe_listeners", "ListenerArns[]", "Listeners[0]"),
+        alias={"certificateArn": "Certificates"},
         out={"arn": "ListenerArn"},
+        then=("modify_listener",),
     ),
     "aws:rds/subnetGroup:SubnetGroup": Row(
         *("rds", "create_db_subnet_group", "DBSubnetGroup.DBSubnetGroupName", "delete_db_subnet_group"),
