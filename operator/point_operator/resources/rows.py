@@ -1,14 +1,24 @@
 """What the dashboard of a PointService shows.
 
-Only metrics of the service itself (`service/point_service/metrics.py`), of any Python process and of the
-proxies are asked for, so no other exporter is needed.
+Only metrics of the service itself (`service/point_service/metrics.py`), of any Python process, of the proxies and
+of kubelets are asked for, so no other exporter is needed.
 """
 
 from kubernetes.utils.quantity import parse_quantity
 
 from point_operator import names
 from point_operator.api import PointService
-from point_operator.resources.panels import RATE, Panel, Row, Stat, Thresholds, burns, increase, percentiles
+from point_operator.resources.panels import (
+    RATE,
+    Panel,
+    Row,
+    Stat,
+    Thresholds,
+    burns,
+    increase,
+    label,
+    percentiles,
+)
 from point_operator.resources.slo import ERRORS, PROBES, SLOW
 
 
@@ -121,7 +131,7 @@ ROWS = (
             Panel(
                 "Being answered now",
                 "none",
-                (("{{pod}}", "sum by (pod) (point_requests_in_flight{$pods})"),),
+                ((label("pod"), "sum by (pod) (point_requests_in_flight{$pods})"),),
                 "By Little's law requests per second times their duration; a jump means that pods wait.",
             ),
             Panel(
@@ -154,7 +164,7 @@ ROWS = (
                 "s",
                 (
                     (
-                        "{{pod}}",
+                        label("pod"),
                         "time() - max by (pod) (point_expiry_finished_timestamp_seconds{$pods} > 0)",
                     ),
                 ),
@@ -179,7 +189,7 @@ ROWS = (
                 "percentunit",
                 (
                     (
-                        "{{pod}}",
+                        label("pod"),
                         f"sum by (pod) (rate(process_cpu_seconds_total{{$pods}}[{RATE}])) / $cpu",
                     ),
                     ("aimed at", "vector($cpu_target)"),
@@ -190,7 +200,7 @@ ROWS = (
                 "Memory",
                 "bytes",
                 (
-                    ("{{pod}}", "sum by (pod) (process_resident_memory_bytes{$pods})"),
+                    (label("pod"), "sum by (pod) (process_resident_memory_bytes{$pods})"),
                     ("limit", "vector($memory)"),
                 ),
             ),
@@ -256,11 +266,11 @@ ROWS = (
                     ),
                     (
                         "token refused (whole gateway)",
-                        f"sum(rate(envoy_http_jwt_authn_denied{{$gateways}}[{RATE}]))",
+                        f"sum(rate(envoy_http_https_jwt_authn_denied{{$gateways}}[{RATE}]))",
                     ),
                     (
                         "not allowed (whole gateway)",
-                        f'sum(rate(envoy_http_rbac{{$gateways,authz_enforce_result="denied"}}[{RATE}]))',
+                        f'sum(rate(envoy_http_https_rbac{{$gateways,authz_enforce_result="denied"}}[{RATE}]))',
                     ),
                 ),
             ),
@@ -269,7 +279,7 @@ ROWS = (
                 "none",
                 (
                     (
-                        "{{pod}}",
+                        label("pod"),
                         "sum by (pod) (envoy_cluster_outlier_detection_ejections_active{$gateway})",
                     ),
                 ),
@@ -282,9 +292,15 @@ ROWS = (
                 "Writes are never tried again by the mesh; their callers do it under their key.",
             ),
             Panel(
-                "Memory of the proxies",
-                "bytes",
-                (("{{pod}}", "sum by (pod) (envoy_server_memory_allocated{$pods})"),),
+                "CPU of the proxies (cores)",
+                "none",
+                (
+                    (
+                        label("pod"),
+                        "sum by (pod) (rate("
+                        f'container_cpu_usage_seconds_total{{$pods,container="istio-proxy"}}[{RATE}]))',
+                    ),
+                ),
             ),
         ),
     ),
