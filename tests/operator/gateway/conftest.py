@@ -4,7 +4,6 @@ The chain is as Istio builds it: our guard first, then the token check (with wha
 becomes), then our limit right before the router. Behind it a server tells which headers it got.
 """
 
-import base64
 import json
 import socket
 import subprocess
@@ -18,8 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from joserfc import jwt
 from joserfc.jwk import RSAKey
+from point_local import attacks
 from point_operator import api
 from point_operator.resources import gateway_guard, rate_limit, request_authentication
 from point_operator.resources.surroundings import Surroundings
@@ -42,12 +41,7 @@ class Issuer:
 
     def token(self, **changes: Any) -> str:
         """A well signed token."""
-        return jwt.encode({"alg": "RS256", "kid": "k"}, self.claims(**changes), self.key)
-
-    @staticmethod
-    def base64(value: object) -> str:
-        """A part of a token."""
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+        return attacks.good(self, **changes)
 
 
 class Echo(BaseHTTPRequestHandler):
