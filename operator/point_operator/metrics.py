@@ -14,3 +14,6 @@ ERRORS = Counter("point_operator_errors", "Reconciles that failed and will be re
 WAITING = Gauge("point_operator_queue_waiting", "PointServices that are due and not yet taken up")
 LEADER = Gauge("point_operator_leader", "1 while this process holds the Lease")
 MANAGED = Gauge("point_operator_point_services", "PointServices known")
+DEGRADED = Gauge(
+    "point_operator_degraded", "1 while a PointService (namespace/name) is Degraded", ["point_service"]
+)

@@ -1,6 +1,7 @@
 """Bring the cluster to what one PointService says, whatever has happened before."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import time
@@ -73,6 +74,8 @@ class Reconciler:
         if body is None:
             self._fleet.forget(key)
             self._conflicts.pop(key, None)
+            with contextlib.suppress(KeyError):
+                metrics.DEGRADED.remove("/".join(key))
             return None
         self._fleet.see(body)
         metrics.MANAGED.set(len(self._fleet))
@@ -261,6 +264,8 @@ class Reconciler:
             await self.applier.remove(job)
 
     async def _write_status(self, body: Object, after: status.Status, news: list[status.Condition]) -> None:
+        degraded = any(one["type"] == "Degraded" and one["status"] == "True" for one in after["conditions"])
+        metrics.DEGRADED.labels("{namespace}/{name}".format_map(body["metadata"])).set(degraded)
         if after == body.get("status"):
             return
         operation = {"op": "add", "path": "/status", "value": after}

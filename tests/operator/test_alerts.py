@@ -127,6 +127,7 @@ HEALTHY = (
     | {
         'envoy_http_local_rate_limit_rate_limited{namespace="istio-ingress",component="points/points"}': "0x600",
         f"envoy_cluster_outlier_detection_ejections_active{{{GATEWAY}}}": "0x600",
+        f'point_operator_degraded{{{OPERATOR.format(1)},point_service="points/points"}}': "0x600",
         f"point_operator_leader{{{OPERATOR.format(1)}}}": "1x600",
         f"point_operator_leader{{{OPERATOR.format(2)}}}": "0x600",
         f'point_operator_reconciles_total{{{OPERATOR.format(1)},result="done"}}': "0+1x600",
@@ -181,6 +182,14 @@ CASES: dict[str, tuple[dict[str, str], dict[int, set[str]]]] = {
     "all pods vanish": (
         HEALTHY | _pods("point_requests_in_flight", "2x10 stale", "3x10 stale"),
         {11: set(), 14: {"PointServiceDown"}},
+    ),
+    "the operator can't do what the spec says": (
+        HEALTHY | {f'point_operator_degraded{{{OPERATOR.format(1)},point_service="points/points"}}': "1x600"},
+        {8: set(), 30: {"PointServiceDegraded"}},
+    ),
+    "it can't for another service": (
+        HEALTHY | {f'point_operator_degraded{{{OPERATOR.format(1)},point_service="points/bonus"}}': "1x600"},
+        {30: set()},
     ),
     "one pod is left": (
         HEALTHY | _pods("point_requests_in_flight", "2x600", "3x10 stale"),

@@ -74,9 +74,12 @@ def group(point_service: PointService) -> dict[str, Any]:
 
 
 def values(point_service: PointService) -> dict[str, str]:
-    """Return the words of these queries: `$whose` are the labels of what is recorded for a PointService."""
-    whose = f'namespace="{point_service.namespace}",point_service="{point_service.name}"'
-    return rows.values(point_service) | {"whose": whose}
+    """Return the words of these queries: `$whose` is what is recorded for it, `$known` what its operator knows."""
+    namespace, name = point_service.key
+    return rows.values(point_service) | {
+        "whose": f'namespace="{namespace}",point_service="{name}"',
+        "known": f'point_service="{namespace}/{name}"',
+    }
 
 
 def _recorded(objective: slo.Objective, what: str) -> str:
@@ -129,6 +132,13 @@ ALERTS = (
         severity="page",
         summary="No pod of the service can be seen",
         conditions=(Condition("point_requests_in_flight{$pods}", "absent"),),
+    ),
+    Alert(
+        name="PointServiceDegraded",
+        severity="ticket",
+        summary="The operator can't make the service what its spec says",
+        conditions=(Condition("max(point_operator_degraded{$known})", ">", "0"),),
+        lasting="10m",
     ),
     Alert(
         name="PointServiceTooFewPods",

@@ -28,17 +28,17 @@ ROWS = (
             ),
             Stat("Replicas", "none", "count(point_operator_leader{$operator})", ((0, "red"), (2, "green"))),
             Stat(
+                "Degraded",
+                "none",
+                "sum(point_operator_degraded{$operator})",
+                ((0, "green"), (1, "red")),
+                about="PointServices that are not what their spec says; `kubectl get pts -A -o wide` tells why.",
+            ),
+            Stat(
                 "Due and not taken up",
                 "none",
                 "sum(point_operator_queue_waiting{$operator})",
                 ((0, "green"), (1, "yellow"), (20, "red")),
-            ),
-            Stat(
-                "Writes",
-                "ops",
-                f"sum(rate(point_operator_writes_total{{$operator}}[{RATE}])) or 0 * {_LOOKS}",
-                decimals=2,
-                about="0 when nothing changes.",
             ),
             Stat(
                 "Failed looks",
