@@ -27,7 +27,7 @@ GRANTS = (
 # whole table for each use.
 REVERSING = "FROM ledger_entry c FORCE INDEX (ledger_entry_reversed) WHERE c.reversed_entry_id = u.entry_id"
 USES = (
-    "SELECT u.entry_id, u.member_id, u.order_id, -u.amount,"
+    "SELECT u.entry_id, u.member_id, u.order_id, -u.amount,"  # noqa: S608 - constants
     f" (SELECT COALESCE(SUM(c.amount), 0) {REVERSING}),"
     f" (SELECT COUNT(*) {REVERSING}"
     "  AND (c.kind <> 'CANCEL_USE' OR c.order_id <> u.order_id OR c.member_id <> u.member_id))"
