@@ -17,7 +17,7 @@ _KEY = paths.STATE / "issuer" / "key.json"
 
 def jwks() -> str:
     """The public keys that the gateway checks tokens against, as a JSON Web Key Set."""
-    return json.dumps(KeySet([_key()]).as_dict(private=False))
+    return json.dumps(KeySet([key()]).as_dict(private=False))
 
 
 def token(member: str, role: str | None = None, *, seconds: int = 3600, **claims: object) -> str:
@@ -25,8 +25,18 @@ def token(member: str, role: str | None = None, *, seconds: int = 3600, **claims
 
     `seconds` is how long it is valid from now.
     """
+    signer = key()
+    return jwt.encode(
+        {"alg": "RS256", "kid": signer.kid, "typ": "JWT"},
+        {**payload(member, role, seconds=seconds), **claims},
+        signer,
+    )
+
+
+def payload(member: str, role: str | None = None, *, seconds: int = 3600) -> dict[str, object]:
+    """The claims of a member's token."""
     now = int(time.time())
-    payload: dict[str, object] = {
+    made: dict[str, object] = {
         "iss": ISSUER,
         "aud": [AUDIENCE],
         "sub": member,
@@ -36,12 +46,12 @@ def token(member: str, role: str | None = None, *, seconds: int = 3600, **claims
         "jti": secrets.token_urlsafe(12),
     }
     if role:
-        payload["role"] = role
-    key = _key()
-    return jwt.encode({"alg": "RS256", "kid": key.kid, "typ": "JWT"}, {**payload, **claims}, key)
+        made["role"] = role
+    return made
 
 
-def _key() -> RSAKey:
+def key() -> RSAKey:
+    """The private key that signs."""
     if not _KEY.exists():
         made = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
         write_secret(_KEY, json.dumps(made.as_dict(private=True)))
