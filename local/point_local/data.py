@@ -18,7 +18,18 @@ CACHE_ZONES = ("a", "c")
 
 
 def install(server: str) -> None:
-    """Start the data tier. `server` is `mysql` or `mariadb`; returns without waiting for it."""
+    """Start the data tier. `server` is `mysql` or `mariadb`; returns without waiting for it.
+
+    Raises LocalError, with nothing changed, when the tier that is there is the other's.
+    """
+    there = kubectl(
+        *("get", "configmap", "mysql", "-n", "data", "--ignore-not-found"),
+        *("-o", "jsonpath={.metadata.labels.server}"),
+    )
+    if there and there != server:
+        raise LocalError(
+            f"the data that is there is {there}'s, and {server} can't read it: `make down` first"
+        )
     for node in WORKERS:
         for part in ("mysql", "valkey"):
             # The mode that a volume's fsGroup asks for: then the kubelet leaves what is in it as it is.
