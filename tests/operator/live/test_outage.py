@@ -73,6 +73,26 @@ def test_one_that_can_not_be_satisfied_holds_up_no_other(make_tenant: Any) -> No
     other.ready()
 
 
+FLOOD = 80
+
+
+def test_a_flood_of_point_services_holds_up_no_other(make_tenant: Any) -> None:
+    calm, flooded = make_tenant(), make_tenant()
+    calm.ready()
+    flooded.host = calm.host  # refused, and asked about again with each that comes or goes
+    for number in range(FLOOD):
+        flooded.create(f"flood-{number}")
+        if number % 20 == 0:
+            calm.kube.delete(kinds.SERVICE, calm.namespace, "points")
+            calm.kube.wait("the Service to return", lambda: calm.get(kinds.SERVICE), 10)
+    flooded.wait_reason("Ready", "HostConflict", f"flood-{FLOOD - 1}", seconds=60)
+    calm.spec(logLevel="DEBUG")
+    calm.kube.wait("the new log level", lambda: "DEBUG" in str(calm.get(kinds.DEPLOYMENT)), 10)
+    for number in range(FLOOD):
+        calm.kube.delete(kinds.POINT_SERVICE, flooded.namespace, f"flood-{number}")
+    assert calm.condition("Ready")["reason"] == "Available"
+
+
 def test_deleted_while_the_operator_was_down_is_cleaned_when_it_is_back(tenant: Any, operator: Any) -> None:
     tenant.ready()
     operator.stop()

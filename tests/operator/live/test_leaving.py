@@ -1,0 +1,83 @@
+"""A PointService that goes is never held up by what has gone before it."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from point_local import apiserver
+from point_operator import kinds, names
+from point_operator.kinds import Kind
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+ISTIO = (
+    "envoyfilters.networking.istio.io",
+    "gateways.networking.istio.io",
+    "virtualservices.networking.istio.io",
+    "requestauthentications.security.istio.io",
+)
+
+
+def test_one_leaves_a_namespace_that_is_being_deleted(tenant: Any) -> None:
+    tenant.ready()
+    tenant.kube.delete(NAMESPACE, "", tenant.namespace)
+    tenant.kube.wait("the namespace to refuse new objects", lambda: _is_ending(tenant))
+    tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")  # as the namespace's controller does
+    tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
+    assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
+
+
+@pytest.fixture
+def without_istio(server: Any) -> Iterator[Any]:
+    """How to uninstall some of Istio's kinds; they are back afterwards."""
+
+    def uninstall() -> None:
+        server.kubectl("delete", "crd", *ISTIO)
+
+    yield uninstall
+    crds = str(apiserver.istio_crds())
+    server.kubectl("apply", "--server-side", "-f", crds)
+    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+
+
+def test_one_leaves_a_cluster_whose_mesh_is_uninstalled(tenant: Any, without_istio: Any) -> None:
+    tenant.ready()
+    without_istio()
+    tenant.edit(kinds.POINT_SERVICE, {"metadata": {"annotations": {"note": "look"}}})
+    tenant.wait_reason("Degraded", "NotInstalled")
+    tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
+    tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
+
+
+def test_a_mesh_that_is_installed_again_is_used_again(tenant: Any, operator: Any) -> None:
+    tenant.ready()
+    shared = names.shared_name("istio-ingress", {"istio": "ingressgateway"})
+    assert tenant.kube.get(kinds.GATEWAY, "istio-ingress", shared) is not None
+    tenant.kube.delete(kinds.VIRTUAL_SERVICE, tenant.namespace, "points")
+    tenant.kube.wait("the route to return", lambda: tenant.get(kinds.VIRTUAL_SERVICE), 30)
+    assert operator.process.poll() is None
+
+
+def test_one_whose_gateway_is_not_allowed_any_more_leaves(
+    tenant: Any, operator: Any, server: Any, account: Any, process: Any
+) -> None:
+    tenant.ready()
+    operator.stop()
+    other = process(server, account, "--no-lease", name="elsewhere", POINT_OPERATOR_GATEWAY_NAMESPACES="gone")
+    other.start()
+    try:
+        tenant.wait_reason("Ready", "GatewayNamespaceNotAllowed")
+        started = time.monotonic()
+        tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
+        tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
+        assert time.monotonic() - started < 15
+    finally:
+        other.stop()
+        operator.start()
+
+
+def _is_ending(tenant: Any) -> bool:
+    found = tenant.kube.client.get(f"/api/v1/namespaces/{tenant.namespace}").json()
+    return found["status"]["phase"] == "Terminating"
