@@ -2,11 +2,13 @@
 
 import logging
 import re
+import time
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from point_service.pool import tls_context
@@ -17,6 +19,13 @@ log = logging.getLogger(__name__)
 LOCK = "point-platform-migration"
 LOCK_WAIT = 300  # seconds behind another migration
 CONNECT_TIMEOUT = 10  # seconds
+SCRIPTS = "point_service:migrations"
+# A change of a table waits for the transactions that use it, and every request that comes after it waits behind
+# it: so it gives up soon, lets them pass, and tries again.
+TABLE_WAIT = 1  # seconds
+TABLE_PAUSE = 2  # seconds
+TABLE_ATTEMPTS = 100
+LOCK_WAIT_TIMEOUT = 1205
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 # What the service needs and nothing more: entries are only ever added.
@@ -52,10 +61,21 @@ def migrate(settings: DatabaseSettings) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    """Run the revisions that are missing, each again while a table it changes is in use."""
     config = Config()
-    config.set_main_option("script_location", "point_service:migrations")
+    config.set_main_option("script_location", SCRIPTS)
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    connection.execute(text("SET SESSION lock_wait_timeout = :wait"), {"wait": TABLE_WAIT})
+    for attempt in range(1, TABLE_ATTEMPTS + 1):
+        try:
+            command.upgrade(config, "head")
+            break
+        except OperationalError as error:
+            busy = error.orig is not None and error.orig.args[0] == LOCK_WAIT_TIMEOUT
+            if not busy or attempt == TABLE_ATTEMPTS:
+                raise
+            log.info("a table is in use, trying again", extra={"attempt": attempt})
+            time.sleep(TABLE_PAUSE)
     log.info("schema is at its newest revision")
 
 
