@@ -120,8 +120,6 @@ def _burns(name: str, objective: slo.Objective, summary: str) -> tuple[Alert, ..
     )
 
 
-_LIMITED = "sum(rate(envoy_http_local_rate_limit_rate_limited{$limited}[5m]))"
-
 RECORDED = _records((slo.ERRORS, slo.SLOW))
 
 ALERTS = (
@@ -201,7 +199,7 @@ ALERTS = (
         summary="The gateway refuses more than one request in twenty for the rate limit",
         conditions=(
             Condition(
-                f"{_LIMITED} / ({_LIMITED} + ({slo.ERRORS.every_over('5m')}))",
+                f"({slo.limited('5m')}) / ({slo.limited('5m')} + ({slo.ERRORS.every_over('5m')}))",
                 ">",
                 "0.05",
             ),

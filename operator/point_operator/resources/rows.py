@@ -19,7 +19,7 @@ from point_operator.resources.panels import (
     label,
     percentiles,
 )
-from point_operator.resources.slo import ERRORS, PROBES, SLOW
+from point_operator.resources.slo import ERRORS, PROBES, SLOW, limited
 
 
 def values(point_service: PointService) -> dict[str, str]:
@@ -72,7 +72,7 @@ ROWS = (
             Stat(
                 "Over the rate limit",
                 "reqps",
-                f"sum(rate(envoy_http_local_rate_limit_rate_limited{{$limited}}[{RATE}]))",
+                limited(RATE),
                 ((0, "green"), (1, "yellow")),
                 about="Requests per second that the gateway refuses with 429.",
             ),
@@ -262,7 +262,7 @@ ROWS = (
                 (
                     (
                         "over the rate limit",
-                        f"sum(rate(envoy_http_local_rate_limit_rate_limited{{$limited}}[{RATE}]))",
+                        limited(RATE),
                     ),
                     (
                         "token refused (whole gateway)",

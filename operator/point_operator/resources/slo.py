@@ -60,6 +60,16 @@ SLOW = Objective(
 """99% of answers take no longer than half a second, inside the pods."""
 
 
+def limited(window: str) -> str:
+    """PromQL: requests per second that the gateway refuses for the rate limit, whoever counts them."""
+    by_gateway = f"sum(rate(envoy_http_local_rate_limit_rate_limited{{$limited}}[{window}]))"
+    by_service = (
+        f"(sum(rate(envoy_cluster_ratelimit_{counted}_over_limit{{$gateway}}[{window}])) or vector(0))"
+        for counted in ("service", "member")
+    )
+    return " + ".join([by_gateway, *by_service])
+
+
 class Burn(msgspec.Struct, frozen=True):
     """Two windows over which the budget burns at `factor` times the rate that lasts 30 days.
 
