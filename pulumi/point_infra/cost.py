@@ -1,7 +1,7 @@
 """What the stack costs a month, line by line, from the resources that it declares.
 
 Sizes and numbers come from the declared resources; traffic and volume are assumptions, said in `Usage`.
-The reference architecture's budget stands beside it. Prices: `prices.py`.
+The reference architecture's budget stands beside it. Prices: `prices.json`.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from point_infra import prices
 from point_infra.inventory import Declared
-from point_infra.prices import HOURS, Price
+from point_infra.prices import HOURS, RATE, Price
 
 BUDGET = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balancer": 50, "Other": 100}
 """USD a month in the budget; together 1,100. It leaves NAT gateways out."""
@@ -52,26 +52,26 @@ def lines(resources: list[Declared], usage: Usage = Usage()) -> list[Line]:
     zones = 3
     balancer, other, network = "Load balancer", "Other", "NAT gateways"
     out += [
-        Line(balancer, "load balancer", albs * HOURS, "h", prices.ALB_HOUR),
-        Line(balancer, "capacity units", albs * usage.lcus * HOURS, "LCU h", prices.ALB_LCU_HOUR),
-        Line(balancer, "public IPv4", albs * zones * HOURS, "h", prices.PUBLIC_IPV4_HOUR),
-        Line(balancer, "WAF", count["aws:wafv2/webAcl:WebAcl"], "ACL", prices.WAF_MONTH),
-        Line(network, "NAT gateways", nats * HOURS, "h", prices.NAT_HOUR),
-        Line(network, "traffic through them", usage.nat_gb if nats else 0, "GB", prices.NAT_GB),
-        Line(network, "public IPv4", count["aws:ec2/eip:Eip"] * HOURS, "h", prices.PUBLIC_IPV4_HOUR),
-        Line(other, "logs", usage.logs_gb, "GB", prices.LOGS_GB),
-        Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", prices.ALARM_MONTH),
-        Line(other, "traffic out", usage.egress_gb, "GB", prices.TRANSFER_OUT_GB),
-        Line(other, "traffic between zones", 2 * usage.cross_zone_gb, "GB", prices.CROSS_ZONE_GB),
-        Line(other, "KMS keys", count["aws:kms/key:Key"], "", prices.KMS_KEY_MONTH),
-        Line(other, "secrets", count["aws:secretsmanager/secret:Secret"] + 1, "", prices.SECRET_MONTH),
-        Line(other, "hosted zones", count["aws:route53/zone:Zone"], "", prices.HOSTED_ZONE_MONTH),
+        Line(balancer, "load balancer", albs * HOURS, "h", RATE["alb_hour"]),
+        Line(balancer, "capacity units", albs * usage.lcus * HOURS, "LCU h", RATE["alb_lcu_hour"]),
+        Line(balancer, "public IPv4", albs * zones * HOURS, "h", RATE["public_ipv4_hour"]),
+        Line(balancer, "WAF", count["aws:wafv2/webAcl:WebAcl"], "ACL", RATE["waf_month"]),
+        Line(network, "NAT gateways", nats * HOURS, "h", RATE["nat_hour"]),
+        Line(network, "traffic through them", usage.nat_gb if nats else 0, "GB", RATE["nat_gb"]),
+        Line(network, "public IPv4", count["aws:ec2/eip:Eip"] * HOURS, "h", RATE["public_ipv4_hour"]),
+        Line(other, "logs", usage.logs_gb, "GB", RATE["logs_gb"]),
+        Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", RATE["alarm_month"]),
+        Line(other, "traffic out", usage.egress_gb, "GB", RATE["transfer_out_gb"]),
+        Line(other, "traffic between zones", 2 * usage.cross_zone_gb, "GB", RATE["cross_zone_gb"]),
+        Line(other, "KMS keys", count["aws:kms/key:Key"], "", RATE["kms_key_month"]),
+        Line(other, "secrets", count["aws:secretsmanager/secret:Secret"] + 1, "", RATE["secret_month"]),
+        Line(other, "hosted zones", count["aws:route53/zone:Zone"], "", RATE["hosted_zone_month"]),
         Line(
             other,
             "health checks",
             count["aws:route53/healthCheck:HealthCheck"],
             "",
-            prices.HEALTH_CHECK_MONTH,
+            RATE["health_check_month"],
         ),
     ]
     return [line for line in out if line.quantity]
@@ -106,8 +106,21 @@ def table(priced: list[Line]) -> str:
     rows.append(f"{'total':<16}{'= budget: ' + format(sum(BUDGET.values()), ','):<68}{total(priced):>11.2f}")
     rows.append(
         f"Seoul, on demand, prices of {prices.DATED}; ~ is an estimate, and traffic and volume are assumed "
-        "(point_infra/prices.py, cost.py)."
+        "(point_infra/prices.json, cost.py)."
     )
+    return "\n".join(rows)
+
+
+def compare(stacks: dict[str, list[Line]]) -> str:
+    """USD a month of each service: the budget's figure, then each stack's."""
+    sums = {name: by_service(priced) for name, priced in stacks.items()}
+    services = list(dict.fromkeys(service for one in sums.values() for service in one))
+    rows = [f"{'USD/month':<16}{'budget':>11}" + "".join(f"{name:>11}" for name in stacks)]
+    for service in services:
+        row = f"{service:<16}{BUDGET.get(service, '-'):>11}"
+        rows.append(row + "".join(f"{one.get(service, 0):>11,.2f}" for one in sums.values()))
+    totals = "".join(f"{total(priced):>11,.2f}" for priced in stacks.values())
+    rows.append(f"{'total':<16}{sum(BUDGET.values()):>11,}{totals}")
     return "\n".join(rows)
 
 
@@ -124,9 +137,9 @@ def _cluster(resources: list[Declared], count: Counter[str]) -> list[Line]:
         for m in r.inputs["block_device_mappings"]
     )
     return [
-        Line(service, "control plane", count["eks:index:Cluster"] * HOURS, "h", prices.CONTROL_PLANE_HOUR),
+        Line(service, "control plane", count["eks:index:Cluster"] * HOURS, "h", RATE["control_plane_hour"]),
         *(Line(service, f"nodes {t}", n * HOURS, "h", prices.NODE[t]) for t, n in nodes.items()),
-        Line(service, "node disks", disk * nodes.total(), "GB", prices.GP3_GB_MONTH),
+        Line(service, "node disks", disk * nodes.total(), "GB", RATE["gp3_gb_month"]),
     ]
 
 
@@ -140,14 +153,14 @@ def _data(resources: list[Declared], usage: Usage) -> list[Line]:
         out.append(Line(aurora, f"instances {instance}", n * HOURS, "h", prices.DATABASE_INSTANCE[instance]))
     if classes:
         out += [
-            Line(aurora, "storage", usage.storage_gb, "GB", prices.AURORA_STORAGE_GB_MONTH),
-            Line(aurora, "I/O", usage.io_millions, "million", prices.AURORA_IO_MILLION),
+            Line(aurora, "storage", usage.storage_gb, "GB", RATE["aurora_storage_gb_month"]),
+            Line(aurora, "I/O", usage.io_millions, "million", RATE["aurora_io_million"]),
         ]
     for r in resources:
         if r.type == "aws:elasticache/replicationGroup:ReplicationGroup":
             nodes = sum(1 + g["replica_count"] for g in r.inputs["node_group_configurations"])
             price = prices.CACHE_NODE[r.inputs["node_type"]]
             if r.inputs["engine"] == "valkey":
-                price = Price(price.usd * prices.VALKEY.usd, f"{price.source}, Valkey", price.estimate)
+                price = Price(price.usd * RATE["valkey"].usd, f"{price.source}, Valkey", price.estimate)
             out.append(Line(elasticache, f"nodes {r.inputs['node_type']}", nodes * HOURS, "h", price))
     return out

@@ -1,15 +1,13 @@
 """The program under Pulumi's mocks: every resource that it registers is recorded, in both modes."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi_aws  # noqa: F401 - registers the resource classes
 import pytest
-import yaml
 from point_infra.config import Settings, load
+from point_infra.offline import stack_config
 from point_infra.stack import PointPlatform
 from point_local.standin.shapes import computed, derived, synthesize
 from pulumi.runtime import mocks as pulumi_mocks
@@ -17,17 +15,7 @@ from pulumi.runtime import rpc
 
 import pulumi
 
-ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
-
-
-def stack_config(stack: str, **changes: object) -> dict[str, str]:
-    """What the engine hands to the program: Pulumi.yaml's defaults, then the stack's file, then `changes`."""
-    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-    values = {k: v["default"] for k, v in project["config"].items() if "default" in v}
-    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    values |= {k.split(":")[1]: v for k, v in own.items()} | changes
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
 
 
 def settings(stack: str, *, preview: bool = True, **changes: object) -> Settings:

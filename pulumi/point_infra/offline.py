@@ -1,0 +1,46 @@
+"""What a stack declares, without the engine, an account or network: for the cost table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import pulumi
+from point_infra.config import load
+from point_infra.inventory import Declared
+from point_infra.manifest import ROOT
+from point_infra.stack import PointPlatform
+
+
+def stack_config(stack: str, root: Path = ROOT, **changes: object) -> dict[str, str]:
+    """What the engine hands to the program: Pulumi.yaml's defaults, then the stack's file, then `changes`.
+
+    A key that is changed to None is absent. Raises FileNotFoundError for a stack that has no file.
+    """
+    project = yaml.safe_load((root / "Pulumi.yaml").read_text())
+    values = {k: v["default"] for k, v in project["config"].items() if "default" in v}
+    own = yaml.safe_load((root / f"Pulumi.{stack}.yaml").read_text())["config"]
+    values |= {k.split(":")[1]: v for k, v in own.items()} | changes
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+
+
+class _Unknown(pulumi.runtime.Mocks):
+    """Every output stays unknown, as in the first preview."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        return None, dict(args.inputs)
+
+    def call(
+        self,
+        args: pulumi.runtime.MockCallArgs,  # noqa: ARG002 - the SDK's signature
+    ) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        return {}, None
+
+
+def declared(stack: str) -> list[Declared]:
+    """Every resource of the stack as it is in the checkout. Raises ConfigError, FileNotFoundError."""
+    values = stack_config(stack)
+    settings = load(values.get, values.get("region"), preview=True)
+    pulumi.runtime.set_mocks(_Unknown(), project="point-platform", stack=stack, preview=True)
+    return PointPlatform(settings).inventory.resources
