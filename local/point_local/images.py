@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from point_local import paths, rootfs, versions
+from point_local import paths, rootfs, sbom, versions
 from point_local.command import run
 
 
@@ -60,6 +60,12 @@ def infrastructure(istio: Path, envoy: Path, database: str) -> list[Image]:
         _program("metrics-server", versions.local_image("metrics-server"), user="65534:65534"),
         _program("pilot-discovery", versions.local_image("pilot"), "net", "1337:1337"),
         Image(versions.local_image("proxyv2"), "net", proxy, ["/usr/local/bin/pilot-agent"], "1337:1337"),
+        Image(
+            versions.local_image("install-cni"),
+            "net",
+            {"/usr/local/bin/install-cni": paths.BIN / "install-cni"}
+            | {"/opt/cni/bin/istio-cni": paths.BIN / "istio-cni"},
+        ),
         Image(
             versions.RATE_LIMIT_IMAGE,
             files={"/bin/ratelimit": paths.BIN / "ratelimit"},  # where the public image has it
@@ -132,7 +138,9 @@ def build_ours(name: str, extra: str, containerfile: Path) -> Path:
             timeout=1200,
         )
 
-    return _archive(name, [name, *content], make)
+    archive = _archive(name, [name, *content], make)
+    sbom.ensure(archive, name)
+    return archive
 
 
 def _base(root: str) -> str:

@@ -1,23 +1,31 @@
 """Istio on the local cluster: the charts of the Istio module with the values that AWS uses and a local overlay."""
 
 from point_local import paths, tools
-from point_local.command import run, succeeds, wait
+from point_local.command import kubectl, run, succeeds, wait
+from point_local.manifests import apply
 
 GATEWAY_NAMESPACE = "istio-ingress"
 _VALUES = paths.ROOT / "pulumi" / "point_infra" / "istio"
 
 
 def install() -> None:
-    """Install or update Istio's base, istiod and the ingress gateway; returns when all answer."""
+    """Install or update Istio's base, its plugin of the nodes' network, istiod and the ingress gateway.
+
+    Returns when all answer.
+    """
     charts = tools.module_dir("istio.io/istio") / "manifests" / "charts"
     _chart("istio-base", charts / "base", "istio-system")
+    _chart("istio-cni", charts / "istio-cni", "kube-system", *_files("cni"))
     _chart(
         "istiod", charts / "istio-control" / "istio-discovery", "istio-system", *_files("istiod"), "--wait"
     )
     # After a restart of the machine istiod may be reported ready before its webhook can be reached again.
     strict = ["kubectl", "apply", "--server-side", "-f", "-"]
     wait("istiod's webhook answers", lambda: succeeds(strict, stdin=_STRICT), seconds=120, every=1)
+    apply("gateway-account", namespace=GATEWAY_NAMESPACE)
     _chart("istio-ingressgateway", charts / "gateway", GATEWAY_NAMESPACE, *_files("gateway"), "--wait")
+    # A pod with a proxy can start once its node redirects what goes in and out of it.
+    kubectl("rollout", "status", "daemonset/istio-cni-node", "-n", "kube-system", "--timeout=120s")
 
 
 def _chart(release: str, chart: object, namespace: str, *args: str) -> None:

@@ -29,11 +29,13 @@ _BINDS = {
     "run-containerd": "/run/containerd",
     "kubernetes": "/etc/kubernetes",
     "cni-conf": "/etc/cni/net.d",
+    "cni-bin": "/opt/cni/bin",
     "cni": "/var/lib/cni",
     "etcd": "/var/lib/etcd",
     "log-pods": "/var/log/pods",
     "log-containers": "/var/log/containers",
     "netns": "/run/netns",
+    "istio-cni": "/run/istio-cni",
 }
 DATA = "/var/lib/point"
 """Where a node has its data disk: a file system of its own, so that it can be full without the machine's being so."""
@@ -185,7 +187,9 @@ class Node:
                 file.truncate(_DATA_DISK_BYTES)  # sparse: it takes what is written to it
             run(["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", new])
             new.rename(disk)
-        (self.folder / "cni-conf" / "10-bridge.conflist").write_text(_CNI % self.index)
+        network = self.folder / "cni-conf" / "10-bridge.conflist"
+        if not network.exists():  # Istio adds its plugin to it, and no pod may start without that in between
+            network.write_text(_CNI % self.index)
         (self.folder / "containerd.toml").write_text(_CONTAINERD)
         (self.folder / "resolv.conf").write_text("")
         binds = "\n".join(
@@ -193,7 +197,14 @@ class Node:
             for name, inside in _BINDS.items()
         )
         (self.folder / "boot.sh").write_text(
-            _BOOT.format(binds=binds, name=self.name, folder=self.folder, path=paths.BIN, data=DATA)
+            _BOOT.format(
+                binds=binds,
+                name=self.name,
+                folder=self.folder,
+                path=paths.BIN,
+                data=DATA,
+                services=SERVICE_NETWORK,
+            )
         )
 
 
@@ -235,7 +246,7 @@ _CONTAINERD = f"""version = 2
   restrict_oom_score_adj = true
   sandbox_image = "registry.k8s.io/pause:{versions.PAUSE_IMAGE}"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "/opt/cni/bin"
     conf_dir = "/etc/cni/net.d"
 """
 
@@ -245,14 +256,18 @@ mount --make-rprivate /
 mount -t proc proc /proc
 {binds}
 mkdir -p {data} && mount -o loop,nosuid,nodev {folder}/data.img {data}
+ln -sf /usr/lib/cni/* /opt/cni/bin/
 mount --make-rshared /
 hostname {name}
 sysctl -qw net.ipv4.ip_forward=1 || true
 sysctl -qw net.bridge.bridge-nf-call-iptables=1 || true
 mount --bind {folder}/resolv.conf /etc/resolv.conf
-# A pull that slips through fails at once instead of asking the network.
-HTTPS_PROXY=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1 \\
-  containerd -c {folder}/containerd.toml > {folder}/containerd.log 2>&1 &
+# A pull that slips through fails at once instead of asking the network; Istio's plugin may ask the API server.
+while true; do
+  HTTPS_PROXY=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1 NO_PROXY={services} \\
+    containerd -c {folder}/containerd.toml >> {folder}/containerd.log 2>&1 || true
+  sleep .1
+done &
 until [ -f /var/lib/kubelet/config.yaml ] && [ -f /var/lib/kubelet/kubeadm-flags.env ]; do sleep .1; done
 . /var/lib/kubelet/kubeadm-flags.env
 while true; do

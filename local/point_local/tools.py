@@ -35,6 +35,8 @@ PACKAGES = [
     f"{_ISTIO}/pilot/cmd/pilot-discovery",
     f"{_ISTIO}/pilot/cmd/pilot-agent",
     f"{_ISTIO}/istioctl/cmd/istioctl",
+    f"{_ISTIO}/cni/cmd/install-cni",
+    f"{_ISTIO}/cni/cmd/istio-cni",
 ]
 """Main packages; each program is named after its last path element."""
 

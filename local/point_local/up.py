@@ -33,7 +33,7 @@ from point_local.command import LocalError
 from point_local.progress import Steps, console
 
 _DEPLOYED = paths.STATE / "deployed"
-_OWN = {
+OWN = {
     versions.SERVICE_IMAGE: ("service", paths.ROOT / "service" / "Containerfile"),
     versions.OPERATOR_IMAGE: ("operator", paths.ROOT / "operator" / "Containerfile"),
 }
@@ -82,11 +82,11 @@ def build(steps: Steps) -> tuple[str, dict[str, Path]]:
     archives: dict[str, Path] = {}
     with steps.step("Images") as step:
         infrastructure = images.infrastructure(tools.module_dir("istio.io/istio"), tools.envoy(), server)
-        total = len(infrastructure) + len(_OWN)
+        total = len(infrastructure) + len(OWN)
         for done, image in enumerate(infrastructure):
             step.tell(image.name, done / total)
             archives[image.name] = images.build(image)
-        for name, (extra, containerfile) in _OWN.items():
+        for name, (extra, containerfile) in OWN.items():
             step.tell(name, len(archives) / total)
             archives[name] = images.build_ours(name, extra, containerfile)
     return server, archives

@@ -6,6 +6,8 @@ package tools
 
 import (
 	_ "helm.sh/helm/v4/cmd/helm"
+	_ "istio.io/istio/cni/cmd/install-cni"
+	_ "istio.io/istio/cni/cmd/istio-cni"
 	_ "istio.io/istio/istioctl/cmd/istioctl"
 	_ "istio.io/istio/pilot/cmd/pilot-agent"
 	_ "istio.io/istio/pilot/cmd/pilot-discovery"

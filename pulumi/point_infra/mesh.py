@@ -15,6 +15,9 @@ from point_infra.helm import release
 GATEWAY_NAMESPACE = "istio-ingress"
 GATEWAY = "istio-ingressgateway"
 TLS_SECRET = "points-tls"  # noqa: S105 - a name
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+"""Labels of every namespace that holds no pod which needs its node."""
+_SYSTEM = "istio-system"
 _VALUES = Path(__file__).parent / "istio"
 _YEAR_HOURS = 8760
 
@@ -36,28 +39,45 @@ class Mesh(pulumi.ComponentResource):
     def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("point:index:Mesh", name, None, opts)
         self._args = args
+        system = self._namespace(_SYSTEM, args.after)
         base = release(
             "istio-base",
             versions.ISTIO_BASE,
-            "istio-system",
+            _SYSTEM,
             {},
             parent=self,
             provider=args.provider,
-            depends_on=args.after,
-            create_namespace=True,
+            depends_on=[system],
         )
-        istiod = release(
-            "istiod",
-            versions.ISTIOD,
-            "istio-system",
-            values("istiod"),
+        # The nodes redirect traffic to the proxies, so that no pod of the mesh needs the right to; it needs that
+        # right itself, and so it is where no namespace is restricted.
+        cni = release(
+            "istio-cni",
+            versions.ISTIO_CNI,
+            "kube-system",
+            values("cni"),
             parent=self,
             provider=args.provider,
             depends_on=[base],
         )
-        child = pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[istiod])
-        namespace = k8s.core.v1.Namespace(GATEWAY_NAMESPACE, metadata={"name": GATEWAY_NAMESPACE}, opts=child)
+        istiod = release(
+            "istiod",
+            versions.ISTIOD,
+            _SYSTEM,
+            values("istiod"),
+            parent=self,
+            provider=args.provider,
+            depends_on=[cni],
+        )
+        namespace = self._namespace(GATEWAY_NAMESPACE, [istiod])
         certificate = self._certificate(name, namespace)
+        # Without a token for the API server: it proves who it is to istiod with one of its own.
+        account = k8s.core.v1.ServiceAccount(
+            GATEWAY,
+            metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[namespace]),
+        )
         gateway = release(
             GATEWAY,
             versions.ISTIO_GATEWAY,
@@ -65,7 +85,7 @@ class Mesh(pulumi.ComponentResource):
             values("gateway"),
             parent=self,
             provider=args.provider,
-            depends_on=[istiod, namespace, certificate],
+            depends_on=[istiod, account, certificate],
         )
         # Goes before the controller when all is taken down: it alone deregisters the pods.
         k8s.apiextensions.CustomResource(
@@ -84,6 +104,14 @@ class Mesh(pulumi.ComponentResource):
         )
         self.ready: list[pulumi.Resource] = [istiod, gateway]
         self.register_outputs({})
+
+    def _namespace(self, name: str, after: list[pulumi.Resource]) -> k8s.core.v1.Namespace:
+        """A namespace in which a pod that is not "restricted" is refused."""
+        return k8s.core.v1.Namespace(
+            name,
+            metadata={"name": name, "labels": RESTRICTED},
+            opts=pulumi.ResourceOptions(parent=self, provider=self._args.provider, depends_on=after),
+        )
 
     def _certificate(self, name: str, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
         """What the gateway shows to the load balancer, which encrypts to it but checks no name."""

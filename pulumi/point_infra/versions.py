@@ -31,6 +31,7 @@ class Chart:
 _ISTIO = "https://blob.istio.io/istio-release/charts"
 ISTIO_VERSION = "1.31.0"
 ISTIO_BASE = Chart(_ISTIO, "base", ISTIO_VERSION)
+ISTIO_CNI = Chart(_ISTIO, "cni", ISTIO_VERSION)
 ISTIOD = Chart(_ISTIO, "istiod", ISTIO_VERSION)
 ISTIO_GATEWAY = Chart(_ISTIO, "gateway", ISTIO_VERSION)
 LOAD_BALANCER_CONTROLLER = Chart("https://aws.github.io/eks-charts", "aws-load-balancer-controller", "3.5.0")
