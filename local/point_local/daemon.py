@@ -61,5 +61,17 @@ def detach(args: Sequence[str | Path], log: Path) -> int:
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        # What the caller has open, a lock above all, would else stay open as long as the program runs.
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
     ]
     return os.posix_spawn(program, words, env, file_actions=actions, setsid=True)
+
+
+def _inheritable() -> list[int]:
+    """Files above standard error that a new program would get."""
+    found: list[int] = []
+    for fd in (int(name) for name in os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # the one that listed them is closed already
+            if fd > 2 and os.get_inheritable(fd):
+                found.append(fd)
+    return found
