@@ -39,7 +39,12 @@ class PointPlatform(pulumi.ComponentResource):
         registry = Registry(
             "registry", RegistryArgs(settings.name, not settings.deletion_protection), self._child
         )
-        self.outputs: dict[str, Any] = {"repositories": registry.urls}
+        self.outputs: dict[str, Any] = {
+            "repositories": registry.urls,
+            # What runs: a preview of something else takes them from here, so that they are no part of its plan.
+            "serviceImageDigest": settings.service_image_digest,
+            "operatorImageDigest": settings.operator_image_digest,
+        }
         if settings.stage != "registry":
             self._foundation()
             self._edge()

@@ -66,9 +66,14 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
     assert updated.outputs["names"] == [
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",
         "databaseMasterSecretArn", "databaseReaderEndpoint", "databaseSecretArn", "kubeconfigCommand",
-        "loadBalancerName", "monthlyCostByService", "monthlyCostUsd", "nameServers", "pointServiceYaml",
-        "repositories", "url",
+        "loadBalancerName", "monthlyCostByService", "monthlyCostUsd", "nameServers", "operatorImageDigest",
+        "pointServiceYaml", "repositories", "serviceImageDigest", "url",
     ]  # fmt: skip
+    kinds = {"monthlyCostUsd": float, "monthlyCostByService": dict, "nameServers": list, "repositories": dict}
+    assert {k: type(updated.outputs[k]) for k in updated.outputs["names"]} == {
+        k: kinds.get(k, str) for k in updated.outputs["names"]
+    }
+    assert all(updated.outputs[k] for k in updated.outputs["names"])
     assert updated.outputs["url"] == "https://points.example.com"
     assert updated.outputs["kubeconfigCommand"].startswith(
         "aws eks update-kubeconfig --region ap-northeast-2"
