@@ -10,7 +10,7 @@ from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from point_service import metrics, probes, routes
+from point_service import metrics, probes, routes, traces
 from point_service.cache import Cache
 from point_service.database import Database
 from point_service.errors import (
@@ -40,6 +40,8 @@ def create_app(settings: Settings) -> Observed:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         database = settings.database
+        if settings.traces_endpoint is not None:
+            traces.start(settings.traces_endpoint, pod=settings.pod_name, zone=settings.zone)
         pool = _pool(database, database.host)
         reader = _pool(database, database.reader_host) if database.reader_host is not None else None
         metrics.POOL_SIZE.set(database.pool_size)
@@ -73,6 +75,7 @@ def create_app(settings: Settings) -> Observed:
                 await reader.close()
             if cache is not None:
                 await cache.close()
+            traces.stop()
 
     observed = Observed(
         Litestar(

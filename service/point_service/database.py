@@ -10,7 +10,7 @@ from typing import TypeVar
 from asyncmy import errors as driver
 from asyncmy.connection import Connection
 
-from point_service import metrics
+from point_service import metrics, traces
 from point_service.errors import MemberBusy, Unavailable
 from point_service.pool import Pool
 
@@ -85,6 +85,10 @@ class Database:
 
         Raises Unavailable when the database can't be reached.
         """
+        with traces.span("read", "mysql"):
+            return await self._read(work)
+
+    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
                 async with self.pool.connection() as connection:
@@ -106,6 +110,10 @@ class Database:
         whatever else `work` raises. A rerun after a lost connection is safe only because `work` looks for its
         own idempotency row first.
         """
+        with traces.span("transaction", "mysql"):
+            return await self._transact(work)
+
+    async def _transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             fault: Fault
             try:

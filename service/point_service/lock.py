@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
-from point_service import metrics
+from point_service import metrics, traces
 from point_service.cache import Cache, CacheAwayError, Script
 from point_service.errors import MemberBusy
 from point_service.idempotency import Key, StoredAnswer
@@ -100,6 +100,10 @@ class _Lease:
 
     async def acquire(self, deadline: float) -> StoredAnswer | None:
         """Take the lock, or return the answer given before. Without Redis it returns at once."""
+        with traces.span("lock", "redis"):
+            return await self._acquire(deadline)
+
+    async def _acquire(self, deadline: float) -> StoredAnswer | None:
         keys = (self._lock, self._answer, self._wanted)
         try:
             while True:
@@ -131,7 +135,10 @@ class _Lease:
         body = msgspec.json.encode(answer).decode() if answer is not None else ""
         keys = (self._lock, self._answer, self._wanted, self._wake)
         arguments = (self._token, body, self._cache.answer_ttl, int(LEASE * 1000))
-        with suppress(CacheAwayError):  # the lease ends by itself, the answer is in the database
+        with (
+            traces.span("unlock", "redis"),
+            suppress(CacheAwayError),
+        ):  # the lease ends by itself, the answer is in the database
             await self._cache.run("answer", RELEASE, keys, arguments)
 
     def _renew_later(self) -> None:

@@ -5,10 +5,11 @@ import logging
 import re
 import time
 import uuid
+from contextlib import nullcontext
 
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
-from point_service import errors, logs, metrics
+from point_service import errors, logs, metrics, traces
 from point_service.errors import PROBLEM_MEDIA_TYPE, Unavailable
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -51,8 +52,10 @@ class Observed:
         self._in_flight += 1
         self._idle.clear()
         metrics.IN_FLIGHT.inc()
+        quiet = scope["path"] in QUIET
         try:
-            await self._answer(scope, receive, send, request_id)
+            with nullcontext() if quiet else traces.request(scope["method"], headers):
+                await self._answer(scope, receive, send, request_id)
         finally:
             metrics.IN_FLIGHT.dec()
             self._in_flight -= 1
@@ -92,6 +95,7 @@ def _record(scope: HTTPScope, status: int, seconds: float) -> None:
     metrics.REQUESTS.labels(route, method, str(status)).inc()
     metrics.DURATION.labels(route, method).observe(seconds)
     if route not in QUIET:
+        traces.answered(method, route, status)
         log.info(
             "request",
             extra={

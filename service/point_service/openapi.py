@@ -6,11 +6,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from point_service import errors, schemas
+from point_service import VERSION, errors, schemas
 from point_service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
 from point_service.operations import OPERATIONS, Operation
 
-VERSION = "0.1.0"
 WIDTH = 110  # columns of the file
 REFERENCE = "#/components/schemas/{name}"
 

@@ -15,8 +15,10 @@ import msgspec
 T = TypeVar("T")
 
 SHARED_REQUESTS = 32  # the most that go into one transaction together
+OTLP = "http/protobuf"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9])?")
+OTLP_ENDPOINT = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9.:\]_-]{0,252}(/[^\s?#@]*)?")
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
@@ -100,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float
     idempotency_retention_hours: int
     upkeep_interval: float
+    traces_endpoint: str | None
     zone: str | None
     pod_name: str | None
 
@@ -188,6 +191,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
         idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
         upkeep_interval=env.seconds("POINT_UPKEEP_INTERVAL_SECONDS", 60, 0, 86_400),
+        traces_endpoint=_traces_endpoint(env),
         zone=env.optional("POINT_ZONE"),
         pod_name=env.optional("POINT_POD_NAME"),
     )
@@ -196,6 +200,19 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 def shown(settings: Settings) -> str:
     """Return the settings as JSON for people. There is no secret in them, only where the secrets lie."""
     return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str), indent=2).decode()
+
+
+def _traces_endpoint(env: _Environment) -> str | None:
+    """Return the OTLP receiver's base URL, None when there is none: traces are then off."""
+    if env.optional("OTEL_EXPORTER_OTLP_ENDPOINT") is None:
+        return None
+    protocol = env.text("OTEL_EXPORTER_OTLP_PROTOCOL", OTLP)
+    if protocol != OTLP:
+        raise SettingError(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protocol!r} is not {OTLP}, the one there is")
+    # No user or password: those go into OTEL_EXPORTER_OTLP_HEADERS, and nothing shows them.
+    return env.matching(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", OTLP_ENDPOINT, "an http or https URL without credentials"
+    )
 
 
 def _database(env: _Environment) -> DatabaseSettings:

@@ -10,7 +10,7 @@ import contextvars
 import logging
 from collections import deque
 
-from point_service import metrics
+from point_service import metrics, traces
 from point_service.database import classify
 from point_service.pool import Pool
 from point_service.transaction import Asked, Written, together
@@ -41,7 +41,8 @@ class SharedTransactions:
             task = asyncio.create_task(self._carry(), context=contextvars.Context())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return await place
+        with traces.span("shared transaction", "mysql"):
+            return await place
 
     async def _carry(self) -> None:
         while places := self._board():
