@@ -12,8 +12,10 @@ from point_service import errors, logs, schemas
 from point_service.domain import GrantKind
 from point_service.errors import (
     PROBLEM_MEDIA_TYPE,
+    BodyTooLarge,
     GrantNotFound,
     InvalidField,
+    InvalidRequest,
     MalformedJson,
     NotFound,
     OrderNotFound,
@@ -232,7 +234,7 @@ async def _body(request: Call, decoder: msgspec.json.Decoder[Body]) -> Body:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMediaType("send Content-Type: application/json", field="Content-Type")
     try:
-        return decoder.decode(await request.body())
+        return decoder.decode(await _read_whole(request))
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         field = path.strip(".`") or (
@@ -241,6 +243,27 @@ async def _body(request: Call, decoder: msgspec.json.Decoder[Body]) -> Body:
         raise InvalidField(message.replace("`", ""), field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson("the body must be one JSON object in UTF-8") from None
+
+
+async def _read_whole(request: Call) -> bytes:
+    """Return the body. Raises BodyTooLarge, InvalidRequest when the client went away in the middle of it.
+
+    What is too large is read all the same, within reason, and not kept: a connection that is closed on bytes
+    nobody read takes its answer with it.
+    """
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more and size <= schemas.MAX_READ_BYTES:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise InvalidRequest("the body ended too soon")
+        size += len(message["body"])
+        more = message["more_body"]
+        if size <= schemas.MAX_BODY_BYTES:
+            pieces.append(message["body"])
+    if size > schemas.MAX_BODY_BYTES:
+        raise BodyTooLarge(f"a body may have {schemas.MAX_BODY_BYTES} bytes")
+    return b"".join(pieces)
 
 
 def _answer(outcome: Outcome) -> Response[bytes]:

@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 
 MAX_BODY_BYTES = 16_384
+MAX_READ_BYTES = 4_194_304  # of a body that is too large
 # No comma (a header sent twice arrives joined by one), no slash (the id is also a path segment), no space.
 IDENTIFIER_CHARACTERS = r"[A-Za-z0-9._:@|+=~-]"
+# The end and nothing after it: a `$` alone would let a line end pass.
+END = r"$(?!\n)"
 MEMBER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,128}")
 ORDER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,64}")
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
@@ -23,7 +26,7 @@ Amount = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000, description="Wh
 OrderId = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^{IDENTIFIER_CHARACTERS}{{1,64}}$",
+        pattern=f"^{IDENTIFIER_CHARACTERS}{{1,64}}{END}",
         max_length=64,
         description="The shop's order number, unique for a member",
     ),
@@ -33,7 +36,7 @@ Reason = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
+        pattern=rf"^[^\x00-\x1f\x7f]*{END}",
         description="Why the points are granted, for people",
     ),
 ]

@@ -7,6 +7,7 @@ is now is then the old version, and runs under load meanwhile.
 """
 
 import asyncio
+import os
 import random
 import re
 import shutil
@@ -205,7 +206,12 @@ async def test_migrating_to_where_it_is_fails_no_request(variables, traffic):
     async with traffic() as seen:
         jobs = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "point_service", "migrate", env=variables, stdout=subprocess.DEVNULL
+                sys.executable,
+                "-m",
+                "point_service",
+                "migrate",
+                env=os.environ | variables,
+                stdout=subprocess.DEVNULL,
             )
             for _ in range(2)
         ]
