@@ -1,24 +1,15 @@
 """The gateway's rules: who gets in, under which name, and how often."""
 
-import asyncio
-import collections
-import json
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 from point_local import application, edge, issuer
-from point_local.command import wait
 from point_local.demo import Client
-from point_local.observe import gateway_pods, proxy_admin
 
 pytestmark = pytest.mark.e2e
-
-Patch = Callable[[dict[str, Any]], None]
 
 
 def test_no_token_is_forbidden(member: Client) -> None:
@@ -92,64 +83,6 @@ def test_a_preflight_from_elsewhere_is_not(member: Client) -> None:
     )
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
-
-
-def test_the_limit_of_1000_a_second_is_live_and_shared_by_the_gateway_pods() -> None:
-    pods = gateway_pods()
-    fills = [_tokens_per_second(pod) for pod in pods]
-    assert sum(fills) == 1000
-    assert len(set(fills)) == 1
-
-
-def test_twice_the_limit_lets_the_limit_through(member: Client, pointservice: Patch) -> None:
-    limit, seconds = 100, 10
-    pointservice({"gateway": {"rateLimit": {"requestsPerSecond": limit}}})
-    pods = gateway_pods()
-    wait("the limit is live", lambda: sum(map(_tokens_per_second, pods)) == limit, seconds=30)
-    counts, took = asyncio.run(_offer(member, 2 * limit, seconds))
-    assert set(counts) == {200, 429}
-    assert sum(counts.values()) == 2 * limit * seconds
-    # Each proxy's bucket may start full: a tenth of a second's worth in all.
-    assert 0.95 * limit <= counts[200] / took <= 1.07 * limit, (counts, took)
-
-
-async def _offer(member: Client, rate: int, seconds: int) -> tuple[collections.Counter[int], float]:
-    """`rate` requests a second, evenly, for `seconds`; the statuses and how long it took."""
-    headers = {"Authorization": f"Bearer {issuer.token(member.member)}"}
-    counts: collections.Counter[int] = collections.Counter()
-    connector = aiohttp.TCPConnector(limit=64, ssl=_context())
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
-
-        async def one(due: float) -> None:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            async with client.get(f"{_url()}/v1/points") as answer:
-                counts[answer.status] += 1
-
-        start = time.monotonic() + 0.5
-        await asyncio.gather(*(one(start + i / rate) for i in range(rate * seconds)))
-        return counts, max(time.monotonic() - start, seconds)
-
-
-def _tokens_per_second(pod: str) -> int:
-    """The service's limit in a gateway pod's live configuration."""
-    found: list[int] = []
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            if any(
-                e.get("value") == "points.points" for e in value.get("entries") or [] if isinstance(e, dict)
-            ):
-                bucket = value.get("token_bucket")
-                if bucket:
-                    found.append(int(bucket["tokens_per_fill"]))
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-
-    walk(json.loads(proxy_admin(pod, "config_dump?resource=dynamic_route_configs")))
-    return max(found, default=0)
 
 
 def _preflight(origin: str) -> dict[str, str]:

@@ -1,0 +1,343 @@
+"""The rate limit is the service's: what it says, whether the gateway has one pod or three, and nobody else's.
+
+The loads take 10 s each, 30 s with POINT_LONG=1.
+"""
+
+import asyncio
+import copy
+import itertools
+import json
+import os
+import secrets
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiohttp
+import httpx
+import msgspec
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+from point_local import application, data, edge, issuer, paths
+from point_local.command import kubectl, wait
+from point_local.demo import Client
+from point_local.istio import GATEWAY_NAMESPACE
+from point_local.manifests import apply_all
+from point_local.observe import gateway_pods, get, items, proxy_admin
+
+pytestmark = pytest.mark.e2e
+
+Limit = Callable[..., None]
+Resize = Callable[[int], None]
+
+GATEWAY = "deployment/istio-ingressgateway"
+LIMIT = 100
+SECONDS = 30 if os.environ.get("POINT_LONG") == "1" else 10
+HICCUP = 0.1
+"""Seconds without any answer after which the machine counts as having stood still."""
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """What was answered to a load, and for how many seconds of it nothing was, in pauses of over `HICCUP`."""
+
+    statuses: Counter[int]
+    stalled: float
+
+
+@pytest.fixture
+def limit() -> Iterator[Limit]:
+    """Replace `spec.gateway.rateLimit` and return once it is in force; put back when the test ends."""
+    before = (get("pts", application.NAME) or {})["spec"]["gateway"]["rateLimit"]
+
+    def to(**values: Any) -> None:
+        _replace_limit(values)
+        _wait_in_force(values.get("scope", "Local"), values["requestsPerSecond"])
+
+    yield to
+    _replace_limit(before)
+    _wait_in_force(before["scope"], before["requestsPerSecond"])
+
+
+class Neighbour:
+    """A second PointService at the same gateway: another namespace, host, issuer, limit and database."""
+
+    name = namespace = "neighbour"
+    host = "neighbour.localhost"
+    issuer = "https://neighbour-issuer.localhost"
+    limit = 30
+
+    def __init__(self) -> None:
+        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+
+    def token(self, member: str) -> str:
+        """A token of the second issuer."""
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": [issuer.AUDIENCE], "sub": member, "iat": now, "exp": now + 600}
+        return jwt.encode({"alg": "RS256", "kid": self._key.kid}, claims, self._key)
+
+    def apply(self) -> float:
+        """Apply it and wait until it is Ready; return how many seconds that took."""
+        resource = copy.deepcopy(application.example())
+        resource["metadata"] = {"name": self.name, "namespace": self.namespace}
+        spec: Any = resource["spec"]
+        spec["database"]["name"] = "points_neighbour"
+        spec["gateway"]["hosts"] = [self.host]
+        spec["gateway"]["rateLimit"] = {"requestsPerSecond": self.limit}
+        keys = json.dumps(KeySet([self._key]).as_dict(private=False))
+        spec["gateway"]["jwt"] |= {"issuer": self.issuer, "jwks": keys}
+        spec["autoscaling"] = {"minReplicas": 1, "maxReplicas": 2}
+        apply_all([_plain("Namespace", self.namespace)])
+        apply_all([_copied(one, self.namespace) for one in items("secrets") if "data" in one])
+        began = time.monotonic()
+        apply_all([resource])
+        ready = ["--for=condition=Ready", f"pts/{self.name}", "-n", self.namespace]
+        kubectl("wait", *ready, "--timeout=240s")
+        return time.monotonic() - began
+
+    def remove(self) -> None:
+        """Take it away with its database."""
+        kubectl("delete", "pts", self.name, "-n", self.namespace, "--ignore-not-found", "--timeout=60s")
+        kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
+        writer = kubectl("get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}")
+        data.execute(writer, "DROP DATABASE IF EXISTS points_neighbour")
+
+
+@pytest.fixture(scope="module")
+def neighbour() -> Iterator[Neighbour]:
+    """A second PointService at the same gateway."""
+    made = Neighbour()
+    try:
+        took = made.apply()
+        print(f"\nfrom apply to Ready: {took:.1f} s")
+        _wait_served(made)
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def resize() -> Iterator[Resize]:
+    """Change the number of gateway pods; put back when the test ends."""
+    before = len(gateway_pods())
+
+    def to(pods: int) -> None:
+        kubectl("scale", GATEWAY, "-n", GATEWAY_NAMESPACE, f"--replicas={pods}")
+        wait("the pods are ready", lambda: len(gateway_pods()) == pods, seconds=90)
+        wait("the edge sends to these", lambda: _targets() == pods, seconds=60)
+        wait("the operator counts them", lambda: _in_force().get("gatewayPods") == pods, seconds=30)
+
+    yield to
+    if len(gateway_pods()) != before:
+        to(before)
+
+
+def test_the_limit_of_1000_a_second_is_live_and_shared_by_the_gateway_pods() -> None:
+    buckets = [_bucket(pod) for pod in gateway_pods()]
+    assert len({json.dumps(bucket, sort_keys=True) for bucket in buckets}) == 1
+    assert sum(_per_second(bucket) for bucket in buckets) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("pods", [1, 3])
+@pytest.mark.parametrize("scope", ["Local", "Global"])
+def test_twice_the_limit_lets_the_limit_through(
+    member: Client, limit: Limit, resize: Resize, scope: str, pods: int
+) -> None:
+    resize(pods)
+    limit(requestsPerSecond=LIMIT, scope=scope)
+    offered = asyncio.run(_offer(2 * LIMIT, SECONDS, [issuer.token(member.member)]))
+    admitted, whole = offered.statuses[200], LIMIT * SECONDS
+    print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {admitted} of {2 * whole} ({offered})")
+    assert set(offered.statuses) == {200, 429}
+    assert sum(offered.statuses.values()) == 2 * whole
+    # While the machine stands still nothing can pass, and afterwards answers may come too late to count.
+    assert abs(admitted - whole) <= 0.05 * whole + LIMIT * offered.stalled, offered
+
+
+def test_one_member_takes_no_more_than_its_share_and_nothing_from_the_others(
+    member: Client, limit: Limit
+) -> None:
+    limit(requestsPerSecond=LIMIT, scope="Global", perMember={"requestsPerSecond": 20})
+    others = [issuer.token(f"m-{secrets.token_hex(4)}") for _ in range(10)]
+    greedy, modest = asyncio.run(_at_once((120, 5, [issuer.token(member.member)]), (50, 5, others)))
+    assert greedy.statuses[200] <= 1.05 * 20 * 5 + LIMIT * greedy.stalled
+    assert greedy.statuses[200] >= 0.5 * 20 * 5
+    assert modest.statuses[200] >= 250 - LIMIT * modest.stalled, modest
+
+
+def test_losing_the_rate_limit_service_refuses_nobody(member: Client, limit: Limit) -> None:
+    limit(requestsPerSecond=LIMIT, scope="Global")
+
+    async def lose() -> Offered:
+        load = asyncio.create_task(_offer(LIMIT // 4, 8, [issuer.token(member.member)]))
+        await asyncio.sleep(2)
+        selector = "app.kubernetes.io/component=rate-limit"
+        options = ["-n", application.NAMESPACE, "-l", selector, "--grace-period=0", "--force"]
+        await asyncio.to_thread(kubectl, "delete", "pods", *options)
+        return await load
+
+    assert set(asyncio.run(lose()).statuses) == {200}
+    _wait_in_force("Global", LIMIT)
+
+
+def test_a_token_opens_only_the_service_whose_issuer_gave_it(member: Client, neighbour: Neighbour) -> None:
+    ours, theirs = issuer.token(member.member), neighbour.token(member.member)
+    first, second = application.hosts()[0], neighbour.host
+    assert [_get(host, token) for host, token in ((first, ours), (second, theirs))] == [200, 200]
+    assert [_get(host, token) for host, token in ((first, theirs), (second, ours))] == [403, 403]
+
+
+def test_two_services_at_one_gateway_keep_their_own_limits(
+    member: Client, neighbour: Neighbour, limit: Limit
+) -> None:
+    limit(requestsPerSecond=LIMIT)
+    ours, theirs = [issuer.token(member.member)], [neighbour.token(member.member)]
+    theirs_is = neighbour.limit * SECONDS
+    # First the neighbour is flooded, then we are; each time the other one asks for half of what it may.
+    flooded, calm = asyncio.run(
+        _at_once((3 * neighbour.limit, SECONDS, theirs, neighbour.host), (LIMIT // 2, SECONDS, ours))
+    )
+    assert set(calm.statuses) == {200}
+    assert abs(flooded.statuses[200] - theirs_is) <= 0.1 * theirs_is + neighbour.limit * flooded.stalled
+    flooded, calm = asyncio.run(
+        _at_once((2 * LIMIT, SECONDS, ours), (neighbour.limit // 2, SECONDS, theirs, neighbour.host))
+    )
+    assert set(calm.statuses) == {200}
+    assert abs(flooded.statuses[200] - LIMIT * SECONDS) <= 0.05 * LIMIT * SECONDS + LIMIT * flooded.stalled
+
+
+def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
+    member: Client, neighbour: Neighbour
+) -> None:
+    async def leave() -> Offered:
+        load = asyncio.create_task(_offer(LIMIT // 4, 10, [issuer.token(member.member)]))
+        await asyncio.sleep(2)
+        options = ["-n", neighbour.namespace, "--timeout=60s"]
+        await asyncio.to_thread(kubectl, "delete", "pts", neighbour.name, *options)
+        return await load
+
+    assert set(asyncio.run(leave()).statuses) == {200}
+    assert _get(neighbour.host, neighbour.token(member.member)) != 200
+
+
+async def _at_once(*loads: Any) -> list[Offered]:
+    return await asyncio.gather(*(_offer(*one) for one in loads))
+
+
+async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> Offered:
+    """`rate` requests a second, evenly, from a new second of the clock on, by the owners of `tokens` in turn."""
+    statuses: Counter[int] = Counter()
+    answered: list[float] = []
+    headers = {"Host": host} if host else {}
+    connector = aiohttp.TCPConnector(limit=64, ssl=_context())
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
+
+        async def one(due: float, token: str) -> None:
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            sent = {"Authorization": f"Bearer {token}"}
+            async with client.get(f"{_url()}/v1/points", headers=sent) as answer:
+                statuses[answer.status] += 1
+                answered.append(time.monotonic())
+
+        # The rate limit service counts by the second of the clock: half a second more would be another window.
+        start = time.monotonic() + 2.02 - time.time() % 1
+        turns = zip(range(rate * seconds), itertools.cycle(tokens), strict=False)
+        await asyncio.gather(*(one(start + i / rate, token) for i, token in turns))
+    gaps = (after - before for before, after in itertools.pairwise([start, *sorted(answered)]))
+    return Offered(statuses, sum(gap for gap in gaps if gap > HICCUP))
+
+
+def _get(host: str, token: str) -> int:
+    """The status of a read at a host, asked through the edge's own name."""
+    headers = {"Host": host, "Authorization": f"Bearer {token}"}
+    return httpx.get(f"{_url()}/v1/points", headers=headers, verify=_context()).status_code
+
+
+def _wait_served(neighbour: Neighbour) -> None:
+    token = neighbour.token("m-0")
+    wait("the neighbour is served", lambda: _get(neighbour.host, token) == 200, seconds=30)
+
+
+def _plain(kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+
+
+def _copied(secret: dict[str, Any], namespace: str) -> dict[str, Any]:
+    name = secret["metadata"]["name"]
+    kept = {key: secret[key] for key in ("apiVersion", "kind", "type", "data") if key in secret}
+    return (
+        {"apiVersion": "v1", "kind": "Secret"} | kept | {"metadata": {"name": name, "namespace": namespace}}
+    )
+
+
+def _replace_limit(values: dict[str, Any]) -> None:
+    patch = [{"op": "replace", "path": "/spec/gateway/rateLimit", "value": values}]
+    name = ["pts", application.NAME, "-n", application.NAMESPACE]
+    kubectl("patch", *name, "--type=json", "-p", json.dumps(patch))
+
+
+def _wait_in_force(scope: str, limit: int) -> None:
+    """Return once every gateway pod has the limit that the status tells."""
+    wait(f"the operator says {scope}", lambda: _in_force().get("scope") == scope, seconds=90)
+
+    def live() -> bool:
+        pods = gateway_pods()
+        buckets = [_bucket(pod) for pod in pods]
+        share = limit if scope == "Global" else limit / len(pods)
+        asks = [f"{pod}" for pod in pods if "rate_limit.pointservice.points" in _listeners(pod)]
+        same = all(abs(_per_second(bucket) - share) < 0.01 for bucket in buckets)
+        return same and len(asks) == (len(pods) if scope == "Global" else 0)
+
+    wait("every gateway pod has it", live, seconds=30, every=0.5)
+
+
+def _in_force() -> dict[str, Any]:
+    return (get("pts", application.NAME) or {}).get("status", {}).get("rateLimit", {})
+
+
+def _targets() -> int:
+    """Gateway pods that the edge sends to."""
+    socket = str(paths.STATE / "edge" / "admin.sock")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket)) as client:
+        lines = client.get("http://edge/clusters").text.splitlines()
+    return sum(one.startswith("gateway::") and one.endswith("health_flags::healthy") for one in lines)
+
+
+def _bucket(pod: str, service: str = "points.points") -> dict[str, Any]:
+    """The service's own bucket in a gateway pod's live configuration; empty when it has none."""
+    config = json.loads(proxy_admin(pod, "config_dump?resource=dynamic_route_configs"))
+    for one in _objects(config):
+        entries = one.get("entries") or []
+        if "token_bucket" in one and [entry.get("value") for entry in entries] == [service]:
+            return one["token_bucket"]
+    return {}
+
+
+def _per_second(bucket: dict[str, Any]) -> float:
+    if not bucket:
+        return 0.0
+    return float(bucket["tokens_per_fill"]) / float(str(bucket["fill_interval"]).removesuffix("s"))
+
+
+def _listeners(pod: str) -> str:
+    return proxy_admin(pod, "config_dump?resource=dynamic_listeners")
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in a value."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _objects(inner)
+
+
+def _url() -> str:
+    return edge.url(application.hosts()[0])
+
+
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(edge.ca()))
