@@ -64,7 +64,7 @@ def _handles() -> None:
     console.print("How to reach it")
     for what, how in (
         ("URL (make url)", f"{edge.url(host)}  {state}"),
-        ("failover controller", "watches" if failover.watches() else "[red]does not run: make up[/]"),
+        ("failover controller", _controller()),
         ("certificate (make ca)", str(edge.ca())),
         ("kubeconfig (make kubeconfig)", str(paths.KUBECONFIG)),
         ("a member's token", "make -s token MEMBER=m-1"),
@@ -73,3 +73,9 @@ def _handles() -> None:
         ("take it away", "make down"),
     ):
         console.print(f"  {what:<30}{how}", highlight=False, soft_wrap=True)
+
+
+def _controller() -> str:
+    if failover.DAEMON.process() is not None:
+        return "watches"
+    return "none: MariaDB has no failover here" if failover.watches() else "[red]does not run: make up[/]"
