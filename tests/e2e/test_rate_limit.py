@@ -286,7 +286,7 @@ def _wait_in_force(scope: str, limit: int) -> None:
         pods = gateway_pods()
         buckets = [_bucket(pod) for pod in pods]
         share = limit if scope == "Global" else limit / len(pods)
-        asks = [f"{pod}" for pod in pods if "rate_limit.pointservice.points" in _listeners(pod)]
+        asks = [f"{pod}" for pod in pods if "rate_limit.service.points" in _listeners(pod)]
         same = all(abs(_per_second(bucket) - share) < 0.01 for bucket in buckets)
         return same and len(asks) == (len(pods) if scope == "Global" else 0)
 

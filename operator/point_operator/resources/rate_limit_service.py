@@ -13,8 +13,8 @@ from point_operator.api import PointService
 from point_operator.resources import container, deployment, metadata
 from point_operator.resources.surroundings import Surroundings
 
-SERVICE, MEMBER = "pointservice", "member"
-"""What is counted, as the descriptors' keys name it: all requests of the PointService, and each member's."""
+SERVICE, MEMBER = "service", "member"
+"""What is counted, as the descriptors' keys name it: all requests of the service, and each member's."""
 ASK = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 """The gRPC method by which the gateway asks."""
 
