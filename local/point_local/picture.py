@@ -11,13 +11,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 WIDTH, CELL_HEIGHT, HEAD, GAP = 1800, 34, 64, 5
 """Pixels: of the picture, of a grid's row, of the title, around a panel."""
 DPI = 100
 COLUMNS = 24
 LEGEND_LINES = 3
+CLOCK = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
+"""Round times in seconds."""
 _LEGEND_FONT = FontProperties(size=9)
 PAGE, PANEL, EDGE, GRID, TEXT, DIM = "#0f1014", "#181b1f", "#26292f", "#2c3038", "#d5d6e0", "#8e919c"
 COLOURS = (
@@ -104,7 +106,7 @@ class _Place:
 
     def _number(self) -> None:
         panel = self._panel
-        if not panel.series:
+        if not panel.series or not math.isfinite(panel.series[0].last):
             self._text(self._width / 2, self._tall * 0.6, "No data", size=14, colour=DIM, align="center")
             return
         series = panel.series[0]
@@ -134,17 +136,16 @@ class _Place:
         axes.set_xlim(*self._span)
         ticks = [self._span[0] + (self._span[1] - self._span[0]) * n / 6 for n in range(1, 6)]
         axes.set_xticks(ticks, [f"{datetime.fromtimestamp(tick, UTC):%H:%M}" for tick in ticks])
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(self._tick))
-        if not any(math.isfinite(value) for one in panel.series for value in one.values):
+        values = [value for one in panel.series for value in one.values if math.isfinite(value)]
+        if not values:
             self._text(self._width / 2, self._tall / 2, "No data", size=14, colour=DIM, align="center")
             axes.set_yticks([])
             return
         self._stack(axes) if panel.stacked else self._lines(axes)
-        top = axes.get_ylim()[1]
-        axes.set_ylim(0, top if top > 1e-9 else 1)
-        if panel.unit == "bytes":  # round in MiB, not in millions
-            axes.yaxis.set_major_locator(MultipleLocator(2 ** math.ceil(math.log2(max(top, 4) / 4))))
+        top = axes.get_ylim()[1] if any(values) else 1.0
+        axes.set_ylim(-top / 60, top)  # a line at 0 is seen whole
+        axes.yaxis.set_major_locator(_ticks(top, panel.unit))
 
     def _tick(self, value: float, _: int | None = None) -> str:
         return written(value, self._panel.unit)
@@ -220,6 +221,15 @@ class _Place:
     ) -> None:
         at = ((self._left + x) / WIDTH, 1 - (self._top + y) / self._height)
         self._figure.text(*at, text, fontsize=size, weight=weight, color=colour, ha=align, va="center")
+
+
+def _ticks(top: float, unit: str) -> Locator:
+    """About four round values from 0 to `top`: round in MiB and in minutes too."""
+    if unit == "bytes":
+        return MultipleLocator(2 ** math.ceil(math.log2(max(top, 4) / 4)))
+    if unit == "s" and top > 120:
+        return MultipleLocator(next((size for size in CLOCK if size >= top / 4), 86400))
+    return MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
 
 
 def written(value: float, unit: str, decimals: int | None = None) -> str:
