@@ -149,7 +149,7 @@ class Reconciler:
         )
         allowed = gateway.namespace in self._fleet.allowed_namespaces
         job = live.get((kinds.JOB.kind, namespace, migration.name(point_service)))
-        running = workload.rollout(live.get((kinds.DEPLOYMENT.kind, namespace, point_service.name)))
+        running = _rollout(point_service, live)
         limiter = live.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
         trial = await self._trial(point_service, live, pods, running, before)
         return status.Facts(
@@ -235,8 +235,7 @@ class Reconciler:
         await self.applier.prune(
             (child for child in live.values() if not _is_running_job(child)), wanted.everything
         )
-        pods_of = applied.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
-        return msgspec.structs.replace(facts, rollout=workload.rollout(pods_of))
+        return msgspec.structs.replace(facts, rollout=_rollout(point_service, applied))
 
     async def _ensure(
         self, point_service: PointService, manifests: tuple[Object, ...], live: dict[Identity, Object]
@@ -289,6 +288,12 @@ class Reconciler:
             known = frozenset(kind for kind, serves in zip(kinds.OPTIONAL, served, strict=True) if serves)
             self._known = (known, time.monotonic())
         return known
+
+
+def _rollout(point_service: PointService, children: dict[Identity, Object]) -> workload.Rollout:
+    """How the service's own pods are."""
+    deployment = children.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
+    return workload.rollout(deployment, point_service.spec.autoscaling.min_replicas)
 
 
 def _startable(manifests: tuple[Object, ...], facts: status.Facts, kind: kinds.Kind) -> tuple[Object, ...]:

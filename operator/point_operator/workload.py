@@ -54,8 +54,11 @@ def migration(job: Object | None, pods: Iterable[Object]) -> Migration:
     return Migration("Running" if job.get("status", {}).get("active") else "Pending")
 
 
-def rollout(deployment: Object | None) -> Rollout:
-    """Read a Deployment."""
+def rollout(deployment: Object | None, fewest: int = 1) -> Rollout:
+    """Read a Deployment. It is available while `fewest` pods serve, or all when fewer are wanted.
+
+    Its own condition Available is not asked: it turns false whenever the autoscaler asks for more pods.
+    """
     if deployment is None:
         return Rollout()
     status = deployment.get("status", {})
@@ -63,16 +66,17 @@ def rollout(deployment: Object | None) -> Rollout:
     current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     wanted = deployment["spec"].get("replicas", 1)
     replicas, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
+    serving = status.get("availableReplicas", 0)
     progressing = conditions.get("Progressing") or {}
     return Rollout(
         exists=True,
-        available=_is_true(conditions.get("Available")) and status.get("availableReplicas", 0) > 0,
-        complete=current and wanted == replicas == updated == status.get("availableReplicas", 0),
+        available=serving >= max(1, min(fewest, wanted)),
+        complete=current and wanted == replicas == updated == serving,
         stuck=current and progressing.get("reason") == "ProgressDeadlineExceeded",
         wanted=wanted,
         replicas=replicas,
         ready=status.get("readyReplicas", 0),
-        serving=status.get("availableReplicas", 0),
+        serving=serving,
         updated=updated,
         image=next(
             (

@@ -43,6 +43,23 @@ def test_a_rollout_is_complete_when_every_pod_is_new_and_available() -> None:
     assert not workload.rollout(deployment).complete
 
 
+def test_asking_for_more_pods_takes_nothing_away_from_those_that_serve() -> None:
+    deployment: dict[str, Any] = {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 4, "template": {"spec": {"containers": [{"name": "app", "image": "i"}]}}},
+        "status": {
+            "observedGeneration": 2,
+            "replicas": 4,
+            "updatedReplicas": 4,
+            "availableReplicas": 2,
+            "conditions": [{"type": "Available", "status": "False"}],
+        },
+    }
+    assert workload.rollout(deployment, fewest=2).available
+    assert not workload.rollout(deployment, fewest=3).available
+    assert workload.rollout(deployment | {"spec": deployment["spec"] | {"replicas": 2}}, fewest=3).available
+
+
 def test_a_proxy_counts_also_as_native_sidecar() -> None:
     native = _pod("native")
     native["spec"]["initContainers"] = [{"name": "istio-proxy", "restartPolicy": "Always"}]
