@@ -36,6 +36,13 @@ def gateway_pods() -> list[str]:
     return [str(p["metadata"]["name"]) for p in pods if _serving(p)]
 
 
+def gateway_address() -> tuple[str, int]:
+    """Where a gateway pod can be reached past the edge: its machine's address, and the port there (TLS)."""
+    pods = items("pods", GATEWAY_NAMESPACE, "istio=ingressgateway")
+    name = next(p["spec"]["nodeName"] for p in pods if _serving(p))
+    return next(n.address for n in WORKERS if n.name == name), 30443
+
+
 def zone(pod: Object) -> str:
     """The availability zone a pod runs in."""
     return next(str(n.zone) for n in WORKERS if n.name == pod["spec"]["nodeName"])
