@@ -85,6 +85,8 @@ def prometheus_values() -> dict[str, object]:
                 "serviceMonitorSelectorNilUsesHelmValues": False,
                 "podMonitorSelectorNilUsesHelmValues": False,
                 "ruleSelectorNilUsesHelmValues": False,
+                # With the release its volumes go, too: nothing stays behind that costs.
+                "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
                 "storageSpec": {
                     "volumeClaimTemplate": {
                         "spec": {
