@@ -26,7 +26,7 @@ from point_local.command import kubectl, wait
 from point_local.demo import Client
 from point_local.istio import GATEWAY_NAMESPACE
 from point_local.manifests import apply_all
-from point_local.observe import gateway_pods, get, items, proxy_admin
+from point_local.observe import gateway_pods, get, proxy_admin
 
 pytestmark = pytest.mark.e2e
 
@@ -41,10 +41,13 @@ HICCUP = 0.1
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """What was answered to a load, and for how many seconds of it nothing was, in pauses of over `HICCUP`."""
+    """What was answered to a load."""
 
     statuses: Counter[int]
+    admitted: int
+    """Requests that were let through in its seconds; those that came late are another second's."""
     stalled: float
+    """Seconds in which nothing was answered, in pauses of over `HICCUP`."""
 
 
 @pytest.fixture
@@ -62,12 +65,13 @@ def limit() -> Iterator[Limit]:
 
 
 class Neighbour:
-    """A second PointService at the same gateway: another namespace, host, issuer, limit and database."""
+    """A second PointService at the same gateway: another host, issuer, limit and database."""
 
-    name = namespace = "neighbour"
+    name = "neighbour"
     host = "neighbour.localhost"
     issuer = "https://neighbour-issuer.localhost"
     limit = 30
+    resource = ("pts", name, "-n", application.NAMESPACE)
 
     def __init__(self) -> None:
         self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
@@ -81,7 +85,7 @@ class Neighbour:
     def apply(self) -> float:
         """Apply it and wait until it is Ready; return how many seconds that took."""
         resource = copy.deepcopy(application.example())
-        resource["metadata"] = {"name": self.name, "namespace": self.namespace}
+        resource["metadata"] = {"name": self.name, "namespace": application.NAMESPACE}
         spec: Any = resource["spec"]
         spec["database"]["name"] = "points_neighbour"
         spec["gateway"]["hosts"] = [self.host]
@@ -89,18 +93,14 @@ class Neighbour:
         keys = json.dumps(KeySet([self._key]).as_dict(private=False))
         spec["gateway"]["jwt"] |= {"issuer": self.issuer, "jwks": keys}
         spec["autoscaling"] = {"minReplicas": 1, "maxReplicas": 2}
-        apply_all([_plain("Namespace", self.namespace)])
-        apply_all([_copied(one, self.namespace) for one in items("secrets") if "data" in one])
         began = time.monotonic()
         apply_all([resource])
-        ready = ["--for=condition=Ready", f"pts/{self.name}", "-n", self.namespace]
-        kubectl("wait", *ready, "--timeout=240s")
+        kubectl("wait", "--for=condition=Ready", *self.resource, "--timeout=240s")
         return time.monotonic() - began
 
     def remove(self) -> None:
         """Take it away with its database."""
-        kubectl("delete", "pts", self.name, "-n", self.namespace, "--ignore-not-found", "--timeout=60s")
-        kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s")
+        kubectl("delete", *self.resource, "--ignore-not-found", "--timeout=60s")
         writer = kubectl("get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}")
         data.execute(writer, "DROP DATABASE IF EXISTS points_neighbour")
 
@@ -148,12 +148,12 @@ def test_twice_the_limit_lets_the_limit_through(
     resize(pods)
     limit(requestsPerSecond=LIMIT, scope=scope)
     offered = asyncio.run(_offer(2 * LIMIT, SECONDS, [issuer.token(member.member)]))
-    admitted, whole = offered.statuses[200], LIMIT * SECONDS
-    print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {admitted} of {2 * whole} ({offered})")
+    whole = LIMIT * SECONDS
+    print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {offered}")
     assert set(offered.statuses) == {200, 429}
     assert sum(offered.statuses.values()) == 2 * whole
     # While the machine stands still nothing can pass, and afterwards answers may come too late to count.
-    assert abs(admitted - whole) <= 0.05 * whole + LIMIT * offered.stalled, offered
+    assert abs(offered.admitted - whole) <= 0.05 * whole + LIMIT * offered.stalled, offered
 
 
 def test_one_member_takes_no_more_than_its_share_and_nothing_from_the_others(
@@ -162,8 +162,8 @@ def test_one_member_takes_no_more_than_its_share_and_nothing_from_the_others(
     limit(requestsPerSecond=LIMIT, scope="Global", perMember={"requestsPerSecond": 20})
     others = [issuer.token(f"m-{secrets.token_hex(4)}") for _ in range(10)]
     greedy, modest = asyncio.run(_at_once((120, 5, [issuer.token(member.member)]), (50, 5, others)))
-    assert greedy.statuses[200] <= 1.05 * 20 * 5 + LIMIT * greedy.stalled
-    assert greedy.statuses[200] >= 0.5 * 20 * 5
+    assert greedy.admitted <= 1.05 * 20 * 5 + LIMIT * greedy.stalled
+    assert greedy.admitted >= 0.5 * 20 * 5
     assert modest.statuses[200] >= 250 - LIMIT * modest.stalled, modest
 
 
@@ -200,12 +200,13 @@ def test_two_services_at_one_gateway_keep_their_own_limits(
         _at_once((3 * neighbour.limit, SECONDS, theirs, neighbour.host), (LIMIT // 2, SECONDS, ours))
     )
     assert set(calm.statuses) == {200}
-    assert abs(flooded.statuses[200] - theirs_is) <= 0.1 * theirs_is + neighbour.limit * flooded.stalled
+    # A limit as small may start with a third of a second's worth.
+    assert abs(flooded.admitted - theirs_is) <= 0.1 * theirs_is + neighbour.limit * flooded.stalled
     flooded, calm = asyncio.run(
         _at_once((2 * LIMIT, SECONDS, ours), (neighbour.limit // 2, SECONDS, theirs, neighbour.host))
     )
     assert set(calm.statuses) == {200}
-    assert abs(flooded.statuses[200] - LIMIT * SECONDS) <= 0.05 * LIMIT * SECONDS + LIMIT * flooded.stalled
+    assert abs(flooded.admitted - LIMIT * SECONDS) <= 0.05 * LIMIT * SECONDS + LIMIT * flooded.stalled
 
 
 def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
@@ -214,8 +215,7 @@ def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
     async def leave() -> Offered:
         load = asyncio.create_task(_offer(LIMIT // 4, 10, [issuer.token(member.member)]))
         await asyncio.sleep(2)
-        options = ["-n", neighbour.namespace, "--timeout=60s"]
-        await asyncio.to_thread(kubectl, "delete", "pts", neighbour.name, *options)
+        await asyncio.to_thread(kubectl, "delete", *neighbour.resource, "--timeout=60s")
         return await load
 
     assert set(asyncio.run(leave()).statuses) == {200}
@@ -229,7 +229,7 @@ async def _at_once(*loads: Any) -> list[Offered]:
 async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> Offered:
     """`rate` requests a second, evenly, from a new second of the clock on, by the owners of `tokens` in turn."""
     statuses: Counter[int] = Counter()
-    answered: list[float] = []
+    answered: list[tuple[float, int]] = []
     headers = {"Host": host} if host else {}
     connector = aiohttp.TCPConnector(limit=64, ssl=_context())
     async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
@@ -239,14 +239,17 @@ async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> 
             sent = {"Authorization": f"Bearer {token}"}
             async with client.get(f"{_url()}/v1/points", headers=sent) as answer:
                 statuses[answer.status] += 1
-                answered.append(time.monotonic())
+                answered.append((time.monotonic(), answer.status))
 
-        # The rate limit service counts by the second of the clock: half a second more would be another window.
-        start = time.monotonic() + 2.02 - time.time() % 1
+        # The rate limit service counts by the second of the clock.
+        second = time.monotonic() + 2 - time.time() % 1
+        start = second + 0.02
         turns = zip(range(rate * seconds), itertools.cycle(tokens), strict=False)
         await asyncio.gather(*(one(start + i / rate, token) for i, token in turns))
-    gaps = (after - before for before, after in itertools.pairwise([start, *sorted(answered)]))
-    return Offered(statuses, sum(gap for gap in gaps if gap > HICCUP))
+    times = sorted(moment for moment, _ in answered)
+    gaps = (after - before for before, after in itertools.pairwise([start, *times]))
+    admitted = sum(status == 200 and moment < second + seconds for moment, status in answered)
+    return Offered(statuses, admitted, sum(gap for gap in gaps if gap > HICCUP))
 
 
 def _get(host: str, token: str) -> int:
@@ -258,18 +261,6 @@ def _get(host: str, token: str) -> int:
 def _wait_served(neighbour: Neighbour) -> None:
     token = neighbour.token("m-0")
     wait("the neighbour is served", lambda: _get(neighbour.host, token) == 200, seconds=30)
-
-
-def _plain(kind: str, name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
-
-
-def _copied(secret: dict[str, Any], namespace: str) -> dict[str, Any]:
-    name = secret["metadata"]["name"]
-    kept = {key: secret[key] for key in ("apiVersion", "kind", "type", "data") if key in secret}
-    return (
-        {"apiVersion": "v1", "kind": "Secret"} | kept | {"metadata": {"name": name, "namespace": namespace}}
-    )
 
 
 def _replace_limit(values: dict[str, Any]) -> None:
