@@ -2,6 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from point_service.domain import EntryKind
+from point_service.errors import Refusal
+
 REQUESTS = Counter("point_requests", "Requests answered", ["route", "method", "status"])
 DURATION = Histogram(
     "point_request_duration_seconds",
@@ -13,7 +16,9 @@ IN_FLIGHT = Gauge("point_requests_in_flight", "Requests being answered")
 POINTS = Counter("point_moved_points", "Points moved, by the kind of ledger entry", ["kind"])
 REFUSED = Counter("point_refused", "Requests refused, by the problem's code", ["reason"])
 REPLAYS = Counter("point_idempotent_replays", "Answers given again under their key", ["source"])
-DATABASE_RETRIES = Counter("point_database_retries", "Transactions run again", ["fault"])
+DATABASE_RETRIES = Counter(
+    "point_database_retries", "Transactions run again, shared ones request by request", ["fault"]
+)
 POOL_SIZE = Gauge("point_database_pool_size", "Connections the pool may open")
 POOL_IN_USE = Gauge("point_database_pool_in_use", "Connections lent out")
 SHARED = Histogram(
@@ -33,6 +38,10 @@ EXPIRY_FINISHED = Gauge("point_expiry_finished_timestamp_seconds", "When the exp
 UPKEEP_FAILURES = Counter("point_upkeep_failures", "Background runs that did not come to their end")
 
 # A series exists from the start, at 0: a rate needs a first value, and an empty panel would look like a broken one.
+for _kind in EntryKind:
+    POINTS.labels(_kind)
+for _refusal in Refusal.__subclasses__():
+    REFUSED.labels(_refusal.code)
 for _purpose in ("lock", "answer"):
     REDIS_UNAVAILABLE.labels(_purpose)
 for _fault in ("deadlock", "lock_wait", "read_only", "lost_connection"):

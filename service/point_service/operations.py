@@ -56,7 +56,7 @@ _GRANTS = schemas.Grants(
             granted_at=_AT,
         ),
     ],
-    next_cursor=None,
+    next_cursor="2",
 )
 _HISTORY = schemas.History(
     entries=[

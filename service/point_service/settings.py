@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 SHARED_REQUESTS = 32  # the most that go into one transaction together
 OTLP = "http/protobuf"
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of the pod's own control group, version 2
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9])?")
 OTLP_ENDPOINT = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9.:\]_-]{0,252}(/[^\s?#@]*)?")
@@ -202,6 +203,17 @@ def shown(settings: Settings) -> str:
     return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str), indent=2).decode()
 
 
+def pool_size(cpu_limit: Path = CPU_LIMIT) -> int:
+    """Return how many connections the CPUs that this process may use keep busy: 10 each, from 4 to 50."""
+    cpus = float(len(os.sched_getaffinity(0)))
+    try:
+        quota, period = cpu_limit.read_text("ascii").split()
+        cpus = min(cpus, int(quota) / int(period))
+    except (OSError, ValueError):  # no control group, or "max": no limit
+        pass
+    return max(4, min(50, round(10 * cpus)))
+
+
 def _traces_endpoint(env: _Environment) -> str | None:
     """Return the OTLP receiver's base URL, None when there is none: traces are then off."""
     if env.optional("OTEL_EXPORTER_OTLP_ENDPOINT") is None:
@@ -209,10 +221,11 @@ def _traces_endpoint(env: _Environment) -> str | None:
     protocol = env.text("OTEL_EXPORTER_OTLP_PROTOCOL", OTLP)
     if protocol != OTLP:
         raise SettingError(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protocol!r} is not {OTLP}, the one there is")
-    # No user or password: those go into OTEL_EXPORTER_OTLP_HEADERS, and nothing shows them.
-    return env.matching(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", OTLP_ENDPOINT, "an http or https URL without credentials"
-    )
+    if "@" in env.text("OTEL_EXPORTER_OTLP_ENDPOINT"):  # not shown: there may be a password in it
+        raise SettingError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT: has credentials; OTEL_EXPORTER_OTLP_HEADERS is for them"
+        )
+    return env.matching("OTEL_EXPORTER_OTLP_ENDPOINT", OTLP_ENDPOINT, "an http or https URL")
 
 
 def _database(env: _Environment) -> DatabaseSettings:
@@ -229,7 +242,7 @@ def _database(env: _Environment) -> DatabaseSettings:
         migration_credentials=env.credentials("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR"),
         tls=env.flag("POINT_DATABASE_TLS", True),
         ca_file=env.file("POINT_DATABASE_CA_FILE"),
-        pool_size=env.whole("POINT_DATABASE_POOL_SIZE", 10, 1, 500),
+        pool_size=env.whole("POINT_DATABASE_POOL_SIZE", pool_size(), 1, 500),
         acquire_timeout=env.seconds("POINT_DATABASE_ACQUIRE_TIMEOUT_SECONDS", 2, 0.1, 60),
         connection_lifetime=env.seconds("POINT_DATABASE_CONNECTION_LIFETIME_SECONDS", 300, 1, 86_400),
     )

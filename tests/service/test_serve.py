@@ -83,7 +83,9 @@ async def test_what_happened_is_in_the_metrics(client):
         'point_refused_total{reason="insufficient-points"} 1.0',
         'point_idempotent_replays_total{source="cache"} 1.0',
         "point_lock_wait_seconds_count 3.0",
-        "point_database_pool_size 10.0",
+        "point_database_pool_size ",
+        'point_moved_points_total{kind="EXPIRE"} 0.0',
+        'point_refused_total{reason="holding-cap-exceeded"} 0.0',
         'route="other"',
     ):
         assert line in text

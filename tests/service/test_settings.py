@@ -1,10 +1,11 @@
 """Configuration: read once, and wrong values named in one line."""
 
+import os
 import subprocess
 import sys
 
 import pytest
-from point_service.settings import Credentials, SettingError, load
+from point_service.settings import Credentials, SettingError, load, pool_size
 
 GOOD = {"POINT_DATABASE_HOST": "mysql-writer.data"}
 
@@ -29,6 +30,9 @@ def test_only_the_database_host_must_be_given():
         ("POINT_DATABASE_CREDENTIALS_DIR", "/nowhere", "is not a folder with a file named password"),
         ("POINT_DATABASE_POOL_SIZE", "501", "from 1 to 500"),
         ("POINT_REQUEST_TIMEOUT_SECONDS", "nan", "'nan' is not a number of seconds"),
+        ("POINT_SHARED_TRANSACTION_REQUESTS", "0", "from 1 to 500"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "is not an http or https URL"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@collector:4318", "has credentials"),
         ("POINT_LOG_LEVEL", "LOUD", "is not one of DEBUG, INFO, WARNING, ERROR"),
         ("POINT_POLICY_MIN_EARN", "100001", "is more than POINT_POLICY_MAX_EARN"),
         ("POINT_POLICY_DEFAULT_EXPIRY_DAYS", "2000", "is more than POINT_POLICY_MAX_EXPIRY_DAYS"),
@@ -40,6 +44,19 @@ def test_a_wrong_value_is_named_with_what_it_was_and_what_is_allowed(name, value
     assert str(error.value).startswith(name)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"),
+    [("50000 100000", 5), ("10000 100000", 4), ("max 100000", None), ("", None), (None, None)],
+)
+def test_the_pool_is_as_large_as_the_cpu_limit_keeps_busy(tmp_path, limit, size):
+    control = tmp_path / "cpu.max"
+    if limit is not None:
+        control.write_text(limit)
+    unlimited = max(4, min(50, 10 * len(os.sched_getaffinity(0))))
+    assert pool_size(control) == (size or unlimited)
+    assert load(GOOD).database.pool_size in (pool_size(), unlimited)
 
 
 def test_the_program_ends_with_status_2_and_one_line():
