@@ -113,6 +113,11 @@ test-down: $(VENV)/.installed ## Tests that take the stack away and find nothing
 .PHONY: test
 test: check test-unit test-integration test-engine test-e2e test-down ## Every test, tier by tier
 
+.PHONY: bench
+bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
+	@$(RUN) tools
+	$(VENV)/bin/python tests/bench/bench.py
+
 .PHONY: lock
 lock: ## Lock the Python dependencies anew, with hashes
 	@$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet uv
