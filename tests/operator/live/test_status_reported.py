@@ -14,7 +14,7 @@ def test_ready_tells_url_image_replicas_and_limit(tenant: Any) -> None:
     assert status["url"] == f"https://{tenant.host}"
     assert status["image"] == "docker.io/library/point-service:0.1.0"
     assert (status["replicas"], status["readyReplicas"]) == (2, 2)
-    assert status["rateLimit"] == {"gatewayPods": 1, "requestsPerSecondPerPod": 1000}
+    assert status["rateLimit"] == {"scope": "Local", "gatewayPods": 1, "requestsPerSecondPerPod": 1000}
     assert status["migration"]["state"] == "Succeeded"
     assert status["observedGeneration"] == tenant.get(kinds.POINT_SERVICE)["metadata"]["generation"]
 
@@ -92,7 +92,7 @@ def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
     def limit() -> Any:
         return tenant.get(kinds.POINT_SERVICE)["status"]["rateLimit"]
 
-    wanted = {"gatewayPods": 3, "requestsPerSecondPerPod": 34}
+    wanted = {"scope": "Local", "gatewayPods": 3, "requestsPerSecondPerPod": 34}
     tenant.kube.wait("a third for each", lambda: limit() == wanted)
     assert "'tokens_per_fill': 34" in str(tenant.at_gateway(kinds.ENVOY_FILTER)["spec"])
 
