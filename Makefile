@@ -115,8 +115,7 @@ test: check test-unit test-integration test-engine test-e2e test-down ## Every t
 
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
-	@$(RUN) tools
-	$(VENV)/bin/python tests/bench/bench.py
+	@$(VENV)/bin/python tests/bench/bench.py
 
 .PHONY: lock
 lock: ## Lock the Python dependencies anew, with hashes

@@ -33,7 +33,7 @@ PATIENT_CONNECTIONS = 128  # of the client at half the rate: enough that pauses,
 FEW_ROWS = 1_000
 MIB = 2**20
 
-console = Console()
+console = Console(width=120)
 
 
 class Service(NamedTuple):
@@ -81,11 +81,11 @@ class Bench:
             **more,
         }
 
-    def schema(self, name: str, entries: int) -> int:
-        """Make a schema with `entries` ledger rows; return its members."""
+    def schema(self, name: str, entries: int, uses: int) -> int:
+        """Make a schema with `entries` ledger rows, `uses` of each member's for orders; return its members."""
         command = [sys.executable, "-m", "point_service", "migrate"]
         subprocess.run(command, env=self.environment(name), check=True, stdout=subprocess.DEVNULL)
-        return rows.load(self._database, name, entries)
+        return rows.load(self._database, name, entries, uses)
 
     @contextmanager
     def service(self, schema: str, members: int, **more: str) -> Generator[Service]:
@@ -164,7 +164,7 @@ def main() -> None:
     with servers.database("mysql", durable=True) as database, servers.redis() as redis:
         bench = Bench(database, redis)
         started = time.perf_counter()
-        few, many = bench.schema("few", FEW_ROWS), bench.schema("many", ROWS)
+        few, many = bench.schema("few", FEW_ROWS, 0), bench.schema("many", ROWS, 8)
         console.print(f"{ROWS} ledger rows of {many} members made in {time.perf_counter() - started:.0f} s")
         with ExitStack() as stack:
             usual = stack.enter_context(bench.service("many", many))
@@ -198,8 +198,8 @@ def main() -> None:
 
 def _print_loads(loads: Mapping[str, Sequence[Load]]) -> None:
     usual = loads["the service"]
-    table = Table("", "uses/s", "of the service's", "service", "client", "MySQL", "Redis", "p50 ms", "p99 ms")
-    table.title = f"medians of {ROUNDS} rounds of {SECONDS:.0f} s; CPU in ms a use"
+    table = Table("", "uses/s", "ratio", "service", "client", "MySQL", "Redis", "p50 ms", "p99 ms")
+    table.title = f"medians of {ROUNDS} rounds of {SECONDS:.0f} s; ratio to the service; CPU in ms a use"
     for name, seen in loads.items():
         ratio = statistics.median(own.rate / other.rate for own, other in zip(seen, usual, strict=True))
         middle = [statistics.median(column) for column in zip(*seen, strict=True)]

@@ -3,8 +3,7 @@
 import pymysql
 from point_local import servers
 
-ROWS_A_MEMBER = 10  # two grants' EARN entries and eight USE entries
-USES = ROWS_A_MEMBER - 2
+GRANTS = 2  # a member's, each with its EARN entry
 GRANTED = 1_000_000
 MEMBERS_AT_ONCE = 20_000
 
@@ -24,9 +23,12 @@ STATEMENTS = (
 )
 
 
-def load(server: servers.DatabaseServer, schema: str, rows: int) -> int:
-    """Fill an empty schema with about `rows` ledger entries; return how many members b-1, b-2, ... have them."""
-    members = rows // ROWS_A_MEMBER
+def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> int:
+    """Fill an empty schema with about `rows` ledger entries, `uses` of each member's for orders.
+
+    Return how many members, b-1, b-2, ..., have them.
+    """
+    members = rows // (GRANTS + uses)
     with (
         pymysql.connect(
             host=servers.HOST,
@@ -45,11 +47,13 @@ def load(server: servers.DatabaseServer, schema: str, rows: int) -> int:
         )
         for first in range(1, members + 1, MEMBERS_AT_ONCE):
             last = min(first + MEMBERS_AT_ONCE - 1, members)
-            for statement, times in zip(STATEMENTS, (1, 2, 2, USES), strict=True):
+            for statement, times in zip(STATEMENTS, (1, GRANTS, GRANTS, uses), strict=True):
+                if times == 0:
+                    continue
                 numbers = NUMBERS.format(first=first, last=last, times=times)
                 cursor.execute(
                     statement.format(
-                        numbers=numbers, granted=GRANTED, uses=USES, at="UTC_TIMESTAMP(6) - INTERVAL 1 DAY"
+                        numbers=numbers, granted=GRANTED, uses=uses, at="UTC_TIMESTAMP(6) - INTERVAL 1 DAY"
                     )
                 )
             connection.commit()
