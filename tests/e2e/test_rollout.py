@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Yields
 from typing import Any
@@ -186,6 +187,26 @@ def test_changed_keys_and_a_changed_certificate_take_effect_without_a_restart(
     wait("the new certificate is shown", lambda: certificate() != before, seconds=60)
     assert pods == {pod["metadata"]["uid"] for pod in service_pods()} | set(gateway_pods())
     assert load.failures == 0
+
+
+def test_one_that_is_applied_is_ready_soon() -> None:
+    name = (application.NAME, "-n", application.NAMESPACE)
+    kubectl("delete", "pts", *name, "--timeout=60s")
+    for kind in ("deployment", "virtualservice"):
+        wait("its children are gone", lambda k=kind: get(k, application.NAME) is None, seconds=60)
+    started = time.monotonic()
+    application.apply_pointservice()
+    wait(
+        "the route, which is applied last",
+        lambda: get("virtualservice", application.NAME),
+        seconds=60,
+        every=0.05,
+    )
+    applied = time.monotonic() - started
+    kubectl("wait", "--for=condition=Ready", "pts", *name, "--timeout=120s")
+    ready = time.monotonic() - started
+    print(f"\nfrom apply to every child {applied:.1f} s, to Ready {ready:.1f} s")  # docs/benchmarks.md
+    wait("members are served", lambda: edge.healthy(application.hosts()[0]), seconds=60)
 
 
 def certificate() -> bytes:
