@@ -181,9 +181,18 @@ def smuggles(host: str, token: str) -> list[Smuggle]:
 
 
 def send(
-    address: tuple[str, int], context: ssl.SSLContext, name: str, data: bytes, seconds: float = 2.0
+    address: tuple[str, int],
+    context: ssl.SSLContext,
+    name: str,
+    data: bytes,
+    *,
+    seconds: float = 2.0,
+    enough: Callable[[bytes], bool] = lambda _: False,
 ) -> bytes:
-    """Send bytes over TLS; return all that is answered until the server closes or is silent for `seconds`."""
+    """Send bytes over TLS; return all that is answered.
+
+    Returns when it is `enough`, the server closes, or it is silent for `seconds`.
+    """
     answered = bytearray()
     with (
         socket.create_connection(address, timeout=seconds) as plain,
@@ -193,9 +202,18 @@ def send(
             secure.sendall(data)
             while part := secure.recv(1 << 16):
                 answered += part
+                if enough(bytes(answered)):
+                    break
         except (TimeoutError, OSError):  # silent, or it has had enough of us
             pass
     return bytes(answered)
+
+
+def whole(answered: bytes) -> bool:
+    """Whether one answer is there to its end, by the length that it tells."""
+    head, end, body = answered.partition(b"\r\n\r\n")
+    told = [line.split(b":")[1] for line in head.lower().splitlines() if line.startswith(b"content-length:")]
+    return bool(end and told) and len(body) >= int(told[0])
 
 
 def statuses(answered: bytes) -> list[int]:

@@ -227,7 +227,7 @@ def knock(
     data = b"" if body is None else json.dumps(body).encode()
     if data:
         sent.append(("Content-Type", "application/json"))
-    answer = attacks.send(door, context(), HOST, request(method, target, sent, data))
+    answer = attacks.send(door, context(), HOST, request(method, target, sent, data), enough=attacks.whole)
     head, _, text = answer.partition(b"\r\n\r\n")
     found = attacks.statuses(head)
     return (found[0] if found else 0), text.decode(errors="replace")
