@@ -31,6 +31,7 @@ WARM_UP = 2.0  # seconds at the start for connections, which no request then wai
 FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
 SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
 LONGEST_PAUSE = 10.0  # seconds
+LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
 
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
@@ -90,6 +91,7 @@ class Cache:
         self._client = _client(settings)
         self._timeout = settings.timeout
         self._places = asyncio.Semaphore(CONCURRENT_CALLS)
+        self._looking_around: asyncio.Task[None] | None = None
         self.breaker = Breaker()
         self.answer_ttl = settings.answer_ttl
 
@@ -125,6 +127,9 @@ class Cache:
 
     async def close(self) -> None:
         """Close the connections, those to a hanging server too."""
+        if self._looking_around is not None:
+            self._looking_around.cancel()
+            await asyncio.wait((self._looking_around,))
         with suppress(Exception):
             await self._client.aclose()
 
@@ -143,11 +148,25 @@ class Cache:
                 reason = f"{type(error).__name__}: {error}"
                 surprising = None if isinstance(error, FAILURES) else error
                 log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
+            if self.breaker.open and (self._looking_around is None or self._looking_around.done()):
+                self._looking_around = asyncio.create_task(self._look_around())
             raise CacheAwayError(str(error)) from error
         if self.breaker.open:
             log.info("Redis is back")
         self.breaker.succeeded()
         return answer
+
+    async def _look_around(self) -> None:
+        """Learn anew who is in the cluster, in no request's time.
+
+        A primary that hangs, or whose zone is dark, fails no call within its limit: the client by itself would go
+        on asking it, and never the replica that took over.
+        """
+        if isinstance(self._client, RedisCluster):
+            with suppress(Exception):
+                async with asyncio.timeout(LOOK_AROUND):
+                    await self._client.aclose()
+                    await self._client.initialize()
 
     async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
