@@ -1,0 +1,119 @@
+"""Requests that share a transaction: fewer commits, and each request as if it were alone."""
+
+import asyncio
+import json
+
+import pytest
+from point_service import domain, metrics
+from point_service.idempotency import StoredAnswer
+from point_service.schemas import UseRequest
+from point_service.store.change import Change, StaleVersionError, commit
+from point_service.store.member import Wanted
+from point_service.store.shared import lock_free_members
+
+pytestmark = pytest.mark.integration
+
+
+def shared():
+    """How many shared transactions there were, and how many requests went into them."""
+    samples = {
+        sample.name: sample.value for sample in metrics.SHARED.collect()[0].samples if not sample.labels
+    }
+    return (
+        samples["point_shared_transaction_requests_count"],
+        samples["point_shared_transaction_requests_sum"],
+    )
+
+
+@pytest.fixture
+async def members(points, member_of):
+    """Members with 100 points each."""
+    members = [member_of(points) for _ in range(40)]
+    await asyncio.gather(*(member.earn(100) for member in members))
+    return members
+
+
+async def test_uses_and_earns_that_arrive_together_share_transactions_and_each_is_its_own(members):
+    transactions, requests = shared()
+    outcomes = await asyncio.gather(
+        *(member.use(60, "o") if number % 2 else member.earn(60) for number, member in enumerate(members))
+    )
+    assert {outcome.status for outcome in outcomes} == {201}
+    assert [await member.balance() for member in members] == [160, 40] * 20
+    after = shared()
+    assert after[1] - requests == len(members)
+    assert after[0] - transactions < len(members) / 4
+
+
+async def test_what_is_refused_fails_only_itself_and_is_kept(members):
+    poor = members[7]
+    await poor.use(95)
+    outcomes = await asyncio.gather(*(member.use(10, "o", key="k") for member in members))
+    assert [outcome.status for outcome in outcomes] == [201] * 7 + [409] + [201] * 32
+    assert json.loads(outcomes[7].body)["balance"] == 5
+    again = await asyncio.gather(*(member.use(10, "o", key="k") for member in members))
+    assert [outcome.body for outcome in again] == [outcome.body for outcome in outcomes]
+    assert all(outcome.replayed for outcome in again)
+
+
+async def test_a_member_in_other_hands_holds_nobody_up(members, master):
+    taken, *others = members
+    with master.connect() as holder, holder.cursor() as cursor:
+        holder.begin()
+        cursor.execute("SELECT 1 FROM member_point WHERE member_id = %s FOR UPDATE", (taken.member_id,))
+        waiting = asyncio.create_task(taken.use(10, "o"))
+        done = await asyncio.gather(*(member.use(10, "o") for member in others))
+        assert {outcome.status for outcome in done} == {201}
+        assert not waiting.done()
+        holder.rollback()
+    assert (await waiting).status == 201
+
+
+async def test_an_error_in_one_decision_is_that_requests_alone(members):
+    def failing(*_):
+        raise ZeroDivisionError
+
+    broken, *others = members
+    key = broken.key("use", UseRequest(order_id="o", amount=1))
+    outcomes = await asyncio.gather(
+        broken.points._once(key, failing, Wanted(live_grants=True, used_order="o")),
+        *(member.use(10, "o") for member in others),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], ZeroDivisionError)
+    assert {outcome.status for outcome in outcomes[1:]} == {201}
+    assert await broken.balance() == 100
+
+
+async def test_a_request_that_is_given_up_is_done_or_not_and_its_key_tells(members):
+    uses = [asyncio.create_task(member.use(10, "o", key="k")) for member in members]
+    await asyncio.sleep(0)
+    for use in uses[::2]:
+        use.cancel()
+    await asyncio.gather(*uses, return_exceptions=True)
+    again = await asyncio.gather(*(member.use(10, "o", key="k") for member in members))
+    assert {outcome.status for outcome in again} == {201}
+    assert [await member.balance() for member in members] == [90] * 40
+
+
+async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(members):
+    keys = [member.key("use", UseRequest(order_id="o", amount=1), "k") for member in members[:5]]
+
+    async def work(connection):
+        requests = [(key, Wanted(live_grants=True, used_order="o")) for key in keys]
+        snapshots = await lock_free_members(connection, requests)
+        snapshots[3].version += 1
+        changes = [
+            Change(
+                snapshot,
+                domain.use(domain.allocate(snapshot.grants, 1, snapshot.now), "o"),
+                (),
+                (key, StoredAnswer(key.request_hash, 201, "{}")),
+            )
+            for key, snapshot in zip(keys, snapshots, strict=True)
+        ]
+        await commit(connection, changes)
+
+    with pytest.raises(StaleVersionError):
+        await members[0].database.transact(work)
+    assert [await member.balance() for member in members[:5]] == [100] * 5
