@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from point_operator import kinds
+
 RECONCILES = Counter("point_operator_reconciles", "Reconciles ended", ["result"])
 DURATION = Histogram(
     "point_operator_reconcile_duration_seconds",
@@ -17,3 +19,7 @@ MANAGED = Gauge("point_operator_point_services", "PointServices known")
 DEGRADED = Gauge(
     "point_operator_degraded", "1 while a PointService (namespace/name) is Degraded", ["point_service"]
 )
+
+# A series exists from the start, at 0: a rate needs a value before the first increase.
+for _kind in kinds.MADE:
+    REPAIRS.labels(_kind.kind)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from point_local import application, look, prometheus
-from point_local.command import LocalError, kubectl, wait
+from point_local.command import LocalError, wait
 from point_local.demo import Client
 from point_local.load import Generator, Load
 from point_local.observe import get
@@ -26,7 +26,7 @@ MINUTES = 3
 
 @pytest.fixture(scope="module", autouse=True)
 def _load() -> Iterator[None]:
-    """A little of everything, all the time; and one child changed by hand, for the operator to repair."""
+    """A little of everything, all the time."""
     stopped = threading.Event()
 
     def everything() -> None:
@@ -43,9 +43,6 @@ def _load() -> Iterator[None]:
         threading.Thread(target=everything),
         threading.Thread(target=lambda: asyncio.run(Generator(Load(RATE)).run(stopped.is_set))),
     ]
-    changed = ("configmap", f"{application.NAME}-dashboard", "-n", application.NAMESPACE)
-    kubectl("patch", *changed, "--type=merge", "--patch", '{"data": {"mine.json": "{}"}}')
-    wait("the operator to take it back", lambda: "mine" not in look.dashboards(), seconds=30)
     prometheus.install_rules()
     prometheus.wait_ready()
     for thread in threads:

@@ -253,6 +253,14 @@ CASES: dict[str, tuple[dict[str, str], dict[int, set[str]]]] = {
         HEALTHY | {f"point_operator_leader{{{OPERATOR.format(2)}}}": "1x600"},
         {30: {"PointOperatorTwoLeaders"}},
     ),
+    "another leads, and Prometheus was away meanwhile": (
+        HEALTHY
+        | {
+            f"point_operator_leader{{{OPERATOR.format(1)}}}": "1x10 _x590",
+            f"point_operator_leader{{{OPERATOR.format(2)}}}": "0x9 1x590",
+        },
+        {13: set(), 14: set(), 15: set()},
+    ),
     "one operator": (
         {series: value for series, value in HEALTHY.items() if OPERATOR.format(2) not in series},
         {10: set(), 30: {"PointOperatorWithoutStandby"}},

@@ -142,7 +142,7 @@ ALERTS = (
         name="PointServiceTooFewPods",
         severity="ticket",
         summary="Fewer pods run than the least that should",
-        conditions=(Condition("count(point_requests_in_flight{$pods})", "<", "$min_pods"),),
+        conditions=(Condition("count(count by (pod) (point_requests_in_flight{$pods}))", "<", "$min_pods"),),
         lasting="10m",
     ),
     Alert(
@@ -150,7 +150,7 @@ ALERTS = (
         severity="ticket",
         summary="The autoscaler is at its end and the pods' CPU is used up",
         conditions=(
-            Condition("count(point_requests_in_flight{$pods})", ">=", "$max_pods"),
+            Condition("count(count by (pod) (point_requests_in_flight{$pods}))", ">=", "$max_pods"),
             Condition("avg(rate(process_cpu_seconds_total{$pods}[5m])) / $cpu", ">", "0.9"),
         ),
         lasting="10m",

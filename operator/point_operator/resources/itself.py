@@ -1,10 +1,12 @@
 """What is watched of the operator itself: `operator/generate_monitoring.py` makes manifests of it."""
 
 from point_operator.resources.alerts import Alert, Condition
-from point_operator.resources.panels import RATE, Panel, Row, Stat, increase, label, percentiles
+from point_operator.resources.panels import RATE, Panel, Row, Stat, by_pod, increase, label, percentiles
 
 VALUES = {"operator": 'namespace="point-system",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
 
+_LEADS = "max by (pod) (last_over_time(point_operator_leader{$operator}[1m]))"
+"""Of the last minute only: after a restart of Prometheus, a pod that led before would seem to lead for five more."""
 _LOOKS = f"sum(rate(point_operator_reconciles_total{{$operator}}[{RATE}]))"
 
 
@@ -22,11 +24,11 @@ ROWS = (
             Stat(
                 "Replicas that lead",
                 "none",
-                "sum(point_operator_leader{$operator})",
+                f"sum({_LEADS})",
                 ((0, "red"), (1, "green"), (2, "red")),
                 about="One works; the others wait for its Lease.",
             ),
-            Stat("Replicas", "none", "count(point_operator_leader{$operator})", ((0, "red"), (2, "green"))),
+            Stat("Replicas", "none", f"count({_LEADS})", ((0, "red"), (2, "green"))),
             Stat(
                 "Degraded",
                 "none",
@@ -69,7 +71,7 @@ ROWS = (
             Panel(
                 "Due and not taken up",
                 "none",
-                ((label("pod"), "sum by (pod) (point_operator_queue_waiting{$operator})"),),
+                ((label("pod"), by_pod("point_operator_queue_waiting", "$operator")),),
             ),
             Panel(
                 "Writes by kind",
@@ -81,7 +83,7 @@ ROWS = (
             Panel(
                 "Drift repaired",
                 "ops",
-                _or_none("point_operator_drift_repaired_total", "kind"),
+                increase("point_operator_drift_repaired_total", "$operator", "kind"),
                 "Children that someone changed or deleted. All the time: somebody fights with the operator.",
             ),
             Panel(
@@ -95,7 +97,7 @@ ROWS = (
     Row(
         "Processes",
         (
-            Panel("Who leads", "none", ((label("pod"), "max by (pod) (point_operator_leader{$operator})"),)),
+            Panel("Who leads", "none", ((label("pod"), _LEADS),)),
             Panel(
                 "CPU (cores)",
                 "none",
@@ -104,7 +106,7 @@ ROWS = (
             Panel(
                 "Memory",
                 "bytes",
-                ((label("pod"), "sum by (pod) (process_resident_memory_bytes{$operator})"),),
+                ((label("pod"), by_pod("process_resident_memory_bytes", "$operator")),),
             ),
         ),
     ),
@@ -122,14 +124,13 @@ ALERTS = (
         name="PointOperatorTwoLeaders",
         severity="page",
         summary="Two replicas of the point operator work at once",
-        conditions=(Condition("sum(point_operator_leader{$operator})", ">", "1"),),
-        lasting="1m",
+        conditions=(Condition(f"sum({_LEADS})", ">", "1"),),
     ),
     Alert(
         name="PointOperatorWithoutStandby",
         severity="ticket",
         summary="Only one replica of the point operator runs: nobody takes over when it ends",
-        conditions=(Condition("count(point_operator_leader{$operator})", "<", "2"),),
+        conditions=(Condition(f"count({_LEADS})", "<", "2"),),
         lasting="15m",
     ),
     Alert(

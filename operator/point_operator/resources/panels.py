@@ -75,6 +75,11 @@ def percentiles(histogram: str, matchers: str, *percents: int, by: str = "") -> 
     )
 
 
+def by_pod(metric: str, matchers: str) -> str:
+    """PromQL: a gauge's value in each pod. A pod may have two series for minutes, when it got another address."""
+    return f"max by (pod) ({metric}{{{matchers}}})"
+
+
 def burns(objective: Objective) -> Queries:
     """How fast an error budget is used up over the windows that alerts look at."""
     return tuple((window, objective.burn(window)) for window in ("5m", "30m", "1h", "6h"))

@@ -15,6 +15,7 @@ from point_operator.resources.panels import (
     Stat,
     Thresholds,
     burns,
+    by_pod,
     increase,
     label,
     percentiles,
@@ -44,6 +45,7 @@ def values(point_service: PointService) -> dict[str, str]:
 _API = f"$pods,{PROBES}"
 _GATEWAY_P99 = percentiles("envoy_cluster_upstream_rq_time", "$gateway", 99)[0][1]
 _POD_P99 = percentiles("point_request_duration_seconds", _API, 99)[0][1]
+_PODS = f"count({by_pod('point_requests_in_flight', '$pods')})"
 _BURN_COLOURS: Thresholds = ((0, "green"), (1, "yellow"), (6, "red"))
 
 ROWS = (
@@ -68,7 +70,7 @@ ROWS = (
                 decimals=2,
                 about="Over one hour: at 1 the budget lasts exactly 30 days, at 14.4 two days.",
             ),
-            Stat("Pods", "none", "count(point_requests_in_flight{$pods})"),
+            Stat("Pods", "none", _PODS),
             Stat(
                 "Over the rate limit",
                 "reqps",
@@ -131,7 +133,7 @@ ROWS = (
             Panel(
                 "Being answered now",
                 "none",
-                ((label("pod"), "sum by (pod) (point_requests_in_flight{$pods})"),),
+                ((label("pod"), by_pod("point_requests_in_flight", "$pods")),),
                 "By Little's law requests per second times their duration; a jump means that pods wait.",
             ),
             Panel(
@@ -179,7 +181,7 @@ ROWS = (
                 "Pods",
                 "none",
                 (
-                    ("pods", "count(point_requests_in_flight{$pods})"),
+                    ("pods", _PODS),
                     ("fewest", "vector($min_pods)"),
                     ("most", "vector($max_pods)"),
                 ),
@@ -200,7 +202,7 @@ ROWS = (
                 "Memory",
                 "bytes",
                 (
-                    (label("pod"), "sum by (pod) (process_resident_memory_bytes{$pods})"),
+                    (label("pod"), by_pod("process_resident_memory_bytes", "$pods")),
                     ("limit", "vector($memory)"),
                 ),
             ),
