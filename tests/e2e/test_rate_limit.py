@@ -37,7 +37,7 @@ GATEWAY = "deployment/istio-ingressgateway"
 LIMIT = 100
 SECONDS = 30 if os.environ.get("POINT_LONG") == "1" else 10
 HICCUP = 0.1
-"""Seconds without any answer after which the machine counts as having stood still."""
+"""Seconds that the gateway waits for the rate limit service; a Local limit's burst is as long."""
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -46,8 +46,8 @@ class Offered(msgspec.Struct, frozen=True):
     statuses: Counter[int]
     admitted: int
     """Requests that were let through in its seconds; those that came late are another second's."""
-    stalled: float
-    """Seconds in which nothing was answered, in pauses of over `HICCUP`."""
+    late: int
+    """Answers that took longer than `HICCUP`: each may stand for one request let through or refused in error."""
 
 
 @pytest.fixture
@@ -154,8 +154,7 @@ def test_twice_the_limit_lets_the_limit_through(
     print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {offered}")
     assert set(offered.statuses) == {200, 429}
     assert sum(offered.statuses.values()) == 2 * whole
-    # While the machine stands still nothing can pass, and afterwards answers may come too late to count.
-    assert abs(offered.admitted - whole) <= 0.05 * whole + LIMIT * offered.stalled, offered
+    assert abs(offered.admitted - whole) <= 0.05 * whole + offered.late, offered
 
 
 def test_one_member_takes_no_more_than_its_share_and_nothing_from_the_others(
@@ -164,9 +163,9 @@ def test_one_member_takes_no_more_than_its_share_and_nothing_from_the_others(
     limit(requestsPerSecond=LIMIT, scope="Global", perMember={"requestsPerSecond": 20})
     others = [issuer.token(f"m-{secrets.token_hex(4)}") for _ in range(10)]
     greedy, modest = asyncio.run(_at_once((120, 5, [issuer.token(member.member)]), (50, 5, others)))
-    assert greedy.admitted <= 1.05 * 20 * 5 + LIMIT * greedy.stalled
+    assert greedy.admitted <= 1.05 * 20 * 5 + greedy.late
     assert greedy.admitted >= 0.5 * 20 * 5
-    assert modest.statuses[200] >= 250 - LIMIT * modest.stalled, modest
+    _assert_nobody_refused(modest)
 
 
 def test_losing_the_rate_limit_service_refuses_nobody(member: Client, limit: Limit) -> None:
@@ -180,7 +179,7 @@ def test_losing_the_rate_limit_service_refuses_nobody(member: Client, limit: Lim
         await asyncio.to_thread(kubectl, "delete", "pods", *options)
         return await load
 
-    assert set(asyncio.run(lose()).statuses) == {200}
+    _assert_nobody_refused(asyncio.run(lose()))
     _wait_in_force("Global", LIMIT)
 
 
@@ -201,14 +200,14 @@ def test_two_services_at_one_gateway_keep_their_own_limits(
     flooded, calm = asyncio.run(
         _at_once((3 * neighbour.limit, SECONDS, theirs, neighbour.host), (LIMIT // 2, SECONDS, ours))
     )
-    assert set(calm.statuses) == {200}
+    _assert_nobody_refused(calm)
     # A limit as small may start with a third of a second's worth.
-    assert abs(flooded.admitted - theirs_is) <= 0.1 * theirs_is + neighbour.limit * flooded.stalled
+    assert abs(flooded.admitted - theirs_is) <= 0.1 * theirs_is + flooded.late
     flooded, calm = asyncio.run(
         _at_once((2 * LIMIT, SECONDS, ours), (neighbour.limit // 2, SECONDS, theirs, neighbour.host))
     )
-    assert set(calm.statuses) == {200}
-    assert abs(flooded.admitted - LIMIT * SECONDS) <= 0.05 * LIMIT * SECONDS + LIMIT * flooded.stalled
+    _assert_nobody_refused(calm)
+    assert abs(flooded.admitted - LIMIT * SECONDS) <= 0.05 * LIMIT * SECONDS + flooded.late
 
 
 def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
@@ -220,8 +219,13 @@ def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
         await asyncio.to_thread(kubectl, "delete", *neighbour.resource, "--timeout=60s")
         return await load
 
-    assert set(asyncio.run(leave()).statuses) == {200}
+    _assert_nobody_refused(asyncio.run(leave()))
     assert _get(neighbour.host, neighbour.token(member.member)) != 200
+
+
+def _assert_nobody_refused(offered: Offered) -> None:
+    assert set(offered.statuses) <= {200, 429}, offered
+    assert offered.statuses[429] <= offered.late, offered  # what was held up comes as a burst
 
 
 async def _at_once(*loads: Any) -> list[Offered]:
@@ -230,8 +234,8 @@ async def _at_once(*loads: Any) -> list[Offered]:
 
 async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> Offered:
     """`rate` requests a second, evenly, from a new second of the clock on, by the owners of `tokens` in turn."""
-    statuses: Counter[int] = Counter()
-    answered: list[tuple[float, int]] = []
+    answered: list[tuple[float, float, int]] = []
+    """When, how long after it was due, and with which status."""
     headers = {"Host": host} if host else {}
     connector = aiohttp.TCPConnector(limit=64, ssl=_context())
     async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
@@ -240,18 +244,19 @@ async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> 
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             sent = {"Authorization": f"Bearer {token}"}
             async with client.get(f"{_url()}/v1/points", headers=sent) as answer:
-                statuses[answer.status] += 1
-                answered.append((time.monotonic(), answer.status))
+                now = time.monotonic()
+                answered.append((now, now - due, answer.status))
 
         # The rate limit service counts by the second of the clock.
         second = time.monotonic() + 2 - time.time() % 1
         start = second + 0.02
         turns = zip(range(rate * seconds), itertools.cycle(tokens), strict=False)
         await asyncio.gather(*(one(start + i / rate, token) for i, token in turns))
-    times = sorted(moment for moment, _ in answered)
-    gaps = (after - before for before, after in itertools.pairwise([start, *times]))
-    admitted = sum(status == 200 and moment < second + seconds for moment, status in answered)
-    return Offered(statuses, admitted, sum(gap for gap in gaps if gap > HICCUP))
+    return Offered(
+        statuses=Counter(status for _, _, status in answered),
+        admitted=sum(status == 200 and moment < second + seconds for moment, _, status in answered),
+        late=sum(took > HICCUP for _, took, _ in answered),
+    )
 
 
 def _get(host: str, token: str) -> int:
