@@ -1,10 +1,14 @@
-"""The network between an operator and the API server goes, wholly or in part, and comes back."""
+"""The network between an operator and the API server goes, wholly or in part, and comes back.
+
+POINT_PARTITION_SECONDS=600 makes the whole one last for ten minutes.
+"""
 
 import base64
 import contextlib
 import datetime
 import itertools
 import json
+import os
 import select
 import socket
 import threading
@@ -16,10 +20,10 @@ from typing import Any
 import pytest
 from point_operator import kinds
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 USER = "system:serviceaccount:point-system:point-operator"
-PARTITION_SECONDS = 30.0
+PARTITION_SECONDS = float(os.environ.get("POINT_PARTITION_SECONDS", "30"))
 TAKEOVER_SECONDS = 15.0
 
 
@@ -91,7 +95,8 @@ def link(server: Any) -> Iterator[Link]:
     made.close()
 
 
-def test_a_partition_of_30_seconds_has_one_successor_and_no_write_of_the_cut_off_one(
+@pytest.mark.timeout(180 + PARTITION_SECONDS)
+def test_a_partition_has_one_successor_and_no_write_of_the_cut_off_one(
     tenant: Any, operator: Any, server: Any, process: Any, link: Link
 ) -> None:
     tenant.ready()

@@ -94,7 +94,9 @@ def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
 
     wanted = {"scope": "Local", "gatewayPods": 3, "requestsPerSecondPerPod": 34}
     tenant.kube.wait("a third for each", lambda: limit() == wanted)
-    assert "'tokens_per_fill': 34" in str(tenant.at_gateway(kinds.ENVOY_FILTER)["spec"])
+    spec = str(tenant.at_gateway(kinds.ENVOY_FILTER)["spec"])
+    assert "'fill_interval': '3s'" in spec
+    assert "'tokens_per_fill': 100" in spec
 
 
 def test_events_tell_of_changes_only(tenant: Any) -> None:
