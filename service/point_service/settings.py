@@ -113,17 +113,18 @@ class _Environment:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
+        self.in_force: dict[str, str] = {}
 
     def text(self, name: str, default: str | None = None) -> str:
-        value = self._values.get(name, "").strip()
-        if value:
-            return value
-        if default is None:
+        value = self._values.get(name, "").strip() or default
+        if value is None:
             raise SettingError(f"{name}: not set; it must be")
-        return default
+        self.in_force[name] = value
+        return value
 
     def optional(self, name: str) -> str | None:
-        return self._values.get(name, "").strip() or None
+        value = self.in_force[name] = self._values.get(name, "").strip()
+        return value or None
 
     def matching(self, name: str, pattern: re.Pattern[str], allowed: str, default: str | None = None) -> str:
         value = self.text(name, default)
@@ -178,7 +179,20 @@ class _Environment:
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environment` (the process's own by default). Raises SettingError."""
+    return _settings(_Environment(os.environ if environment is None else environment))
+
+
+def shown(environment: Mapping[str, str] | None = None) -> str:
+    """Return every variable that `load` reads, a line each, with the value in force. Raises SettingError.
+
+    There is no secret in them, only where the secrets lie.
+    """
     env = _Environment(os.environ if environment is None else environment)
+    _settings(env)
+    return "\n".join(f"{name}={value}" for name, value in sorted(env.in_force.items()))
+
+
+def _settings(env: _Environment) -> Settings:
     return Settings(
         database=_database(env),
         cache=_cache(env),
@@ -196,11 +210,6 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         zone=env.optional("POINT_ZONE"),
         pod_name=env.optional("POINT_POD_NAME"),
     )
-
-
-def shown(settings: Settings) -> str:
-    """Return the settings as JSON for people. There is no secret in them, only where the secrets lie."""
-    return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str), indent=2).decode()
 
 
 def pool_size(cpu_limit: Path = CPU_LIMIT) -> int:

@@ -1,12 +1,16 @@
 """Configuration: read once, and wrong values named in one line."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from point_service.settings import Credentials, SettingError, load, pool_size
+from point_service.settings import Credentials, SettingError, load, pool_size, shown
 
+API = Path(__file__).parents[2] / "docs" / "api.md"
+EVERYTHING = {"POINT_CACHE_HOST": "valkey", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 GOOD = {"POINT_DATABASE_HOST": "mysql-writer.data"}
 
 
@@ -79,6 +83,21 @@ def test_a_secret_is_read_from_its_file_each_time(tmp_path):
     assert credentials.password() == "two"
 
 
+def test_every_variable_is_shown_with_the_value_in_force_and_taken_again_as_it_is():
+    given = GOOD | {"POINT_CACHE_HOST": "valkey.data", "POINT_POLICY_MAX_EARN": "500"}
+    lines = shown(given).splitlines()
+    assert {"POINT_HTTP_PORT=8080", "POINT_POLICY_MAX_EARN=500", "POINT_CACHE_TLS=True"} <= set(lines)
+    assert load(dict(line.split("=", 1) for line in lines)) == load(given)
+
+
+def test_the_documented_variables_are_those_that_are_read():
+    rows = [line for line in API.read_text().splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`((?:POINT|OTEL)_[A-Z_]+)`", row)}
+    read = {line.partition("=")[0] for line in shown(GOOD | EVERYTHING).splitlines()}
+    assert documented == read - {"OTEL_EXPORTER_OTLP_PROTOCOL"}  # of which there is one value only
+
+
 def test_no_setting_shows_a_secret(tmp_path):
     (tmp_path / "password").write_text("hunter2")
+    assert "hunter2" not in shown(GOOD | {"POINT_DATABASE_CREDENTIALS_DIR": str(tmp_path)})
     assert "hunter2" not in repr(load(GOOD | {"POINT_DATABASE_CREDENTIALS_DIR": str(tmp_path)}))
