@@ -175,7 +175,7 @@ class Served:
         print(self.end()[1])  # pytest shows it with a failure
         self._log.close()
 
-    def start(self, seconds: float = 60) -> None:
+    def start(self, seconds: float = 110) -> None:
         """Start it and wait until it is ready."""
         self.process = self._run("serve", stdout=self._log)
         deadline = time.monotonic() + seconds

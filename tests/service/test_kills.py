@@ -272,7 +272,7 @@ class Shop:
     async def progress(self, count):
         """Wait until `count` more requests are acknowledged."""
         wanted = self.acknowledged + count
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(110):
             while self.acknowledged < wanted:  # noqa: ASYNC110 - it is a number, not an event
                 await asyncio.sleep(0.002)
 
@@ -315,14 +315,14 @@ async def trading(pair, redis, service, what, port=None):
         # In threads: their way to the database may be relayed by this one.
         await asyncio.gather(*(asyncio.to_thread(stack.enter_context, pod) for pod in pods))
         shop = Shop([pod.url for pod in pods])
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=20) as client:
             clients = [asyncio.create_task(shop.trade(client)) for _ in range(CLIENTS)]
             try:
                 await shop.progress(50)
                 yield shop, pods
                 await shop.progress(50)
                 shop.closed = True
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(110):
                     await asyncio.gather(*clients)
             finally:
                 for trader in clients:
