@@ -8,10 +8,11 @@ bug in somebody else's decision, is done again by each request alone, under its 
 import asyncio
 import contextvars
 import logging
+import time
 from collections import deque
 
 from point_service import metrics, traces
-from point_service.database import classify
+from point_service.database import Fault, classify
 from point_service.pool import Pool
 from point_service.transaction import Asked, Written, together
 
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 TRANSACTIONS = 2  # at once: while the database works on one, the next is being made
 TIMEOUT = 2.0  # seconds; then each goes alone, with what is left of its own time
+# Seconds in which everybody goes alone after the database was lost: an outage then takes a request's time only once.
+PAUSE = 1.0
 
 
 class SharedTransactions:
@@ -29,10 +32,11 @@ class SharedTransactions:
         self._most = most
         self._waiting: deque[tuple[Asked, asyncio.Future[Written | None]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._paused_until = 0.0
 
     async def attempt(self, asked: Asked) -> Written | None:
         """Do a request together with others; None when it has to go alone, done or not."""
-        if self._most == 1 or not asked.wanted.shareable:
+        if self._most == 1 or not asked.wanted.shareable or time.monotonic() < self._paused_until:
             return None
         place: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, place))
@@ -51,9 +55,11 @@ class SharedTransactions:
                 async with asyncio.timeout(TIMEOUT), self._pool.connection() as connection:
                     outcomes = await together(connection, [asked for asked, _ in places])
             except Exception as error:
-                fault = classify(error).value
-                metrics.DATABASE_RETRIES.labels(fault).inc()
-                log.warning("shared transaction failed", extra={"fault": fault, "error": repr(error)})
+                fault = classify(error)
+                metrics.DATABASE_RETRIES.labels(fault.value).inc()
+                log.warning("shared transaction failed", extra={"fault": fault.value, "error": repr(error)})
+                if fault in (Fault.LOST, Fault.READ_ONLY):
+                    self._pause()
             except asyncio.CancelledError:  # the process ends
                 for _, place in places:
                     place.cancel()
@@ -62,6 +68,13 @@ class SharedTransactions:
             for (_, place), outcome in zip(places, outcomes, strict=True):
                 if not place.done():
                     place.set_result(outcome)
+
+    def _pause(self) -> None:
+        """Let who waits go alone at once, and whoever comes in the next moment too."""
+        self._paused_until = time.monotonic() + PAUSE
+        while places := self._board():
+            for _, place in places:
+                place.set_result(None)
 
     def _board(self) -> list[tuple[Asked, asyncio.Future[Written | None]]]:
         """Return the next requests, without those whose caller is gone."""

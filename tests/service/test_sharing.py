@@ -117,3 +117,24 @@ async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(me
     with pytest.raises(StaleVersionError):
         await members[0].database.transact(work)
     assert [await member.balance() for member in members[:5]] == [100] * 5
+
+
+async def test_after_a_lost_connection_everybody_goes_alone_for_a_moment_and_together_again(
+    members, database_server, eventually
+):
+    lost = metrics.DATABASE_RETRIES.labels("lost_connection")._value
+    before = lost.get()
+    database_server.freeze()
+    try:
+        first = asyncio.create_task(members[0].use(10, "o"))
+        await eventually(lambda: lost.get() > before)
+        transactions = shared()
+        second = asyncio.create_task(members[1].use(10, "o"))
+        await asyncio.sleep(0)
+    finally:
+        database_server.thaw()
+    assert [(await first).status, (await second).status] == [201, 201]
+    assert shared() == transactions
+    async with asyncio.timeout(10):
+        while shared() == transactions:
+            assert (await members[2].use(1)).status == 201
