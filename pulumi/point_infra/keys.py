@@ -22,9 +22,10 @@ class Keys(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=30,
             policy=account.apply(lambda a: _policy(a, region)),
+            region=region,
             opts=child,
         )
-        aws.kms.Alias(name, name=f"alias/{name}", target_key_id=key.key_id, opts=child)
+        aws.kms.Alias(name, name=f"alias/{name}", target_key_id=key.key_id, region=region, opts=child)
         self.key_arn = key.arn
         self.register_outputs({"keyArn": self.key_arn})
 

@@ -1,5 +1,6 @@
-"""Prometheus, Grafana and Kiali in the cluster."""
+"""Prometheus, Grafana and Kiali in the cluster; its alerts go where CloudWatch's alarms go."""
 
+import json
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
@@ -7,17 +8,24 @@ import pulumi_random as random
 
 import pulumi
 from point_infra import versions
+from point_infra.cluster import Cluster
 from point_infra.helm import release
+from point_infra.iam import pod_role
 
 NAMESPACE = "monitoring"
 _GRAFANA_ADMIN = "grafana-admin"
+_ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """The cluster, and what has to be there first."""
+    """The cluster, where alerts are sent, and what has to be there first."""
 
+    cluster: Cluster
     provider: k8s.Provider
+    region: str
+    topic_arn: pulumi.Input[str]
+    key_arn: pulumi.Input[str]
     after: list[pulumi.Resource]
 
 
@@ -32,10 +40,10 @@ class Monitoring(pulumi.ComponentResource):
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
             NAMESPACE,
-            prometheus_values(),
+            prometheus_values(args.topic_arn, args.region),
             parent=self,
             provider=args.provider,
-            depends_on=[*args.after, admin],
+            depends_on=[*args.after, admin, self._publisher(name, args)],
         )
         release(
             "kiali",
@@ -58,6 +66,13 @@ class Monitoring(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
         )
 
+    def _publisher(self, name: str, args: MonitoringArgs) -> pulumi.Resource:
+        """Alertmanager may publish to the one topic, which is encrypted."""
+        rights = pulumi.Output.all(args.topic_arn, args.key_arn).apply(lambda a: _publish(a[0], a[1]))
+        child = pulumi.ResourceOptions(parent=self)
+        role = pod_role(f"{name}-alertmanager", {"publish": rights}, [], child)
+        return args.cluster.grant(NAMESPACE, _ALERTMANAGER, role)
+
     def _grafana_admin(self, name: str, args: MonitoringArgs) -> k8s.core.v1.Secret:
         """A password of this stack's own: the chart's is the same everywhere."""
         namespace = k8s.core.v1.Namespace(
@@ -76,7 +91,13 @@ class Monitoring(pulumi.ComponentResource):
         )
 
 
-def prometheus_values() -> dict[str, object]:
+def _publish(topic_arn: str, key_arn: str) -> str:
+    allowed = {topic_arn: ["sns:Publish"], key_arn: ["kms:Decrypt", "kms:GenerateDataKey"]}
+    statements = [{"Effect": "Allow", "Action": a, "Resource": arn} for arn, a in allowed.items()]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def prometheus_values(topic_arn: pulumi.Input[str], region: str) -> dict[str, object]:
     """Scrape every ServiceMonitor and PodMonitor, keep 15 days, take every dashboard with the label."""
     return {
         "prometheus": {
@@ -107,6 +128,19 @@ def prometheus_values() -> dict[str, object]:
             "resources": {"requests": {"cpu": "50m", "memory": "160Mi"}},
         },
         "alertmanager": {
+            "serviceAccount": {"name": _ALERTMANAGER},
+            "config": {
+                "route": {
+                    "receiver": "sns",
+                    "group_by": ["namespace", "alertname"],
+                    # Always firing, to show that alerts are made, and one that only hushes others.
+                    "routes": [{"receiver": "null", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']}],
+                },
+                "receivers": [
+                    {"name": "null"},
+                    {"name": "sns", "sns_configs": [{"topic_arn": topic_arn, "sigv4": {"region": region}}]},
+                ],
+            },
             "alertmanagerSpec": {"resources": {"requests": {"cpu": "10m", "memory": "48Mi"}}},
         },
         "kube-state-metrics": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},

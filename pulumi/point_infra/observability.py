@@ -9,6 +9,7 @@ import pulumi
 from point_infra.alarms import ALARMS, CACHE_NODES, Alarm
 from point_infra.cluster import Cluster
 from point_infra.iam import pod_role
+from point_infra.keys import Keys
 from point_infra.logs import Logs
 
 _CONTAINER_LOGS = ("application", "dataplane", "host", "performance")
@@ -43,12 +44,7 @@ class Observability(pulumi.ComponentResource):
         super().__init__("point:index:Observability", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        topic = aws.sns.Topic(name, kms_master_key_id=args.key_arn, opts=self._child)
-        self.topic_arn = topic.arn
-        if args.alarm_email:
-            aws.sns.TopicSubscription(
-                name, topic=topic.arn, protocol="email", endpoint=args.alarm_email, opts=self._child
-            )
+        self.topic_arn = self._topic(name, args.region, args.key_arn)
         self._container_insights()
         for alarm in ALARMS:
             self._alarm(alarm, self._dimensions(alarm.of))
@@ -58,6 +54,19 @@ class Observability(pulumi.ComponentResource):
         self._budget()
         self.dashboard_url = self._dashboard()
         self.register_outputs({"dashboardUrl": self.dashboard_url})
+
+    def _topic(self, name: str, region: str, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+        topic = aws.sns.Topic(name, kms_master_key_id=key_arn, region=region, opts=self._child)
+        if self._args.alarm_email:
+            aws.sns.TopicSubscription(
+                name,
+                topic=topic.arn,
+                protocol="email",
+                endpoint=self._args.alarm_email,
+                region=region,
+                opts=self._child,
+            )
+        return topic.arn
 
     def _dimensions(self, of: str) -> dict[str, pulumi.Input[str]]:
         a = self._args
@@ -73,11 +82,14 @@ class Observability(pulumi.ComponentResource):
         return dimensions[of]
 
     def _alarm(
-        self, alarm: Alarm, dimensions: dict[str, pulumi.Input[str]], region: str | None = None
+        self,
+        alarm: Alarm,
+        dimensions: dict[str, pulumi.Input[str]],
+        region: str | None = None,
+        topic_arn: pulumi.Input[str] | None = None,
     ) -> None:
         percentile = alarm.statistic.startswith("p")
-        # An alarm can only tell a topic of its own region.
-        actions = [self.topic_arn] if region is None else None
+        actions = [topic_arn or self.topic_arn]
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}",
             name=f"{self._args.cluster_name}-{alarm.name}",
@@ -99,7 +111,11 @@ class Observability(pulumi.ComponentResource):
         )
 
     def _health_check(self) -> None:
-        # Route53 publishes to us-east-1 only. Routing acts on it by itself; this is the record of it.
+        # Route53 publishes to us-east-1 only, and an alarm can only tell a topic of its own region, which wants a
+        # key of that region.
+        home = "us-east-1"
+        key_arn = Keys(f"{self._args.cluster_name}-{home}", home, self._child).key_arn
+        topic_arn = self._topic(f"{self._name}-{home}", home, key_arn)
         alarm = Alarm(
             "health-check",
             "AWS/Route53",
@@ -112,7 +128,7 @@ class Observability(pulumi.ComponentResource):
             minutes=1,
             missing="breaching",
         )
-        self._alarm(alarm, {"HealthCheckId": self._args.health_check_id}, "us-east-1")
+        self._alarm(alarm, {"HealthCheckId": self._args.health_check_id}, home, topic_arn)
 
     def _container_insights(self) -> None:
         groups = [

@@ -182,7 +182,7 @@ class PointPlatform(pulumi.ComponentResource):
 
     def _observe(self) -> None:
         s = self._s
-        observability = Observability(
+        self._observability = Observability(
             "observability",
             ObservabilityArgs(
                 region=s.region,
@@ -203,8 +203,8 @@ class PointPlatform(pulumi.ComponentResource):
             self._child,
         )
         self.outputs |= {
-            "dashboardUrl": observability.dashboard_url,
-            "alarmTopicArn": observability.topic_arn,
+            "dashboardUrl": self._observability.dashboard_url,
+            "alarmTopicArn": self._observability.topic_arn,
         }
 
     def _in_cluster(self, registry: Registry) -> None:
@@ -239,7 +239,18 @@ class PointPlatform(pulumi.ComponentResource):
             ),
             self._child,
         )
-        monitoring = Monitoring("monitoring", MonitoringArgs(provider, mesh.ready), self._child)
+        monitoring = Monitoring(
+            "monitoring",
+            MonitoringArgs(
+                cluster=self._cluster,
+                provider=provider,
+                region=s.region,
+                topic_arn=self._observability.topic_arn,
+                key_arn=self._keys.key_arn,
+                after=mesh.ready,
+            ),
+            self._child,
+        )
         rules = point_service.Rules(hosts, s.jwt_issuer, s.jwks_uri, s.jwt_audiences, s.cors_origins)
         service = pulumi.Output.all(
             registry.urls["point-service"],

@@ -205,8 +205,19 @@ def test_a11_logs_are_kept_90_days_and_alarms_reach_a_topic(updated: Any) -> Non
     alarms = updated.of(":MetricAlarm")
     watched = {a["namespace"] for a in alarms.values()}
     assert watched >= {"AWS/ApplicationELB", "AWS/RDS", "AWS/ElastiCache", "AWS/NATGateway", "AWS/Route53"}
-    silent = [n for n, a in alarms.items() if not a.get("alarmActions") and a.get("region") != "us-east-1"]
-    assert silent == []
+    # An alarm can only tell a topic of its own region.
+    heard = updated.of(":TopicSubscription").values()
+    assert {s["topic"] for s in heard} == {topic for a in alarms.values() for topic in a["alarmActions"]}
+    assert {t["region"] for t in updated.of(":Topic").values()} == {"ap-northeast-2", "us-east-1"}
+    assert {a["region"] for a in alarms.values() if "region" in a} == {"us-east-1"}
+
+
+def test_a12_alerts_of_prometheus_go_where_cloudwatch_s_alarms_go(updated: Any) -> None:
+    config = updated.of(":Release")["kube-prometheus-stack"]["values"]["alertmanager"]["config"]
+    (sns,) = next(r for r in config["receivers"] if r["name"] == config["route"]["receiver"])["sns_configs"]
+    assert sns == {"topic_arn": updated.outputs["alarmTopicArn"], "sigv4": {"region": "ap-northeast-2"}}
+    granted = updated.of(":PodIdentityAssociation")["cluster-alertmanager"]
+    assert (granted["namespace"], granted["serviceAccount"]) == ("monitoring", "alertmanager")
 
 
 def test_a11_the_dashboard_draws_every_alarm(updated: Any) -> None:
