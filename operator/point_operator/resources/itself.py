@@ -5,15 +5,17 @@ from point_operator.resources.panels import RATE, Panel, Row, Stat, by_pod, incr
 
 VALUES = {"operator": 'namespace="point-system",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
 
-_LEADS = "max by (pod) (last_over_time(point_operator_leader{$operator}[1m]))"
-"""Of the last minute only: after a restart of Prometheus, a pod that led before would seem to lead for five more."""
+_LEADS = (
+    "max by (pod) (point_operator_leader{$operator} and last_over_time(point_operator_leader{$operator}[1m]))"
+)
+"""Told within the last minute: after a restart of Prometheus, one that led before would seem to for five more."""
 _LOOKS = f"sum(rate(point_operator_reconciles_total{{$operator}}[{RATE}]))"
 
 
 def _or_none(metric: str, by: str, matchers: str = "$operator") -> tuple[tuple[str, str], ...]:
-    """A counter whose labels are known only once something happened: until then a line at 0."""
+    """Only what happens; while nothing does, a line at 0."""
     ((legend, query),) = increase(metric, matchers, by)
-    return ((legend, f'{query} or label_replace(0 * {_LOOKS}, "{by}", "none", "", "")'),)
+    return ((legend, f'({query} > 0) or label_replace(0 * {_LOOKS}, "{by}", "none", "", "")'),)
 
 
 ROWS = (
@@ -83,7 +85,7 @@ ROWS = (
             Panel(
                 "Drift repaired",
                 "ops",
-                increase("point_operator_drift_repaired_total", "$operator", "kind"),
+                _or_none("point_operator_drift_repaired_total", "kind"),
                 "Children that someone changed or deleted. All the time: somebody fights with the operator.",
             ),
             Panel(
