@@ -150,11 +150,14 @@ def test_twice_the_limit_lets_the_limit_through(
     resize(pods)
     limit(requestsPerSecond=LIMIT, scope=scope)
     whole = LIMIT * SECONDS
-    for _ in range(3):  # an answer in ten that is late tells of the machine, not of the limit
-        offered = asyncio.run(_offer(2 * LIMIT, SECONDS, [issuer.token(member.member)]))
-        print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {offered}")
-        if offered.late < 0.1 * whole:
+    tries = (asyncio.run(_offer(2 * LIMIT, SECONDS, [issuer.token(member.member)])) for _ in range(3))
+    offered = next(tries)
+    while offered.late > 0.1 * whole:  # that tells of the machine, not of the limit
+        again = next(tries, None)
+        if again is None:
             break
+        offered = again
+    print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {offered}")
     assert sum(offered.statuses[status] for status in (200, 429)) >= 2 * whole - offered.late
     assert offered.statuses[429] > 0
     assert abs(offered.admitted - whole) <= 0.05 * whole + offered.late, offered
