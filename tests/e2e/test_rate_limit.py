@@ -193,7 +193,8 @@ def test_a_token_opens_only_the_service_whose_issuer_gave_it(member: Client, nei
     ours, theirs = issuer.token(member.member), neighbour.token(member.member)
     first, second = application.hosts()[0], neighbour.host
     assert [_get(host, token) for host, token in ((first, ours), (second, theirs))] == [200, 200]
-    assert [_get(host, token) for host, token in ((first, theirs), (second, ours))] == [403, 403]
+    wrong = {_get(host, token) for host, token in ((first, theirs), (second, ours)) for _ in range(4)}
+    assert wrong <= {401, 403}, wrong
 
 
 def test_two_services_at_one_gateway_keep_their_own_limits(
@@ -273,7 +274,12 @@ def _get(host: str, token: str) -> int:
 
 def _wait_served(neighbour: Neighbour) -> None:
     token = neighbour.token("m-0")
-    wait("the neighbour is served", lambda: _get(neighbour.host, token) == 200, seconds=30)
+    # By every gateway pod: the edge asks them in turn.
+    wait(
+        "the neighbour is served",
+        lambda: all(_get(neighbour.host, token) == 200 for _ in range(6)),
+        seconds=60,
+    )
 
 
 def _replace_limit(values: dict[str, Any]) -> None:
