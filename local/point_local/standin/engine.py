@@ -42,7 +42,7 @@ class Engine:
         self._providers = ",".join(f"{name}:{port}" for name, port in providers.items())
         (home / "state").mkdir(parents=True, exist_ok=True)
 
-    def run(self, *args: str, check: bool = True, seconds: float = 120) -> Done:
+    def run(self, *args: str, check: bool = True, seconds: float = 240) -> Done:
         """Run the CLI once, with a language host of its own; raises LocalError unless `check` is off."""
         host = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "point_local.standin.language"],
