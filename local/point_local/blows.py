@@ -18,7 +18,7 @@ from point_local import application, cluster, credentials, data, failover, istio
 from point_local.cluster import CONTROL, WORKERS
 from point_local.command import LocalError, kubectl, run, succeeds, wait
 from point_local.manifests import apply_all
-from point_local.node import Node
+from point_local.node import DATA, Node
 from point_local.observe import Object, items
 
 SLOW_SECONDS = 0.4
@@ -133,12 +133,19 @@ def _api_server_killed() -> Generator[None]:
 def _disk_full() -> Generator[None]:
     """The disk with the writer's data has not a block left."""
     node = next(n for n in WORKERS if n.name == f"az-{failover.recorded_writer()}")
-    filler = "/var/lib/point/filler"
-    node.exec("sh", "-c", f"fallocate -l $(df --output=avail -B1 /var/lib/point | tail -1) {filler}")
+    filler = f"{DATA}/filler"
     try:
+        # It takes what there is, and says that there was not more.
+        node.exec("sh", "-c", f"fallocate -l $(df --output=avail -B1 {DATA} | tail -1) {filler} || true")
+        wait("the disk is full", lambda: _available(node) == 0, seconds=5)
         yield
     finally:
         node.exec("rm", "-f", filler)
+
+
+def _available(node: Node) -> int:
+    """Bytes free on a machine's data disk."""
+    return int(node.exec("df", "--output=avail", "-B1", DATA).split()[-1])
 
 
 @contextmanager
