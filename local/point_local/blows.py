@@ -21,9 +21,9 @@ from point_local.manifests import apply_all
 from point_local.node import DATA, Node
 from point_local.observe import Object, items
 
-SLOW_SECONDS = 0.4
-"""How long a slow server stands still, over and over: an answer then takes 0.2 s longer on average."""
-_BREATH_SECONDS = 0.02
+SLOW_SECONDS = 0.2
+"""How long a slow server stands still, over and over, with a breath in between."""
+_BREATH_SECONDS = 0.05
 CLOCK_SECONDS = 120
 """How far a wrong clock is ahead."""
 _FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
