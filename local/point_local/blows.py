@@ -186,7 +186,8 @@ def _clock_wrong() -> Generator[None]:
     node = next(n for n in WORKERS if n.name == f"az-{zone}")
     inside = "/usr/lib/libfaketime.so.1"
     spec = json.loads(node.exec("ctr", "oci", "spec"))
-    spec["process"]["env"] += [
+    spec["process"]["env"] = [
+        *spec["process"].get("env", []),
         f"LD_PRELOAD={inside}",
         f"FAKETIME=+{CLOCK_SECONDS}",
         "FAKETIME_DONT_FAKE_MONOTONIC=1",
