@@ -50,7 +50,8 @@ def create_app(settings: Settings) -> Observed:
         cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
         if cache is not None:
             await cache.warm_up()
-        app.state.points = Points(writer, MemberLock(cache), settings.policy, settings.shared_requests)
+        lock = MemberLock(cache, f"point:{database.ledger}")
+        app.state.points = Points(writer, lock, settings.policy, settings.shared_requests)
         app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
         # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
         probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)

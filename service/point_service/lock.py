@@ -60,10 +60,15 @@ class Turn:
 
 
 class MemberLock:
-    """Gives one request at a time its member, as well as it can; `cache` None leaves Redis out."""
+    """Gives one request at a time its member, as well as it can; `cache` None leaves Redis out.
 
-    def __init__(self, cache: Cache | None) -> None:
+    `prefix` begins every key. Services with ledgers of their own that share a Redis must differ in it: one's answer
+    is none of the other's.
+    """
+
+    def __init__(self, cache: Cache | None, prefix: str = "point") -> None:
         self._cache = cache
+        self._prefix = prefix
         self._queue = _Queue()
 
     @asynccontextmanager
@@ -72,7 +77,7 @@ class MemberLock:
         started = time.perf_counter()
         deadline = started + LONGEST_WAIT
         async with self._queue.turn(key.member_id, LONGEST_WAIT):
-            lease = _Lease(self._cache, key) if self._cache is not None else None
+            lease = _Lease(self._cache, self._prefix, key) if self._cache is not None else None
             answer = await lease.acquire(deadline) if lease is not None else None
             metrics.LOCK_WAIT.observe(time.perf_counter() - started)
             turn = Turn(answer)
@@ -86,14 +91,14 @@ class MemberLock:
 class _Lease:
     """One request's hold of its member in Redis."""
 
-    def __init__(self, cache: Cache, key: Key) -> None:
+    def __init__(self, cache: Cache, prefix: str, key: Key) -> None:
         self._cache = cache
         self._token = secrets.token_hex(8)
         self._held = False
         self._away = False
         self._renewal: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
-        tag = f"point:{{{key.member_id}}}"
+        tag = f"{prefix}:{{{key.member_id}}}"
         request = hashlib.sha256(f"{key.caller}\n{key.value}".encode()).hexdigest()[:32]
         self._lock, self._answer = f"{tag}:lock", f"{tag}:answer:{request}"
         self._wanted, self._wake = f"{tag}:wanted", f"{tag}:wake"

@@ -4,6 +4,7 @@ Every value comes from a `POINT_*` variable; secrets come from files that those 
 when a connection is made, so that a rotated password needs no restart.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -62,6 +63,11 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: int
     acquire_timeout: float
     connection_lifetime: float
+
+    @property
+    def ledger(self) -> str:
+        """A short name of the ledger that this is, another for every other one."""
+        return hashlib.sha256(f"{self.host}:{self.port}/{self.name}".encode()).hexdigest()[:12]
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):

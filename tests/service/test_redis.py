@@ -4,9 +4,11 @@ import asyncio
 import json
 import time
 
+import msgspec
 import pytest
 from point_service import metrics
 from point_service.cache import Breaker, Cache, Script
+from point_service.idempotency import StoredAnswer
 from point_service.lock import MemberLock
 from point_service.schemas import UseRequest
 
@@ -114,6 +116,25 @@ async def test_a_contender_waits_for_the_release_and_then_gets_the_turn(settings
     finally:
         for cache in caches:
             await cache.close()
+
+
+async def test_a_ledger_never_gives_the_answers_of_another_that_shares_its_redis(settings, points, member_of):
+    request = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+    answer = StoredAnswer(request.request_hash, 201, "{}")
+    cache = Cache(settings.cache)
+    ledgers = (settings.database, msgspec.structs.replace(settings.database, name="another"))
+    one, other = (MemberLock(cache, f"point:{database.ledger}") for database in ledgers)
+    try:
+        async with one.hold(request) as turn:
+            turn.answer = answer
+            async with asyncio.timeout(1), other.hold(request) as meanwhile:  # nor waits for it
+                assert meanwhile.answer is None
+        async with one.hold(request) as turn:
+            assert turn.answer == answer
+        async with other.hold(request) as turn:
+            assert turn.answer is None
+    finally:
+        await cache.close()
 
 
 async def test_a_lock_whose_holder_died_is_taken_over_when_its_lease_ends(redis, member):
