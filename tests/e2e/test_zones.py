@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from point_local.command import kubectl, wait
-from point_local.observe import get, service_pods, zone
+from point_local.observe import get, items, service_pods, zone
 
 pytestmark = pytest.mark.e2e
 
@@ -27,6 +27,21 @@ def test_three_pods_run_in_three_zones(pointservice: Callable[[dict[str, Any]], 
     pointservice({"autoscaling": {"minReplicas": 3}})
     wait("three pods serve", lambda: len(service_pods()) == 3, seconds=90)
     assert {zone(p) for p in service_pods()} == {f"ap-northeast-2{z}" for z in "abc"}
+
+
+def test_what_new_pods_need_is_not_in_one_zone_alone() -> None:
+    """Without istiod no pod with a proxy can be made."""
+    wait("two istiods run", lambda: len(_zones("istio-system", "app=istiod")) == 2, seconds=90)
+    assert len(set(_zones("istio-system", "app=istiod"))) == 2
+
+
+def _zones(namespace: str, selector: str) -> list[str]:
+    pods = items("pods", namespace, selector)
+    return [
+        zone(p)
+        for p in pods
+        if p["status"]["phase"] == "Running" and "deletionTimestamp" not in p["metadata"]
+    ]
 
 
 def test_the_autoscaler_reads_the_application_container() -> None:
