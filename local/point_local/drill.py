@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Seen:
     failed: int
     retried: int
     unanswered: int
+    refused: Mapping[str, int]
+    """Writes that were answered, and not as done, by what the answer said: none is expected."""
     p99: float
     """Of the answers from the blow to the end, in seconds."""
     promoted: str
@@ -43,7 +46,7 @@ class Seen:
     def served(self) -> bool:
         """Whether the promise was kept."""
         in_time = self.without_reads <= NO_READS_SECONDS and self.without_writes <= NO_WRITES_SECONDS
-        return in_time and self.unanswered == 0
+        return in_time and self.unanswered == 0 and not self.refused
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def strike(blow: Blow, load: Load) -> Seen:
         failed=load.failures - failed,
         retried=sum(w.tries > 1 for w in load.writes[sent:]),
         unanswered=sum(w.status is None for w in touched),
+        refused=Counter(w.refusal for w in load.writes[sent:] if w.refusal),
         p99=percentile(load.latencies[answered:], 0.99),
         promoted=f"{before} → {after}" if before != after else "-",
     )
@@ -132,6 +136,9 @@ def run_all(blows: Sequence[Blow]) -> bool:
             console.print(f"[red]error:[/] {error}", highlight=False)
             broken.append(blow.name)
     console.print(table(results))
+    for result in results:
+        for what, times in result.seen.refused.items():
+            console.print(f"[red]refused {times} times:[/] {what}", highlight=False)
     for name in broken:
         console.print(f"[red]not finished:[/] {name}", highlight=False)
     return not broken and all(r.passed for r in results)

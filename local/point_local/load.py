@@ -27,6 +27,7 @@ class Write:
     sent_at: float = 0.0
     tries: int = 0
     status: int | None = None
+    refusal: str = ""
 
 
 @dataclass
@@ -148,6 +149,8 @@ class Generator:
                 still_running = answer.status_code == 409 and "running" in answer.text
                 if final and not still_running:
                     write.status = answer.status_code
+                    if answer.status_code != 201:
+                        write.refusal = f"{write.kind}: {answer.status_code} {_title(answer)}"
                     self.load.answered(started, self.load.write_times)
                     if write.kind == "use" and write.status == 201:
                         self._orders[write.member].append(write)
@@ -169,3 +172,11 @@ class Generator:
             case _:
                 body = {"order_id": write.reference, "amount": write.amount}
                 return "/v1/points/use/cancel", body, self._shop[write.member]
+
+
+def _title(answer: httpx.Response) -> str:
+    """What a problem document is called, or how another answer begins."""
+    try:
+        return str(answer.json()["title"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:80]
