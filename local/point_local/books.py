@@ -22,12 +22,14 @@ class Verdict:
     """Acknowledged writes that the database lacks."""
     doubled: int
     """Writes that it has twice."""
+    unanswered: int
+    """Writes that had no answer when the load ended, which waits for them."""
     verified: bool
     """What `point-service verify` says of every invariant."""
 
     @property
     def clean(self) -> bool:
-        return self.missing == self.doubled == 0 and self.verified
+        return self.missing == self.doubled == self.unanswered == 0 and self.verified
 
 
 def compare(load: Load) -> Verdict:
@@ -56,6 +58,7 @@ def compare(load: Load) -> Verdict:
         missing=sum(not there(w) for w in done),
         doubled=sum(n - 1 for n in (*earned.values(), *used.values()))
         + sum(amount > sent.get(order, 0) for order, amount in cancelled.items()),
+        unanswered=sum(w.status is None for w in load.writes),
         verified=verify(),
     )
 

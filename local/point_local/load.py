@@ -24,7 +24,6 @@ class Write:
     kind: str
     reference: str
     amount: int
-    sent_at: float = 0.0
     tries: int = 0
     status: int | None = None
     refusal: str = ""
@@ -132,7 +131,6 @@ class Generator:
         self.load.failure_times.append(time.monotonic())
 
     async def _write(self, client: httpx.AsyncClient, write: Write, stopped: Callable[[], bool]) -> None:
-        write.sent_at = time.monotonic()
         self.load.writes.append(write)
         path, body, token = self._request(write)
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(12)}

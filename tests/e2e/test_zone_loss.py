@@ -17,7 +17,8 @@ def _nothing_is_lost(blow: Blow, zone: str) -> None:
     drill.console.print(drill.table([result]))
     assert (result.verdict.missing, result.verdict.doubled, result.verdict.verified) == (0, 0, True)
     assert result.seen.promoted.startswith(f"{zone} → ")
-    assert result.seen.unanswered == 0
+    assert result.verdict.unanswered == 0
+    assert result.seen.refused == {}
     # How long that takes is a figure of the machine, not of the program: `make drill` judges it.
 
 
