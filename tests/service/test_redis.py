@@ -1,13 +1,14 @@
 """Redis helps, and nothing depends on it."""
 
 import asyncio
+import contextlib
 import json
 import time
 
 import msgspec
 import pytest
 from point_service import metrics
-from point_service.cache import Breaker, Cache, Script
+from point_service.cache import Breaker, Cache, CacheAwayError, Script
 from point_service.idempotency import StoredAnswer
 from point_service.lock import MemberLock
 from point_service.schemas import UseRequest
@@ -92,9 +93,23 @@ async def test_an_evicted_answer_is_found_in_the_database(redis, member):
 
 
 async def test_a_contender_waits_for_the_release_and_then_gets_the_turn(settings, points, member_of):
-    member = member_of(points)
-    request = member.key("use", UseRequest(order_id="o", amount=1))
     caches = [Cache(settings.cache), Cache(settings.cache)]
+    try:
+        for _ in range(10):
+            away = unavailable()
+            order, waited = await _contend(caches, member_of(points))
+            if unavailable() == away:  # on a busy machine Redis may be late, and then nobody waits for it
+                break
+        assert order == ["first", "second"]
+        assert waited < 1  # woken by the release, not by the end of the lease
+    finally:
+        for cache in caches:
+            await cache.close()
+
+
+async def _contend(caches, member):
+    """Who was done in which order, and how long the second took from the release of the first."""
+    request = member.key("use", UseRequest(order_id="o", amount=1))
     first, second = (MemberLock(cache) for cache in caches)
     order = []
 
@@ -102,20 +117,17 @@ async def test_a_contender_waits_for_the_release_and_then_gets_the_turn(settings
         async with second.hold(request):
             order.append("second")
 
-    try:
-        async with first.hold(request):
-            contending = asyncio.create_task(contend())
+    async with first.hold(request):
+        contending = asyncio.create_task(contend())
+        wanted = [f"point:{{{member.member_id}}}:wanted"]
+        with contextlib.suppress(CacheAwayError):
             async with asyncio.timeout(5):
-                while not await caches[0].run("lock", EXISTS, [f"point:{{{member.member_id}}}:wanted"], []):
-                    assert not contending.done()
-            order.append("first")
-        started = time.perf_counter()
-        await contending
-        assert order == ["first", "second"]
-        assert time.perf_counter() - started < 1  # woken by the release, not by the end of the lease
-    finally:
-        for cache in caches:
-            await cache.close()
+                while not contending.done() and not await caches[0].run("lock", EXISTS, wanted, []):
+                    pass
+        order.append("first")
+    started = time.perf_counter()
+    await contending
+    return order, time.perf_counter() - started
 
 
 async def test_a_ledger_never_gives_the_answers_of_another_that_shares_its_redis(settings, points, member_of):
