@@ -11,6 +11,9 @@ PYTEST := $(VENV)/bin/pytest
 # kubectl comes with the programs that `make up` builds.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/point-platform/bin:$(PATH)
 
+# At every run pyright would ask whether there is a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
 .PHONY: help
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
