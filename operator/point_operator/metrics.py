@@ -11,7 +11,9 @@ DURATION = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 WRITES = Counter("point_operator_writes", "Writes to the Kubernetes API", ["verb", "kind"])
-REPAIRS = Counter("point_operator_drift_repaired", "Children set right after somebody had changed them", ["kind"])
+REPAIRS = Counter(
+    "point_operator_drift_repaired", "Children set right after somebody had changed them", ["kind"]
+)
 ERRORS = Counter("point_operator_errors", "Reconciles that failed and will be repeated", ["reason"])
 WAITING = Gauge("point_operator_queue_waiting", "PointServices that are due and not yet taken up")
 LEADER = Gauge("point_operator_leader", "1 while this process holds the Lease")
