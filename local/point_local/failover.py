@@ -10,8 +10,9 @@ import fcntl
 import json
 import logging
 import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
@@ -64,24 +65,31 @@ def watches() -> bool:
 def run() -> None:
     """Watch and act until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    ended = False
+    ended = threading.Event()
 
     def end(_: int, __: FrameType | None) -> None:
-        nonlocal ended
-        ended = True
+        ended.set()
 
     signal.signal(signal.SIGTERM, end)
     controller = Controller()
     with (paths.STATE / "failover.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # never two at once
-        while not ended:
-            try:
-                controller.step()
-            except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
-                log.warning("%s", str(error).splitlines()[0])
-            except Exception:  # whatever it is, the next look may succeed, and nobody else would look
-                log.exception("a look failed")
-            time.sleep(EVERY_SECONDS)
+        # Apart from each other: a server that does not answer takes seconds of a look.
+        cache = threading.Thread(target=_repeat, args=(_heal_cache, ended))
+        cache.start()
+        _repeat(controller.step, ended)
+        cache.join()
+
+
+def _repeat(look: Callable[[], None], ended: threading.Event) -> None:
+    while not ended.is_set():
+        try:
+            look()
+        except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
+            log.warning("%s", str(error).splitlines()[0])
+        except Exception:  # whatever it is, the next look may succeed, and nobody else would look
+            log.exception("a look failed")
+        ended.wait(EVERY_SECONDS)
 
 
 class Controller:
@@ -108,7 +116,6 @@ class Controller:
             if isinstance(action, Promote):
                 writer, self._silent = action.zone, 0.0
         self._point_services(writer, reader(writer, copies))
-        _heal_cache()
 
     def _count_silence(self, silent: bool) -> None:
         """Add up only the time in which somebody looked: a long action is no silence of the writer."""
