@@ -46,7 +46,8 @@ SELECT JSON_OBJECT(
   'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
   'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
   'applying', (SELECT SERVICE_STATE FROM performance_schema.replication_applier_status LIMIT 1),
-  'stuck', (SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_STATE = 'Waiting for disk space'),
+  'stuck', (SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_TIME >= 5 AND PROCESSLIST_STATE IN
+    ('Waiting for disk space', 'waiting for handler commit', 'Waiting for semi-sync ACK from replica')),
   'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
 """
 log = logging.getLogger("failover")

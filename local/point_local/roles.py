@@ -26,7 +26,7 @@ class Copy:
     applying: bool = True
     """Whether it executes what it receives."""
     stuck: bool = False
-    """Whether its writes wait for room on its disk."""
+    """Whether a commit of it has waited for seconds, as when its disk is full."""
     owned: GtidSet = field(default_factory=dict[str, frozenset[tuple[int, int]]])
     """Commits under way: in the binary log, maybe on another copy, but waiting for an acknowledgement."""
 
