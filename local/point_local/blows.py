@@ -36,7 +36,9 @@ class Blow:
     name: str
     strike: Callable[[], AbstractContextManager[None]]
     lasting: float
-    """Seconds from when members are served again until it is mended."""
+    """Seconds from when members are served again, or from the blow where they are not, until it is mended."""
+    survived: bool = True
+    """Whether members are to be served again before it is mended."""
 
 
 def zones(letters: str, modes: Iterable[str]) -> list[Blow]:
@@ -57,7 +59,7 @@ def smaller() -> list[Blow]:
         Blow("istiod killed", lambda: _killed(_pods("istio-system", "app=istiod")), 10),
         Blow("API server killed", _api_server_killed, 15),
         Blow("CoreDNS killed", lambda: _killed(_pods("kube-system", "k8s-app=kube-dns")), 10),
-        Blow("writer's disk full", _disk_full, 15),
+        Blow("writer's disk full", _disk_full, 15, survived=False),
         Blow("slow database", lambda: _slow(f"mysql-{failover.recorded_writer()}-0", "data", "mysqld"), 20),
         Blow("slow cache", lambda: _slow(f"valkey-{_primary()}-0", "data", "valkey-server"), 20),
         Blow("writer's clock 2 min ahead", _clock_wrong, 20),

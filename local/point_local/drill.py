@@ -100,10 +100,13 @@ def strike(blow: Blow, load: Load) -> Seen:
     start = time.monotonic()
     with blow.strike():
         struck = time.monotonic()
-        wait("writes are served again", lambda: any(t > struck + 5 for t in load.write_times), seconds=180)
-        _tell(load, f"{blow.name}: service is back", blow.lasting)
+        if blow.survived:
+            wait(
+                "writes are served again", lambda: any(t > struck + 5 for t in load.write_times), seconds=180
+            )
+        _tell(load, f"{blow.name}: " + ("service is back" if blow.survived else "struck"), blow.lasting)
     mended = time.monotonic()
-    wait("writes are still served", lambda: any(t > mended for t in load.write_times), seconds=180)
+    wait("writes are served", lambda: any(t > mended for t in load.write_times), seconds=180)
     wait(f"all is whole again after: {blow.name}", whole, seconds=300, every=1)
     _tell(load, f"{blow.name}: all is whole", 5)
     end = time.monotonic()

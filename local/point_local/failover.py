@@ -46,8 +46,6 @@ SELECT JSON_OBJECT(
   'received', (SELECT RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_status LIMIT 1),
   'state', (SELECT SERVICE_STATE FROM performance_schema.replication_connection_status LIMIT 1),
   'applying', (SELECT SERVICE_STATE FROM performance_schema.replication_applier_status LIMIT 1),
-  'stuck', (SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_TIME >= 5 AND PROCESSLIST_STATE IN
-    ('Waiting for disk space', 'waiting for handler commit', 'Waiting for semi-sync ACK from replica')),
   'source', (SELECT HOST FROM performance_schema.replication_connection_configuration LIMIT 1))
 """
 log = logging.getLogger("failover")
@@ -105,8 +103,7 @@ class Controller:
         """Look once at every server and do what must be done; what fails is tried again at the next look."""
         writer = recorded_writer()
         copies = observe(writer)
-        seen = copies[writer]
-        self._count_silence(seen is None or seen.stuck)
+        self._count_silence(copies[writer] is None)
         for action in decide(writer, copies, self._silent):
             log.info("%s", action)
             try:
@@ -226,7 +223,6 @@ def _observe_one(zone: str) -> Copy | None:
         source=next((z for z in ZONES if source and source.startswith(f"mysql-{z}.")), None),
         receiving=answer["state"] in ("ON", "CONNECTING"),
         applying=answer["applying"] == "ON",
-        stuck=answer["stuck"] > 0,
         owned=gtid.parse(answer["owned"] or ""),
     )
 

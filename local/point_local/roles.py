@@ -25,8 +25,6 @@ class Copy:
     """Whether it is connected, or tries to be, to its source."""
     applying: bool = True
     """Whether it executes what it receives."""
-    stuck: bool = False
-    """Whether a commit of it has waited for seconds, as when its disk is full."""
     owned: GtidSet = field(default_factory=dict[str, frozenset[tuple[int, int]]])
     """Commits under way: in the binary log, maybe on another copy, but waiting for an acknowledgement."""
 
@@ -84,9 +82,7 @@ class Rebuild(Action):
 
 
 def decide(writer: str, copies: Mapping[str, Copy | None], silent_seconds: float) -> list[Action]:
-    """What to do now. A copy that does not answer is None.
-
-    `silent_seconds` is for how long the writer has not answered, or has answered that it is stuck.
+    """What to do now. A copy that does not answer is None; `silent_seconds` is how long the writer has not.
 
     The writer is only replaced while both other copies answer: a commit was acknowledged by one of them, and
     with one of them away nobody can tell whether it was that one.
@@ -95,8 +91,6 @@ def decide(writer: str, copies: Mapping[str, Copy | None], silent_seconds: float
     now = copies[writer]
     if now is not None and not now.writable and _lacks_what_it_had(writer, now, others):
         now, silent_seconds = None, SILENCE_SECONDS  # its data is gone: it is no writer any more
-    if now is not None and now.stuck and silent_seconds >= SILENCE_SECONDS:
-        now = None  # it answers, but nobody can write
     fences: list[Action] = [Fence(z) for z, c in others.items() if c is not None and c.writable]
     if now is not None:
         actions: list[Action] = [*fences]

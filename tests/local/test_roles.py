@@ -54,14 +54,6 @@ def test_a_copy_that_stopped_executing_is_told_to_go_on() -> None:
     assert decide("a", {"a": writer(), "b": copy(), "c": stopped}, 0) == [Apply("c")]
 
 
-def test_a_writer_whose_disk_is_full_is_replaced_after_a_while() -> None:
-    stuck = replace(writer(), stuck=True)
-    assert decide("a", {"a": stuck, "b": copy(), "c": copy()}, SILENCE_SECONDS - 1) == []
-    assert decide("a", {"a": stuck, "b": copy(), "c": copy()}, DEAD) == [Freeze("b"), Freeze("c")]
-    assert decide("a", {"a": stuck, "b": frozen(), "c": frozen()}, DEAD) == [Promote("c")]
-    assert decide("c", {"a": stuck, "b": frozen(), "c": copy()}, 0)[0] == Fence("a")
-
-
 def test_a_short_silence_changes_nothing() -> None:
     assert decide("a", {"a": None, "b": copy(), "c": copy()}, SILENCE_SECONDS - 1) == []
 
