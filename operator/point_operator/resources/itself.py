@@ -86,7 +86,7 @@ ROWS = (
                 "Drift repaired",
                 "ops",
                 _or_none("point_operator_drift_repaired_total", "kind"),
-                "Children that someone changed or deleted. All the time: somebody fights with the operator.",
+                "Children that someone changed. All the time: somebody fights with the operator.",
             ),
             Panel(
                 "Failed looks by reason",
