@@ -23,7 +23,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from point_local import paths
+from point_local import paths, tools
 from point_local.pki import Authority, write_secret
 
 DEADLINE = 60.0
@@ -100,16 +100,7 @@ class ApiServer(msgspec.Struct, frozen=True, kw_only=True):
 
 def istio_crds() -> Path:
     """Return the file with Istio's CRDs, from the pinned Istio module. Needs Go and its module cache."""
-    done = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"],
-        cwd=paths.TOOLS_MODULE,
-        env={**os.environ, "GOFLAGS": "-mod=mod"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    return Path(done.stdout.strip()) / "manifests/charts/base/files/crd-all.gen.yaml"
+    return tools.module_dir("istio.io/istio") / "manifests/charts/base/files/crd-all.gen.yaml"
 
 
 def missing_programs() -> list[str]:

@@ -40,12 +40,14 @@ class Seen:
     p99: float
     """Of the answers from the blow to the end, in seconds."""
     promoted: str
+    hopeless: float = 0.0
+    """Seconds of the blow in which nobody can write, whatever is done: a full disk until there is room."""
 
     @property
     def served(self) -> bool:
         """Whether the promise was kept."""
-        in_time = self.without_reads <= NO_READS_SECONDS and self.without_writes <= NO_WRITES_SECONDS
-        return in_time and not self.refused
+        writes_in_time = self.without_writes <= self.hopeless + NO_WRITES_SECONDS
+        return self.without_reads <= NO_READS_SECONDS and writes_in_time and not self.refused
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def strike(blow: Blow, load: Load) -> Seen:
         refused=Counter(w.refusal for w in load.writes[sent:] if w.refusal),
         p99=percentile(load.latencies[answered:], 0.99),
         promoted=f"{before} → {after}" if before != after else "-",
+        hopeless=0.0 if blow.survived else blow.lasting,
     )
 
 

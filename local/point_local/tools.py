@@ -67,10 +67,15 @@ def ready() -> bool:
     )
 
 
-def module_dir(module: str) -> Path:
-    """The folder of a Go module's source (for the charts and files that it ships)."""
-    out = run(["go", "mod", "download", "-json", module], cwd=paths.TOOLS_MODULE, env=_GO)
-    return Path(json.loads(out)["Dir"])
+def module_dir(module: str, checksum: str = "") -> Path:
+    """The folder of a Go module's source (for the charts and files that it ships).
+
+    `checksum` is for a `module@version` that go.mod does not name, and as go.sum would have it.
+    """
+    out = json.loads(run(["go", "mod", "download", "-json", module], cwd=paths.TOOLS_MODULE, env=_GO))
+    if checksum and out["Sum"] != checksum:
+        raise LocalError(f"{module} is not what was pinned: its checksum is {out['Sum']}, not {checksum}")
+    return Path(out["Dir"])
 
 
 def ensure(step: Step) -> None:

@@ -6,13 +6,12 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Coroutine
 from typing import NoReturn
 
 from point_operator import connection, lease, logs, settings
 from point_operator.cluster import Cluster
 from point_operator.health import Health, serve
-from point_operator.running import Operator, on_signals
+from point_operator.running import Operator, before, on_signals
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease:
     async with await connection.connect(kubeconfig) as client, serve(health, chosen.http_port):
         operator = Operator(client, chosen, kubeconfig)
         held = lease.Lease(Cluster(client), chosen.namespace, "point-operator", chosen.identity)
-        if with_lease and not await _before(stop, held.acquire()):
+        if with_lease and not await before(stop, held.acquire()):
             return 0
         operator.check(health)
         status = 1
@@ -80,19 +79,6 @@ def _exit(status: int) -> NoReturn:
 async def _alone(operator: Operator, stop: asyncio.Event) -> int:
     await operator.run(stop)
     return 0
-
-
-async def _before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:
-    """Await; return False when `stop` was set first."""
-    wanted = asyncio.create_task(waiting)
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((wanted, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if wanted.done():
-        wanted.result()
-        return True
-    wanted.cancel()
-    return False
 
 
 async def _while_held(operator: Operator, held: lease.Lease, stop: asyncio.Event) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 import kopf
@@ -57,14 +58,16 @@ class Operator:
 
         Raises what ends a part of it early. `close` must follow.
         """
-        await self._list_at_last()  # who came first has a host, so all are known before the first look
+        # Who came first has a host, so all are known before the first look.
+        if not await before(stop, self._list_at_last()):
+            return
         self._work = [
             asyncio.create_task(one, name=name)
             for name, one in (
                 ("queue", self.queue.run()),
                 ("gateways", self._gateways.follow(self.queue.add)),
                 ("relist", self._relist()),
-                ("watches", self._watch(stop)),
+                ("watches", self._watch()),
                 ("stop", stop.wait()),
             )
         ]
@@ -116,15 +119,15 @@ class Operator:
                         self.queue.add(key)
                 await self._reconciler.shared.sweep()
 
-    async def _watch(self, stop: asyncio.Event) -> None:
+    async def _watch(self) -> None:
         """Watch for ever: kopf's watches end when one of them fails, and are then started anew."""
         while True:
-            await self._watch_once(stop)
+            await self._watch_once()
             self._abandoned = True
             log.warning("the watches have ended: starting them anew")
             await self._list_at_last()  # what happened meanwhile
 
-    async def _watch_once(self, stop: asyncio.Event) -> None:
+    async def _watch_once(self) -> None:
         registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
         settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
         settings.watching.chunk_size = 50  # a list of everything at once would double the memory at start
@@ -144,9 +147,8 @@ class Operator:
         )
         ready = asyncio.create_task(started.wait())
         try:
-            await asyncio.wait((watching, ready), return_when=asyncio.FIRST_COMPLETED)
-            # kopf has taken the signals, and would stop watching before our work is done.
-            on_signals(stop)
+            with _signals_kept():
+                await asyncio.wait((watching, ready), return_when=asyncio.FIRST_COMPLETED)
             await _ended(watching)
         finally:
             ready.cancel()
@@ -169,7 +171,39 @@ async def _ended(watching: asyncio.Task[Any]) -> None:
         log.error("kopf ended", exc_info=error)
 
 
+@contextlib.contextmanager
+def _signals_kept() -> Generator[None]:
+    """Keep the signals while kopf starts.
+
+    It takes them unasked, and would stop watching before our work is done, or have one that comes now end its
+    watches alone.
+    """
+
+    def leave(*_: object) -> None:
+        pass
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler = leave  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        del loop.add_signal_handler
+
+
 def on_signals(stop: asyncio.Event) -> None:
     """Have SIGINT and SIGTERM set `stop`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:
+    """Await; return False when `stop` was set first."""
+    wanted = asyncio.create_task(waiting)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((wanted, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if wanted.done():
+        wanted.result()
+        return True
+    wanted.cancel()
+    return False

@@ -1,6 +1,7 @@
-"""What is read off the times and latencies that the load noted."""
+"""What is read off the times and latencies that the load noted, and whether a promise was kept."""
 
 import pytest
+from point_local.drill import Seen
 from point_local.load import Load, longest_gap, percentile
 
 
@@ -31,3 +32,21 @@ def test_an_answer_is_noted_with_its_time() -> None:
     assert load.read_times == load.answer_times
     assert load.latencies == load.answer_times
     assert load.write_times == []
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "hopeless", "refused", "kept"),
+    [
+        (30.0, 60.0, 0.0, {}, True),
+        (30.1, 1.0, 0.0, {}, False),
+        (1.0, 60.1, 0.0, {}, False),
+        (1.0, 75.0, 15.0, {}, True),  # a disk that is full for 15 s
+        (30.1, 1.0, 15.0, {}, False),  # which keeps nobody from reading
+        (1.0, 1.0, 0.0, {"insufficient-points": 1}, False),
+    ],
+)
+def test_what_members_are_promised(
+    reads: float, writes: float, hopeless: float, refused: dict[str, int], kept: bool
+) -> None:
+    seen = Seen("a blow", reads, writes, 0, 0, refused, 1.0, "-", hopeless)
+    assert seen.served is kept

@@ -1,14 +1,16 @@
 """The program as it runs in a pod: over HTTP, until it is told to stop, and when it is not even told."""
 
 import asyncio
+import itertools
 import json
+import re
 import signal
 import time
 import uuid
 
 import httpx
 import pytest
-from point_local import serve
+from point_local import serve, servers
 
 pytestmark = pytest.mark.integration
 
@@ -153,6 +155,41 @@ async def test_sigterm_lets_the_running_request_end_and_refuses_readiness(served
     assert used.headers["connection"] == "close"
     status, logged = await ending
     assert (status, "stopped" in logged) == (0, True)
+
+
+async def test_sigterm_in_the_middle_of_a_flood_breaks_no_request(served, eventually):
+    """Sixteen connections as a gateway keeps them: one request after another, until told to close."""
+    answers: list[bytes] = []
+    broken: list[str] = []
+
+    async def flood(name):
+        reader, writer = await asyncio.open_connection(servers.HOST, served.port)
+        for number in itertools.count():
+            key = "".join(f"{field}: {value}\r\n" for field, value in headers(name, "service").items())
+            body = json.dumps({"amount": 1, "reason": str(number)})
+            try:
+                writer.write(
+                    f"POST /v1/points/earn HTTP/1.1\r\nHost: points\r\nContent-Type: application/json\r\n{key}"
+                    f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+                )
+                head = await reader.readuntil(b"\r\n\r\n")
+                [length] = re.findall(rb"(?i)^content-length: (\d+)", head, re.MULTILINE)
+                await reader.readexactly(int(length))
+            except (OSError, asyncio.IncompleteReadError) as error:
+                broken.append(f"{name} {number}: {error!r}")
+                break
+            answers.append(head.split(b"\r\n", 1)[0])
+            if b"connection: close" in head.lower():
+                break
+        writer.close()
+
+    floods = [asyncio.create_task(flood(f"m-{uuid.uuid4()}")) for _ in range(16)]
+    await eventually(lambda: len(answers) >= 200)
+    status, logged = await asyncio.to_thread(served.end)
+    await asyncio.gather(*floods)
+    assert broken == []
+    assert set(answers) == {b"HTTP/1.1 201 Created"}
+    assert (status, "still running" in logged) == (0, False)
 
 
 async def test_a_killed_service_under_load_loses_and_doubles_nothing(served, client, eventually, master):

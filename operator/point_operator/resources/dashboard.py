@@ -39,6 +39,7 @@ def build_for_operator(point_service: PointService, surroundings: Surroundings) 
     manifest = metadata.own(kinds.GRAFANA_DASHBOARD, point_service, point_service.name)
     manifest["spec"] = {
         "instanceSelector": {"matchLabels": {"dashboards": "grafana"}},
+        "allowCrossNamespaceImport": True,  # Grafana has a namespace of its own
         "json": of(point_service),
     }
     return manifest

@@ -1,16 +1,33 @@
 """Tenants: namespaces with a PointService under a running operator; a test speaks for the controllers."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from point_local import tools
 from point_operator import kinds
 from point_operator.kinds import Kind
 
 NOW = "2026-01-01T00:00:00Z"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+
+_PROMETHEUS = (
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+    "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+)
+_GRAFANA = (
+    "github.com/grafana/grafana-operator/v5@v5.19.4",
+    "h1:RJbitTafZsz11YxFIANxc0I+d/eTyj2nbHN9aK317oo=",
+)
+_PROMETHEUS_CRD = "example/prometheus-operator-crd/monitoring.coreos.com_{}.yaml"
+_GRAFANA_CRD = "config/crd/bases/grafana.integreatly.org_{}.yaml"
+PUBLISHED = {
+    kinds.SERVICE_MONITOR: (_PROMETHEUS, _PROMETHEUS_CRD.format("servicemonitors")),
+    kinds.PROMETHEUS_RULE: (_PROMETHEUS, _PROMETHEUS_CRD.format("prometheusrules")),
+    kinds.GRAFANA_DASHBOARD: (_GRAFANA, _GRAFANA_CRD.format("grafanadashboards")),
+}
+"""Go module with its checksum, and the file in it that holds the CRD."""
 
 
 class Tenant:
@@ -166,28 +183,13 @@ def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
 
 @pytest.fixture
 def optional_kinds(server: Any, operator: Any) -> Iterator[None]:
-    """The kinds of other projects, known to the cluster and to the operator for one test."""
-    crds = [json.dumps(_loose_crd(kind)) for kind in kinds.OPTIONAL]
+    """The kinds of other projects as these publish them, known to cluster and operator for one test."""
+    crds = [str(tools.module_dir(*module) / file) for module, file in PUBLISHED.values()]
     operator.stop()
     for crd in crds:
-        server.kubectl("apply", "-f", "-", stdin=crd)
-        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", "-", stdin=crd)
+        server.kubectl("apply", "--server-side", "-f", crd)
+        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", crd)
     operator.start()
     yield
     for crd in crds:
-        server.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=crd)
-
-
-def _loose_crd(kind: Kind) -> dict[str, Any]:
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{kind.group}"},
-        "spec": {
-            "group": kind.group,
-            "scope": "Namespaced",
-            "names": {"plural": kind.plural, "kind": kind.kind},
-            "versions": [{"name": kind.version, "served": True, "storage": True, "schema": schema}],
-        },
-    }
+        server.kubectl("delete", "--ignore-not-found", "-f", crd)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,24 @@ def frozen_operator(operator: Any) -> Iterator[None]:
     operator.process.send_signal(signal.SIGSTOP)
     yield
     operator.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 1.0])
+def test_it_ends_when_told_however_early(process: Any, server: Any, account: Path, seconds: float) -> None:
+    early = process(server, account, "--no-lease", name=f"early-{seconds}")
+    early.start()
+    time.sleep(seconds)
+    assert early.stop() == 0
+
+
+def test_it_ends_when_told_while_it_can_t_begin(process: Any, server: Any, account: Path) -> None:
+    waiting = process(server, account, "--no-lease", name="waiting")
+    server.processes["kube-apiserver"].send_signal(signal.SIGSTOP)
+    try:
+        waiting.start()
+        assert waiting.stop() == 0
+    finally:
+        server.processes["kube-apiserver"].send_signal(signal.SIGCONT)
 
 
 def test_a_restarted_api_server_is_followed_again(tenant: Any, server: Any) -> None:

@@ -59,6 +59,14 @@ def test_a_settled_point_service_costs_no_write(tenant: Any, operator: Any) -> N
     assert _versions(tenant) == versions
 
 
+@pytest.mark.usefixtures("optional_kinds")
+def test_nor_do_children_of_kinds_of_other_projects(tenant: Any, operator: Any) -> None:
+    test_a_settled_point_service_costs_no_write(tenant, operator)
+    for kind in kinds.OPTIONAL:
+        assert tenant.get(kind)["spec"], kind.kind
+    assert tenant.condition("Degraded")["status"] == "False"
+
+
 def test_the_replicas_are_the_autoscalers(tenant: Any) -> None:
     tenant.ready()
     tenant.kube.patch(kinds.DEPLOYMENT, tenant.namespace, "points", {"spec": {"replicas": 7}}, "scale")
