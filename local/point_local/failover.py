@@ -37,7 +37,13 @@ from point_local.roles import (
 
 ZONES = ("a", "b", "c")
 EVERY_SECONDS = 1.5
-_LONGEST_LOOK = EVERY_SECONDS + 4.5  # a look at a server that does not answer ends after 4 s
+HURRY_SECONDS = 0.3
+"""Between two looks while the writer is silent."""
+PATIENCE_SECONDS = 4.0
+"""How long a server may take to answer."""
+SHORT_PATIENCE_SECONDS = 2.0
+"""How long a writer may take that was silent at the last look: each wait for it is one without a writer."""
+_LONGEST_LOOK = EVERY_SECONDS + PATIENCE_SECONDS + 0.5
 DAEMON = Daemon(paths.STATE / "failover.pid")
 """The controller in the background."""
 _OBSERVE = """
@@ -80,15 +86,17 @@ def run() -> None:
         cache.join()
 
 
-def _repeat(look: Callable[[], None], ended: threading.Event) -> None:
+def _repeat(look: Callable[[], float], ended: threading.Event) -> None:
+    """Look until told to end; a look returns the seconds until the next one."""
     while not ended.is_set():
+        pause = EVERY_SECONDS
         try:
-            look()
+            pause = look()
         except LocalError as error:  # the API server is away: nothing can be seen, so nothing is done
             log.warning("%s", str(error).splitlines()[0])
         except Exception:  # whatever it is, the next look may succeed, and nobody else would look
             log.exception("a look failed")
-        ended.wait(EVERY_SECONDS)
+        ended.wait(pause)
 
 
 class Controller:
@@ -99,10 +107,13 @@ class Controller:
         self._silent = 0.0
         self._services: tuple[str, str] | None = None
 
-    def step(self) -> None:
-        """Look once at every server and do what must be done; what fails is tried again at the next look."""
+    def step(self) -> float:
+        """Look once at every server and do what must be done; what fails is tried again at the next look.
+
+        Return the seconds until then.
+        """
         writer = recorded_writer()
-        copies = observe(writer)
+        copies = observe(writer, SHORT_PATIENCE_SECONDS if self._silent else PATIENCE_SECONDS)
         self._count_silence(copies[writer] is None)
         for action in decide(writer, copies, self._silent):
             log.info("%s", action)
@@ -113,7 +124,10 @@ class Controller:
                 continue
             if isinstance(action, Promote):
                 writer, self._silent = action.zone, 0.0
+        if self._silent:
+            return HURRY_SECONDS
         self._point_services(writer, reader(writer, copies))
+        return EVERY_SECONDS
 
     def _count_silence(self, silent: bool) -> None:
         """Add up only the time in which somebody looked: a long action is no silence of the writer."""
@@ -156,12 +170,15 @@ def recorded_writer() -> str:
     return writable[0] if writable else data.WRITER
 
 
-def observe(writer: str) -> Mapping[str, Copy | None]:
-    """Every copy as it answers; the writer last, so that it is seen with all that the others have from it."""
+def observe(writer: str, patience: float = PATIENCE_SECONDS) -> Mapping[str, Copy | None]:
+    """Every copy as it answers; the writer last, so that it is seen with all that the others have from it.
+
+    `patience` is how many seconds the writer may take.
+    """
     others = [z for z in ZONES if z != writer]
     with ThreadPoolExecutor() as pool:
         seen = dict(zip(others, pool.map(_observe_one, others), strict=True))
-    return {**seen, writer: _observe_one(writer)}
+    return {**seen, writer: _observe_one(writer, patience)}
 
 
 def act(action: Action, writer: str) -> None:
@@ -210,9 +227,9 @@ def _record(writer: str) -> None:
     )
 
 
-def _observe_one(zone: str) -> Copy | None:
+def _observe_one(zone: str, patience: float = PATIENCE_SECONDS) -> Copy | None:
     try:
-        answer = json.loads(data.execute(zone, _OBSERVE, timeout=4))
+        answer = json.loads(data.execute(zone, _OBSERVE, timeout=patience))
     except (LocalError, ValueError):
         return None
     source = answer["source"]
@@ -227,7 +244,7 @@ def _observe_one(zone: str) -> Copy | None:
     )
 
 
-def _heal_cache() -> None:
+def _heal_cache() -> float:
     """Let the replica take over from a primary that is gone: one primary has no majority to elect with.
 
     Two servers that are both there and have lost each other (both started anew, with new addresses) are
@@ -249,6 +266,7 @@ def _heal_cache() -> None:
             elif "slave" in myself[2]:
                 log.info("the cache in zone %s takes over", zone)
                 data.valkey(zone, "cluster", "failover", "takeover", timeout=4)
+    return EVERY_SECONDS
 
 
 def _cache_view(zone: str) -> list[list[str]] | None:

@@ -1,8 +1,9 @@
 """Group commit: requests that arrive while a transaction runs share the next one.
 
-Nothing waits for company: a request that finds a free transaction goes at once, alone if it is alone. The shared
-transaction is only ever a first try. Whatever it can't do or doesn't end in, a member in other hands, a fault, a
-bug in somebody else's decision, is done again by each request alone, under its own key.
+Nothing waits for company: a request that finds none running goes at once, alone if it is alone. One runs at a time, so
+that the next one is as large as it can be. The shared transaction is only ever a first try. Whatever it can't do or
+doesn't end in, a member in other hands, a fault, a bug in somebody else's decision, is done again by each request
+alone, under its own key.
 """
 
 import asyncio
@@ -18,7 +19,6 @@ from point_service.transaction import Asked, Written, together
 
 log = logging.getLogger(__name__)
 
-TRANSACTIONS = 2  # at once: while the database works on one, the next is being made
 TIMEOUT = 2.0  # seconds; then each goes alone, with what is left of its own time
 # Seconds in which everybody goes alone after the database was lost: an outage then takes a request's time only once.
 PAUSE = 1.0
@@ -31,7 +31,7 @@ class SharedTransactions:
         self._pool = pool
         self._most = most
         self._waiting: deque[tuple[Asked, asyncio.Future[Written | None]]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._carrying: asyncio.Task[None] | None = None
         self._paused_until = 0.0
 
     async def attempt(self, asked: Asked) -> Written | None:
@@ -40,11 +40,9 @@ class SharedTransactions:
             return None
         place: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, place))
-        if len(self._running) < TRANSACTIONS:
+        if self._carrying is None or self._carrying.done():
             # In a context of its own: what it logs belongs to no single request.
-            task = asyncio.create_task(self._carry(), context=contextvars.Context())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._carrying = asyncio.create_task(self._carry(), context=contextvars.Context())
         with traces.span("shared transaction", "mysql"):
             return await place
 
