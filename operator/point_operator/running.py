@@ -147,7 +147,7 @@ class Operator:
         )
         ready = asyncio.create_task(started.wait())
         try:
-            with _signals_kept():
+            with signals_kept():
                 await asyncio.wait((watching, ready), return_when=asyncio.FIRST_COMPLETED)
             await _ended(watching)
         finally:
@@ -172,7 +172,7 @@ async def _ended(watching: asyncio.Task[Any]) -> None:
 
 
 @contextlib.contextmanager
-def _signals_kept() -> Generator[None]:
+def signals_kept() -> Generator[None]:
     """Keep the signals while kopf starts.
 
     It takes them unasked, and would stop watching before our work is done, or have one that comes now end its
@@ -200,10 +200,11 @@ async def before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> b
     """Await; return False when `stop` was set first."""
     wanted = asyncio.create_task(waiting)
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((wanted, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if wanted.done():
-        wanted.result()
-        return True
-    wanted.cancel()
-    return False
+    try:
+        await asyncio.wait((wanted, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if wanted.done():
+            wanted.result()
+        return wanted.done()
+    finally:
+        wanted.cancel()
+        stopped.cancel()
