@@ -1,5 +1,8 @@
 """Redis or Valkey, as something that may be away: calls are short, and after a failure it is left alone.
 
+Scripts that are asked for together go in one pipeline, in the order they were asked for: a client's own work for a
+command is far more than Redis' own.
+
 The breaker keeps a dead or hanging Redis from adding its timeout to every request: after some failures in a row
 nobody calls for a while, then one request tries again.
 """
@@ -12,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -20,14 +24,15 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from point_service import metrics
+from point_service.batches import Batches
 from point_service.settings import CacheSettings, Credentials
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 1.0  # seconds
-CONCURRENT_CALLS = 8  # scripts at once: they are short, and each connection costs a TLS handshake
-MAX_CONNECTIONS = 64  # for each node; those above the scripts' are for contenders that wait
-WARM_UP = 2.0  # seconds at the start for connections, which no request then waits for
+MOST_TOGETHER = 64  # scripts in one pipeline
+MAX_CONNECTIONS = 64  # for each node; all but one are for contenders that wait
+WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
 FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
 SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
 LONGEST_PAUSE = 10.0  # seconds
@@ -84,24 +89,34 @@ class Breaker:
         self._pause = SHORTEST_PAUSE
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """One call of a script, and what is missed without it."""
+
+    purpose: str
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+    def command(self, *how: str) -> tuple[str | int, ...]:
+        return (*how, len(self.keys), *self.keys, *self.arguments)
+
+
 class Cache:
     """Runs scripts and blocking pops on Redis behind the breaker."""
 
     def __init__(self, settings: CacheSettings) -> None:
         self._client = _client(settings)
         self._timeout = settings.timeout
-        self._places = asyncio.Semaphore(CONCURRENT_CALLS)
+        self._batches = Batches(self._run_together, MOST_TOGETHER)
         self._looking_around: asyncio.Task[None] | None = None
         self.breaker = Breaker()
         self.answer_ttl = settings.answer_ttl
 
     async def warm_up(self) -> None:
-        """Open the connections, if Redis is there; without it the service starts all the same."""
-        script = Script("return 1")
+        """Open a connection, if Redis is there; without it the service starts all the same."""
         with suppress(Exception):
             async with asyncio.timeout(WARM_UP):
-                await self._client.ping()
-                await asyncio.gather(*(self._evaluate(script, ["warm"], []) for _ in range(CONCURRENT_CALLS)))
+                await self._evaluate([_Asked("warm", Script("return 1"), ["warm"], [])])
 
     async def run(
         self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
@@ -110,51 +125,68 @@ class Cache:
 
         Raises CacheAwayError; `purpose` then says in the metrics what was missed.
         """
+        return _given(await self._batches.put(_Asked(purpose, script, keys, arguments)))
 
-        async def call() -> Any:
-            async with self._places:
-                return await self._evaluate(script, keys, arguments)
-
-        return await self._call(purpose, self._timeout, call)
+    def send(self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None:
+        """Run a script before those that are asked for later; wait neither for it nor for its failure."""
+        self._batches.put(_Asked(purpose, script, keys, arguments))
 
     async def pop(self, purpose: str, key: str, wait: float) -> bool:
         """Wait up to `wait` seconds for an element of a list and take it. Raises CacheAwayError."""
 
-        async def call() -> Any:
-            return await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")
+        async def call() -> Sequence[Any]:
+            return [await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")]
 
-        return await self._call(purpose, wait + self._timeout, call) is not None
+        [popped] = await self._call([purpose], wait + self._timeout, call)
+        return _given(popped) is not None
 
     async def close(self) -> None:
-        """Close the connections, those to a hanging server too."""
+        """Send what is not sent yet, and close the connections, those to a hanging server too."""
+        await self._batches.done()
         if self._looking_around is not None:
             self._looking_around.cancel()
             await asyncio.wait((self._looking_around,))
         with suppress(Exception):
             await self._client.aclose()
 
-    async def _call(self, purpose: str, limit: float, call: Callable[[], Awaitable[Any]]) -> Any:
-        if not self.breaker.permits():
-            metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
-            raise CacheAwayError("Redis failed a moment ago")
-        try:
-            async with asyncio.timeout(limit):
-                answer = await call()
-        except Exception as error:  # whatever the client makes of it, the database decides
-            metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
-            was_open = self.breaker.open
-            self.breaker.failed()
-            if self.breaker.open and not was_open:
-                reason = f"{type(error).__name__}: {error}"
-                surprising = None if isinstance(error, FAILURES) else error
-                log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
-            if self.breaker.open and (self._looking_around is None or self._looking_around.done()):
-                self._looking_around = asyncio.create_task(self._look_around())
-            raise CacheAwayError(str(error)) from error
-        if self.breaker.open:
-            log.info("Redis is back")
-        self.breaker.succeeded()
-        return answer
+    async def _run_together(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+        return await self._call(
+            [call.purpose for call in asked], self._timeout, lambda: self._evaluate(asked)
+        )
+
+    async def _call(
+        self, purposes: Sequence[str], limit: float, call: Callable[[], Awaitable[Sequence[Any]]]
+    ) -> Sequence[Any]:
+        """Return for each purpose an answer of the call, or the CacheAwayError there is instead."""
+        if self.breaker.permits():
+            try:
+                async with asyncio.timeout(limit):
+                    answers = await call()
+            except Exception as error:  # whatever the client makes of it, the database decides
+                answers = [error] * len(purposes)
+            self._learn(next((answer for answer in answers if isinstance(answer, Exception)), None))
+        else:
+            answers = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
+        return [
+            _away(purpose, answer) if isinstance(answer, Exception) else answer
+            for purpose, answer in zip(purposes, answers, strict=True)
+        ]
+
+    def _learn(self, failure: Exception | None) -> None:
+        """Tell the breaker, and the log when that changes something."""
+        was_open = self.breaker.open
+        if failure is None:
+            if was_open:
+                log.info("Redis is back")
+            self.breaker.succeeded()
+            return
+        self.breaker.failed()
+        if self.breaker.open and not was_open:
+            reason = f"{type(failure).__name__}: {failure}"
+            surprising = None if isinstance(failure, FAILURES) else failure
+            log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
+        if self.breaker.open and (self._looking_around is None or self._looking_around.done()):
+            self._looking_around = asyncio.create_task(self._look_around())
 
     async def _look_around(self) -> None:
         """Learn anew who is in the cluster, in no request's time.
@@ -168,11 +200,33 @@ class Cache:
                     await self._client.aclose()
                     await self._client.initialize()
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        try:
-            return await self._client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self._client.execute_command("EVAL", script.source, len(keys), *keys, *arguments)
+    async def _evaluate(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+        """Return each script's answer or error."""
+        answers = await self._pipeline([call.command("EVALSHA", call.script.digest) for call in asked])
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            again = [asked[place].command("EVAL", asked[place].script.source) for place in unknown]
+            for place, answer in zip(unknown, await self._pipeline(again), strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+
+def _away(purpose: str, error: Exception) -> CacheAwayError:
+    metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
+    return CacheAwayError(str(error))
+
+
+def _given(answer: Any) -> Any:
+    """Return an answer. Raises CacheAwayError when that is what it is."""
+    if isinstance(answer, CacheAwayError):
+        raise answer
+    return answer
 
 
 class _FileCredentials(CredentialProvider):

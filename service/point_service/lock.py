@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -78,14 +78,15 @@ class MemberLock:
         deadline = started + LONGEST_WAIT
         async with self._queue.turn(key.member_id, LONGEST_WAIT):
             lease = _Lease(self._cache, self._prefix, key) if self._cache is not None else None
-            answer = await lease.acquire(deadline) if lease is not None else None
-            metrics.LOCK_WAIT.observe(time.perf_counter() - started)
-            turn = Turn(answer)
+            turn, found = Turn(), None
             try:
+                if lease is not None:
+                    turn.answer = found = await lease.acquire(deadline)
+                metrics.LOCK_WAIT.observe(time.perf_counter() - started)
                 yield turn
             finally:
-                if lease is not None and answer is None:
-                    await lease.release(turn.answer)
+                if lease is not None and found is None:
+                    lease.release(turn.answer)
 
 
 class _Lease:
@@ -94,8 +95,7 @@ class _Lease:
     def __init__(self, cache: Cache, prefix: str, key: Key) -> None:
         self._cache = cache
         self._token = secrets.token_hex(8)
-        self._held = False
-        self._away = False
+        self._held = False  # True too while nobody knows
         self._renewal: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
         tag = f"{prefix}:{{{key.member_id}}}"
@@ -112,13 +112,14 @@ class _Lease:
         keys = (self._lock, self._answer, self._wanted)
         try:
             while True:
+                self._held = True
                 answer, held, lasts = await self._cache.run(
                     "lock", ACQUIRE, keys, (self._token, int(LEASE * 1000))
                 )
+                self._held = bool(held)
                 if answer:
                     return msgspec.json.decode(answer, type=StoredAnswer)
                 if held:
-                    self._held = True
                     self._renew_later()
                     return None
                 left = deadline - time.perf_counter()
@@ -126,25 +127,23 @@ class _Lease:
                     return None  # the database's own lock decides
                 await self._cache.pop("lock", self._wake, min(left, max(lasts, 1) / 1000))
         except CacheAwayError:
-            self._away = True
             return None
         except msgspec.DecodeError:
             return None  # another version's answer: the database has it too
 
-    async def release(self, answer: StoredAnswer | None) -> None:
-        """Let the next one in, and leave the answer for a repeated request."""
+    def release(self, answer: StoredAnswer | None) -> None:
+        """Let the next one in, and leave the answer for a repeated request; nobody waits until that is done.
+
+        If it fails, the lease ends by itself, and the answer is in the database.
+        """
         if self._renewal is not None:
             self._renewal.cancel()
-        if self._away or (not self._held and answer is None):
+        if not self._held and answer is None:
             return
         body = msgspec.json.encode(answer).decode() if answer is not None else ""
         keys = (self._lock, self._answer, self._wanted, self._wake)
         arguments = (self._token, body, self._cache.answer_ttl, int(LEASE * 1000))
-        with (
-            traces.span("unlock", "redis"),
-            suppress(CacheAwayError),
-        ):  # the lease ends by itself, the answer is in the database
-            await self._cache.run("answer", RELEASE, keys, arguments)
+        self._cache.send("answer", RELEASE, keys, arguments)
 
     def _renew_later(self) -> None:
         self._renewal = asyncio.get_running_loop().call_later(LEASE / 3, self._renew)

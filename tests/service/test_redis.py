@@ -18,6 +18,13 @@ EXISTS = Script("return redis.call('EXISTS', KEYS[1])")
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+async def cache(settings):
+    cache = Cache(settings.cache)
+    yield cache
+    await cache.close()
+
+
 def unavailable():
     return sum(
         sample.value
@@ -130,23 +137,21 @@ async def _contend(caches, member):
     return order, time.perf_counter() - started
 
 
-async def test_a_ledger_never_gives_the_answers_of_another_that_shares_its_redis(settings, points, member_of):
+async def test_a_ledger_never_gives_the_answers_of_another_that_shares_its_redis(
+    settings, cache, points, member_of
+):
     request = member_of(points).key("use", UseRequest(order_id="o", amount=1))
     answer = StoredAnswer(request.request_hash, 201, "{}")
-    cache = Cache(settings.cache)
     ledgers = (settings.database, msgspec.structs.replace(settings.database, name="another"))
     one, other = (MemberLock(cache, f"point:{database.ledger}") for database in ledgers)
-    try:
-        async with one.hold(request) as turn:
-            turn.answer = answer
-            async with asyncio.timeout(1), other.hold(request) as meanwhile:  # nor waits for it
-                assert meanwhile.answer is None
-        async with one.hold(request) as turn:
-            assert turn.answer == answer
-        async with other.hold(request) as turn:
-            assert turn.answer is None
-    finally:
-        await cache.close()
+    async with one.hold(request) as turn:
+        turn.answer = answer
+        async with asyncio.timeout(1), other.hold(request) as meanwhile:  # nor waits for it
+            assert meanwhile.answer is None
+    async with one.hold(request) as turn:
+        assert turn.answer == answer
+    async with other.hold(request) as turn:
+        assert turn.answer is None
 
 
 async def test_a_lock_whose_holder_died_is_taken_over_when_its_lease_ends(redis, member):
@@ -163,6 +168,52 @@ async def test_only_its_own_token_releases_a_lock(redis, member):
     outcome = await member.earn(10)  # waits its three seconds, then the database decides
     assert json.loads(outcome.body)["balance"] == 10
     assert "of another" in redis.call("GET", lock)
+
+
+async def test_a_request_that_is_given_up_on_its_way_to_the_lock_leaves_none_behind(cache, points, member_of):
+    key = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+
+    async def hold():
+        async with MemberLock(cache).hold(key):
+            raise AssertionError("nobody waits for this turn")
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(0)  # it asks,
+    await asyncio.sleep(0)  # and its question is on the way
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert await cache.run("lock", EXISTS, [f"point:{{{key.member_id}}}:lock"], []) == 0
+
+
+async def test_a_lock_whose_answer_came_too_late_is_released_all_the_same(redis, cache, points, member_of):
+    key = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+    await cache.warm_up()
+    redis.freeze()
+    async with MemberLock(cache).hold(key) as turn:
+        redis.thaw()
+        assert turn.answer is None
+        turn.answer = StoredAnswer(key.request_hash, 201, "{}")
+    assert await cache.run("lock", EXISTS, [f"point:{{{key.member_id}}}:lock"], []) == 0
+    async with MemberLock(cache).hold(key) as turn:
+        assert turn.answer is not None
+
+
+async def test_scripts_asked_for_together_answer_in_their_order_and_fail_each_on_its_own(redis, cache):
+    bad = Script("return redis.call('INCR', KEYS[1])")
+    set_it = Script("return redis.call('SET', KEYS[1], ARGV[1])")
+    name = "{together}"
+    for _ in range(2):  # both with scripts that Redis knows and with such that it doesn't
+        cache.send("answer", set_it, [name], ["text"])
+        answers = await asyncio.gather(
+            cache.run("lock", EXISTS, [name], []),
+            cache.run("lock", bad, [name], []),
+            cache.run("lock", EXISTS, ["{another}"], []),
+            return_exceptions=True,
+        )
+        assert (answers[0], answers[2]) == (1, 0)
+        assert isinstance(answers[1], CacheAwayError)
+        redis.call("SCRIPT", "FLUSH")
 
 
 def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_after_its_pause(monkeypatch):
