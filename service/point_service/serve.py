@@ -1,16 +1,67 @@
-"""`point-service serve`: granian in this process, and the drain that loses no request."""
+"""`point-service serve`: uvicorn in this process, and the drain that loses no request."""
 
 import asyncio
 import logging
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from point_service.app import create_app
 from point_service.settings import Settings
 
+# Seconds. Longer than a gateway keeps an idle connection (Envoy: an hour), so that it is never the service that closes
+# one just as a request comes.
+KEEP_ALIVE = 2 * 3600
+LAST_MOMENT = 1  # second for what still runs after the drain
+# Of a request line and its headers. A gateway lets less through (Envoy: 60 KiB, 100 headers); these are for who comes
+# past it.
+MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 128
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
 log = logging.getLogger(__name__)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Ends a connection whose request's head has no end: uvicorn alone would keep all of it."""
+
+    _head: int | None = None  # bytes of a head that is not complete yet
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) == MAX_HEADERS:
+            raise ValueError("too many headers")  # which is answered with 400
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is None or self.transport.is_closing():
+            return
+        self._head += len(data)
+        if self._head > MAX_HEAD_BYTES:
+            log.warning("request head too large")
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
 
 
 def serve(settings: Settings) -> None:
@@ -20,15 +71,24 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     app = create_app(settings)
-    server = Server(
-        app,
-        address=settings.http_address,
-        port=settings.http_port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=1024,
-        log_enabled=False,
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.http_address,
+            port=settings.http_port,
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            reset_contextvars=True,
+            log_config=None,
+            log_level="warning",
+            backlog=1024,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=LAST_MOMENT,
+        )
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -44,7 +104,7 @@ async def _serve(settings: Settings) -> None:
         log.info("draining")
         if not await app.drained(settings.drain_timeout):
             log.warning("requests were still running at the end of the drain")
-        server.stop()
+        server.should_exit = True
     stopping.cancel()
     await serving
     log.info("stopped")
