@@ -146,7 +146,7 @@ class DatabaseServer(Server):
             "ssl-ca": self.ca_file,
             "ssl-cert": self.directory / "server.crt",
             "ssl-key": self.directory / "server.key",
-            "innodb-buffer-pool-size": "1G" if self._durable else "64M",
+            "innodb-buffer-pool-size": "4G" if self._durable else "64M",
             "max-connections": 300,
             "performance-schema": "OFF",
             "innodb-flush-log-at-trx-commit": 1 if self._durable else 2,
@@ -155,7 +155,8 @@ class DatabaseServer(Server):
             options |= {"log-bin": "binlog", "server-id": 1, "sync-binlog": 1}
         if self.flavour == "mysql":
             options |= {"mysqlx": "OFF", "secure-file-priv": ""}
-            options |= {} if self._durable else {"disable-log-bin": "ON"}
+            # With the usual 100 MB the server would write changed pages all the time to free its log.
+            options |= {"innodb-redo-log-capacity": "2G"} if self._durable else {"disable-log-bin": "ON"}
         return [*self._program, "--no-defaults", "--user=root", *(f"--{k}={v}" for k, v in options.items())]
 
 
