@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -10,12 +11,13 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from point_service.app import create_app
-from point_service.settings import Settings
+from point_service.settings import SettingError, Settings
 
 # Seconds. Longer than a gateway keeps an idle connection (Envoy: an hour), so that it is never the service that closes
 # one just as a request comes.
 KEEP_ALIVE = 2 * 3600
 LAST_MOMENT = 1  # second for what still runs after the drain
+BACKLOG = 1024  # connections that wait to be taken
 # Of a request line and its headers. A gateway lets less through (Envoy: 60 KiB, 100 headers); these are for who comes
 # past it.
 MAX_HEAD_BYTES = 64 * 1024
@@ -65,17 +67,26 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was begun and return."""
-    asyncio.run(_serve(settings))
+    """Serve until SIGTERM or SIGINT, then finish what was begun and return. Raises SettingError."""
+    asyncio.run(_serve(settings, _listen(settings.http_address, settings.http_port)))
 
 
-async def _serve(settings: Settings) -> None:
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingError(
+            f"POINT_HTTP_ADDRESS and POINT_HTTP_PORT: can't listen on {address} port {port}:"
+            f" {error.strerror}; take an address of this machine and a free port"
+        ) from None
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings)
     server = _Server(
         uvicorn.Config(
             app,
-            host=settings.http_address,
-            port=settings.http_port,
             http=_Protocol,
             ws="none",
             lifespan="on",
@@ -85,7 +96,7 @@ async def _serve(settings: Settings) -> None:
             reset_contextvars=True,
             log_config=None,
             log_level="warning",
-            backlog=1024,
+            backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=LAST_MOMENT,
         )
@@ -94,7 +105,7 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"address": settings.http_address, "port": settings.http_port})
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,25 @@ def test_the_program_ends_with_status_2_and_one_line():
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "point-service: POINT_HTTP_PORT: 'http' is not a whole number from 1 to 65535\n"
+
+
+def test_a_port_that_is_taken_is_one_line_too():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "point_service", "serve"],
+            env={
+                "POINT_DATABASE_HOST": "127.0.0.1",
+                "POINT_HTTP_ADDRESS": "127.0.0.1",
+                "POINT_HTTP_PORT": str(port),
+            },
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert "POINT_HTTP_PORT" in line
+    assert str(port) in line
 
 
 def test_a_secret_is_read_from_its_file_each_time(tmp_path):
