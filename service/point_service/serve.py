@@ -77,8 +77,7 @@ def _listen(address: str, port: int) -> socket.socket:
         return socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingError(
-            f"POINT_HTTP_ADDRESS and POINT_HTTP_PORT: can't listen on {address} port {port}:"
-            f" {error.strerror}; take an address of this machine and a free port"
+            f"POINT_HTTP_ADDRESS, POINT_HTTP_PORT: {error.strerror}; take an address of this machine and a free port"
         ) from None
 
 
