@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 class Batches(Generic[Item, Result]):
     """Does one batch at a time, of up to `most` items in the order they came.
 
-    `work` returns a result for each item of a batch, in their order, and raises nothing: who waits would get no answer.
+    `work` returns a result for each item of a batch, in their order. What it raises, everybody of the batch gets.
     """
 
     def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], most: int) -> None:
@@ -47,6 +47,11 @@ class Batches(Generic[Item, Result]):
                 for _, place in places:
                     place.cancel()
                 raise
+            except Exception as error:
+                for _, place in places:
+                    if not place.done():
+                        place.set_exception(error)
+                continue
             for (_, place), result in zip(places, results, strict=True):
                 if not place.done():
                     place.set_result(result)

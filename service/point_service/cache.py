@@ -108,6 +108,7 @@ class Cache:
         self._client = _client(settings)
         self._timeout = settings.timeout
         self._batches = Batches(self._run_together, MOST_TOGETHER)
+        self._waiting = asyncio.Semaphore(MAX_CONNECTIONS - 1)
         self._looking_around: asyncio.Task[None] | None = None
         self.breaker = Breaker()
         self.answer_ttl = settings.answer_ttl
@@ -132,12 +133,18 @@ class Cache:
         self._batches.put(_Asked(purpose, script, keys, arguments))
 
     async def pop(self, purpose: str, key: str, wait: float) -> bool:
-        """Wait up to `wait` seconds for an element of a list and take it. Raises CacheAwayError."""
+        """Wait up to `wait` seconds for an element of a list and take it.
+
+        Raises CacheAwayError, at once when every connection waits like this already.
+        """
 
         async def call() -> Sequence[Any]:
             return [await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")]
 
-        [popped] = await self._call([purpose], wait + self._timeout, call)
+        if self._waiting.locked():
+            raise _away(purpose, RuntimeError("too many wait already"))
+        async with self._waiting:
+            [popped] = await self._call([purpose], wait + self._timeout, call)
         return _given(popped) is not None
 
     async def close(self) -> None:
@@ -164,7 +171,9 @@ class Cache:
                     answers = await call()
             except Exception as error:  # whatever the client makes of it, the database decides
                 answers = [error] * len(purposes)
-            self._learn(next((answer for answer in answers if isinstance(answer, Exception)), None))
+            # One script's own error is no outage.
+            worked = any(not isinstance(answer, Exception) for answer in answers)
+            self._learn(None if worked else answers[0])
         else:
             answers = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
         return [
@@ -263,6 +272,6 @@ def _client(settings: CacheSettings) -> Redis | RedisCluster:
             "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
             "ssl_check_hostname": True,
         }
-    if settings.cluster_mode:
-        return RedisCluster(**options, retry=Retry(NoBackoff(), 2))
-    return Redis(**options, retry=Retry(NoBackoff(), 0))
+    # No retry: before it a pipeline would sleep as long as a call may take. Redirections are followed all the same.
+    options["retry"] = Retry(NoBackoff(), 0)
+    return RedisCluster(**options) if settings.cluster_mode else Redis(**options)

@@ -31,6 +31,7 @@ ACQUIRE = Script("""
 local answer = redis.call('GET', KEYS[2])
 if answer then return {answer, 0, 0} end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'', 1, 0} end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return {'', 1, 0} end
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[2])
 return {'', 0, redis.call('PTTL', KEYS[1])}
 """)
@@ -144,6 +145,7 @@ class _Lease:
         keys = (self._lock, self._answer, self._wanted, self._wake)
         arguments = (self._token, body, self._cache.answer_ttl, int(LEASE * 1000))
         self._cache.send("answer", RELEASE, keys, arguments)
+        self._held = False
 
     def _renew_later(self) -> None:
         self._renewal = asyncio.get_running_loop().call_later(LEASE / 3, self._renew)
@@ -156,7 +158,7 @@ class _Lease:
             kept = await self._cache.run("lock", RENEW, (self._lock,), (self._token, int(LEASE * 1000)))
         except CacheAwayError:
             return
-        if kept:
+        if kept and self._held:
             self._renew_later()
 
 

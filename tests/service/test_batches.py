@@ -46,6 +46,15 @@ async def test_what_nobody_waits_for_any_more_is_left_out_unless_it_is_under_way
     assert work.batches == [[1, 3]]
 
 
+async def test_an_error_is_its_batchs_and_the_next_one_goes_on():
+    async def work(numbers):
+        return [1 // number for number in numbers]
+
+    batches = Batches(work, 2)
+    results = await asyncio.gather(*map(batches.put, (1, 0, 1, 1)), return_exceptions=True)
+    assert [type(result) for result in results] == [ZeroDivisionError, ZeroDivisionError, int, int]
+
+
 async def test_it_is_done_when_nothing_is_under_way(work):
     batches = Batches(work, 1)
     await batches.done()
