@@ -10,7 +10,7 @@ import pytest
 from point_service import metrics
 from point_service.cache import Breaker, Cache, CacheAwayError, Script
 from point_service.idempotency import StoredAnswer
-from point_service.lock import MemberLock
+from point_service.lock import MemberLock, _Lease
 from point_service.schemas import UseRequest
 
 EXISTS = Script("return redis.call('EXISTS', KEYS[1])")
@@ -197,6 +197,31 @@ async def test_a_lock_whose_answer_came_too_late_is_released_all_the_same(redis,
     assert await cache.run("lock", EXISTS, [f"point:{{{key.member_id}}}:lock"], []) == 0
     async with MemberLock(cache).hold(key) as turn:
         assert turn.answer is not None
+
+
+async def test_a_renewal_under_way_at_the_release_is_the_last(cache, points, member_of):
+    lease = _Lease(cache, "point", member_of(points).key("use", UseRequest(order_id="o", amount=1)))
+    await lease.acquire(time.perf_counter() + 1)
+    renewing = asyncio.create_task(lease._renew_once())
+    await asyncio.sleep(0)
+    lease.release(None)
+    await renewing
+    assert lease._renewal.cancelled()
+
+
+async def test_contenders_leave_a_connection_for_who_does_not_wait(settings, monkeypatch):
+    monkeypatch.setattr("point_service.cache.MAX_CONNECTIONS", 3)
+    cache = Cache(settings.cache)
+    try:
+        await cache.warm_up()
+        waiting = [asyncio.create_task(cache.pop("lock", f"{{{number}}}", 0.5)) for number in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(CacheAwayError):
+            await cache.pop("lock", "{3}", 5)
+        assert await cache.run("lock", EXISTS, ["{3}"], []) == 0
+        assert await asyncio.gather(*waiting) == [False, False]
+    finally:
+        await cache.close()
 
 
 async def test_scripts_asked_for_together_answer_in_their_order_and_fail_each_on_its_own(redis, cache):
