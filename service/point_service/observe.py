@@ -26,17 +26,25 @@ class Observed:
         self._application = application
         self._deadline = deadline
         self._in_flight = 0
+        self._seen = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
 
-    async def drained(self, timeout: float) -> bool:  # noqa: ASYNC109 - the wait is this object's own
-        """Wait until no request is being answered; False when `timeout` seconds pass first."""
+    async def drained(self, timeout: float, quiet: float = 0) -> bool:  # noqa: ASYNC109 - the wait is this object's own
+        """Wait until no request has been answered for `quiet` seconds; False when one still is after `timeout` seconds.
+
+        A client that had its answer before the drain began may just be sending its next request.
+        """
         try:
             async with asyncio.timeout(timeout):
-                await self._idle.wait()
+                seen = -1
+                while self._in_flight or self._seen != seen:
+                    seen = self._seen
+                    await self._idle.wait()
+                    await asyncio.sleep(quiet)
         except TimeoutError:
-            return False
+            return self._in_flight == 0
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +58,7 @@ class Observed:
         logs.REQUEST_ID.set(request_id)
         logs.TRACE_ID.set(traced.group(1).decode() if traced else None)
         self._in_flight += 1
+        self._seen += 1
         self._idle.clear()
         metrics.IN_FLIGHT.inc()
         quiet = scope["path"] in QUIET

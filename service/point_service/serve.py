@@ -17,6 +17,7 @@ from point_service.settings import SettingError, Settings
 # Seconds. Longer than a gateway keeps an idle connection (Envoy: an hour), so that it is never the service that closes
 # one just as a request comes.
 KEEP_ALIVE = 2 * 3600
+QUIET = 0.5  # seconds without a request at the end of the drain
 LAST_MOMENT = 1  # second for what still runs after the drain
 BACKLOG = 1024  # connections that wait to be taken
 
@@ -80,7 +81,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         # Unready first, so that nobody sends more; then what is here ends; only then the port closes.
         app.draining = True
         log.info("draining")
-        if not await app.drained(settings.drain_timeout):
+        if not await app.drained(settings.drain_timeout, QUIET):
             log.warning("requests were still running at the end of the drain")
         server.should_exit = True
     stopping.cancel()
