@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 
 import pytest
 from point_service import protocol, serve
@@ -31,16 +32,26 @@ async def echo(scope, receive, send):
 
 
 @pytest.fixture
-async def connection():
-    """A connection to the echo."""
-    listener = serve._listen("127.0.0.1", 0)
+async def listener():
+    return serve._listen("127.0.0.1", 0)
+
+
+@pytest.fixture
+async def server(listener):
+    """The echo's server."""
     server = serve.Server(echo)
     serving = asyncio.create_task(server.serve([listener]))
+    yield server
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+async def connection(server, listener):
+    """A connection to the echo."""
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     yield reader, writer
     writer.transport.abort()
-    server.should_exit = True
-    await serving
 
 
 async def everything(reader):
@@ -66,6 +77,14 @@ async def test_requests_one_after_another_and_at_once(connection):
         writer.write(FIRST + b"Content-Length: 4\r\n\r\nbody" + SECOND)
         assert await answer(reader) == ["/first", ["host", "content-length"], "body"]
         assert await answer(reader) == ["/second", ["host", "x-member-role", "content-length"], ""]
+
+
+async def test_no_part_of_an_answer_waits_for_an_acknowledgement(server, connection):
+    reader, writer = connection
+    writer.write(SECOND)
+    await answer(reader)
+    [taken] = server.server_state.connections
+    assert taken.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
