@@ -47,7 +47,7 @@ async def server(listener):
 
 
 @pytest.fixture
-async def connection(server, listener):
+async def connection(server, listener):  # noqa: ARG001 - it runs
     """A connection to the echo."""
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     yield reader, writer
