@@ -91,11 +91,12 @@ async def test_no_part_of_an_answer_waits_for_an_acknowledgement(server, connect
 async def test_the_body_of_an_upgrade_is_no_second_request(connection, at_once):
     reader, writer = connection
     head = FIRST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(SECOND)
-    writer.writelines([head + SECOND] if at_once else [head])
-    await asyncio.sleep(0.05)
-    writer.writelines([] if at_once else [SECOND])
+    writer.write(head + SECOND if at_once else head)
+    status = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+    if not at_once:
+        writer.write(SECOND)
     received = await everything(reader)
-    assert received.startswith(b"HTTP/1.1 400 ")
+    assert status.startswith(b"HTTP/1.1 400 ")
     assert b"/second" not in received
 
 
@@ -130,13 +131,13 @@ async def test_too_many_headers(connection):
     assert (await everything(reader)).startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_head_has_its_time_and_a_connection_between_requests_more(monkeypatch, connection):
+async def test_a_head_has_its_time_and_a_connection_between_requests_more(monkeypatch, server, connection):
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     reader, writer = connection
-    for _ in range(2):
-        writer.write(SECOND)
-        await answer(reader)
-        await asyncio.sleep(0.3)
+    writer.write(SECOND)
+    await answer(reader)
+    [taken] = server.server_state.connections
+    assert taken._patience is None  # nothing ends it until the next one begins
     writer.write(FIRST)
     assert await everything(reader) == b""
 
