@@ -6,8 +6,9 @@ import logging
 import sys
 from pathlib import Path
 
-from point_service import logs, openapi
+from point_service.http import openapi
 from point_service.settings import SettingError, Settings, load, shown
+from point_service.telemetry import logs
 
 COMMANDS = {
     "serve": "answer requests until told to stop",
@@ -62,21 +63,21 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run a command and return the exit status. Each imports what it needs: serving needs no SQLAlchemy."""
     match arguments.command:
         case "serve":
-            from point_service.serve import serve
+            from point_service.http.serve import serve
 
             serve(settings)
         case "migrate":
-            from point_service.migrate import migrate
+            from point_service.mysql.migrate import migrate
 
             migrate(settings.database)
         case "config":
             print(shown())
         case "expire":
-            from point_service.once import expire
+            from point_service.maintenance import expire
 
             asyncio.run(expire(settings))
         case _:
-            from point_service.once import check
+            from point_service.maintenance import check
 
             return asyncio.run(check(settings, arguments.metrics_file))
     return 0

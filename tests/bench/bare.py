@@ -11,12 +11,12 @@ import sys
 import time
 
 from asyncmy.connection import Connection
-from point_service.domain import Entry, EntryKind
-from point_service.idempotency import Key, StoredAnswer
-from point_service.pool import opener
+from point_service.contract.idempotency import Key, StoredAnswer
+from point_service.domain.rules import Entry, EntryKind
+from point_service.mysql.pool import opener
+from point_service.mysql.store.change import Change, commit
+from point_service.mysql.store.member import Wanted, lock_member
 from point_service.settings import load
-from point_service.store.change import Change, commit
-from point_service.store.member import Wanted, lock_member
 
 BODY = '{"order_id":"bare-0000000000","amount":1,"allocations":[{"grant_id":100000,"amount":1}],"balance":1000000}'
 

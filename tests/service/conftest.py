@@ -18,17 +18,23 @@ import pymysql
 import pytest
 from asyncmy.connection import Connection
 from point_local import mysqld, serve, servers
-from point_service.cache import Cache
-from point_service.database import Database
-from point_service.domain import GrantKind
-from point_service.idempotency import Key, request_hash
-from point_service.lock import MemberLock
-from point_service.migrate import migrate
-from point_service.points import Outcome, Points
-from point_service.pool import SESSION, Pool, opener
-from point_service.schemas import CancelEarnRequest, CancelUseRequest, EarnRequest, Request, UseRequest
+from point_service.contract.idempotency import Key, request_hash
+from point_service.contract.schemas import (
+    CancelEarnRequest,
+    CancelUseRequest,
+    EarnRequest,
+    Request,
+    UseRequest,
+)
+from point_service.domain.rules import GrantKind
+from point_service.ledger.points import Outcome, Points
+from point_service.ledger.views import Views
+from point_service.mysql.database import Database
+from point_service.mysql.migrate import migrate
+from point_service.mysql.pool import SESSION, Pool, opener
 from point_service.settings import Settings, load
-from point_service.views import Views
+from point_service.turns.cache import Cache
+from point_service.turns.lock import MemberLock
 
 FLAVOURS = ("mysql", "mariadb")
 

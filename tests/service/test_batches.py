@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from point_service.batches import Batches
+from point_service.turns.batches import Batches
 
 
 class Work:

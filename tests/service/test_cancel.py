@@ -5,10 +5,10 @@ import json
 
 import msgspec
 import pytest
-from point_service.database import Database
-from point_service.domain import GrantKind
-from point_service.pool import Pool, opener
-from point_service.views import Views
+from point_service.domain.rules import GrantKind
+from point_service.ledger.views import Views
+from point_service.mysql.database import Database
+from point_service.mysql.pool import Pool, opener
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from point_local import serve
-from point_service import openapi
+from point_service.http import openapi
 from schemathesis.checks import positive_data_acceptance
 
 pytestmark = [

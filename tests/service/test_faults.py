@@ -6,14 +6,15 @@ from contextlib import suppress
 import msgspec
 import pytest
 from asyncmy import errors as driver
-from point_service import domain, metrics
-from point_service.database import Fault, backoff, classify
-from point_service.errors import Unavailable
-from point_service.pool import Pool, opener
-from point_service.schemas import UseRequest
-from point_service.store.change import Change, StaleVersionError, commit
-from point_service.store.execution import run
-from point_service.store.member import Wanted, lock_member
+from point_service.contract.errors import Unavailable
+from point_service.contract.schemas import UseRequest
+from point_service.domain import rules
+from point_service.mysql.database import Fault, backoff, classify
+from point_service.mysql.pool import Pool, opener
+from point_service.mysql.store.change import Change, StaleVersionError, commit
+from point_service.mysql.store.execution import run
+from point_service.mysql.store.member import Wanted, lock_member
+from point_service.telemetry import metrics
 
 
 def retries(fault):
@@ -202,7 +203,7 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
         snapshot = await lock_member(connection, key, Wanted(live_grants=True))
         if stolen == "balance":
             snapshot.version += 1
-        entries = domain.use(domain.allocate(snapshot.grants, 10, snapshot.now), "o-1")
+        entries = rules.use(rules.allocate(snapshot.grants, 10, snapshot.now), "o-1")
         if stolen == "grant":
             entries = [
                 msgspec.structs.replace(entry, grant_id=entry.grant_id + 1_000_000) for entry in entries

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from point_service import logs, routes
-from point_service.app import create_app
+from point_service.http import routes
+from point_service.http.app import create_app
 from point_service.settings import load
+from point_service.telemetry import logs
 
 MEMBER = {"X-Member-Id": "m-1", "Content-Type": "application/json"}
 SERVICE = MEMBER | {"X-Member-Role": "service"}

@@ -5,10 +5,10 @@ import json
 
 import pytest
 from asyncmy.errors import OperationalError
-from point_service import metrics
-from point_service.errors import IdempotencyKeyReused, MemberBusy
-from point_service.idempotency import Key, StoredAnswer, check_key, request_hash
-from point_service.schemas import UseRequest
+from point_service.contract.errors import IdempotencyKeyReused, MemberBusy
+from point_service.contract.idempotency import Key, StoredAnswer, check_key, request_hash
+from point_service.contract.schemas import UseRequest
+from point_service.telemetry import metrics
 
 
 def uses(master, member):

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from point_local import mysqld, paths, serve, servers
 from point_local.pki import Authority
-from point_service.migrate import migrate
+from point_service.mysql.migrate import migrate
 from point_service.settings import load
 from pymysql.cursors import DictCursor
 

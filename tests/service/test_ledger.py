@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from point_service.domain import GrantKind
-from point_service.errors import InsufficientPoints, OrderAlreadyUsed
-from point_service.schemas import MAX_ID
-from point_service.upkeep import expire_due
+from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed
+from point_service.contract.schemas import MAX_ID
+from point_service.domain.rules import GrantKind
+from point_service.ledger.upkeep import expire_due
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -18,17 +18,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import point_service.migrations
+import point_service.mysql.migrations
 import pytest
 from point_local import mysqld, serve, servers
-from point_service import migrate as migrating
-from point_service import schema
+from point_service.mysql import migrate as migrating
+from point_service.mysql import revision
 from point_service.settings import load
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 CLIENTS = 6
-HERE = Path(point_service.migrations.__file__).parent
+HERE = Path(point_service.mysql.migrations.__file__).parent
 
 INSTANT = "ALTER TABLE ledger_entry ADD COLUMN channel VARCHAR(16) NULL, ALGORITHM=INSTANT"
 IN_PLACE = "ALTER TABLE point_ledger ADD KEY rehearsed (expires_at), ALGORITHM=INPLACE, LOCK=NONE"
@@ -171,7 +171,7 @@ def rehearse(variables, tmp_path, monkeypatch):
         scripts = tmp_path / "migrations"
         shutil.copytree(HERE, scripts, ignore=shutil.ignore_patterns("__pycache__"))
         (scripts / "versions" / "9999_rehearsal.py").write_text(
-            f"from alembic import op\nrevision, down_revision = '9999', {schema.HEAD!r}\n"
+            f"from alembic import op\nrevision, down_revision = '9999', {revision.HEAD!r}\n"
             f"def upgrade():\n    for statement in {statements!r}:\n        op.execute(statement)\n"
         )
         monkeypatch.setattr(migrating, "SCRIPTS", str(scripts))

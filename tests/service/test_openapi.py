@@ -6,8 +6,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from litestar import Litestar
-from point_service import openapi, probes, routes, schema
-from point_service.operations import OPERATIONS
+from point_service.http import openapi, probes, routes
+from point_service.http.operations import OPERATIONS
+from point_service.mysql import revision
 
 KEPT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
@@ -53,11 +54,11 @@ def test_every_operation_names_its_problems_and_references_what_is_there(operati
 def test_the_schema_the_service_needs_is_the_newest_revision():
     config = Config()
     config.set_main_option("script_location", "point_service:migrations")
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == revision.HEAD
 
 
 def test_a_later_schema_serves_and_an_older_or_missing_one_does_not():
-    assert schema.serves(schema.HEAD)
-    assert schema.serves("9999")
-    assert not schema.serves("0000")
-    assert not schema.serves(None)
+    assert revision.serves(revision.HEAD)
+    assert revision.serves("9999")
+    assert not revision.serves("0000")
+    assert not revision.serves(None)

@@ -6,7 +6,7 @@ import json
 import socket
 
 import pytest
-from point_service import protocol, serve
+from point_service.http import protocol, serve
 
 FIRST = b"POST /first HTTP/1.1\r\nHost: points\r\n"
 SECOND = b"POST /second HTTP/1.1\r\nHost: points\r\nX-Member-Role: admin\r\nContent-Length: 0\r\n\r\n"

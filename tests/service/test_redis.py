@@ -7,11 +7,11 @@ import time
 
 import msgspec
 import pytest
-from point_service import metrics
-from point_service.cache import Breaker, Cache, CacheAwayError, Script
-from point_service.idempotency import StoredAnswer
-from point_service.lock import MemberLock, _Lease
-from point_service.schemas import UseRequest
+from point_service.contract.idempotency import StoredAnswer
+from point_service.contract.schemas import UseRequest
+from point_service.telemetry import metrics
+from point_service.turns.cache import Breaker, Cache, CacheAwayError, Script
+from point_service.turns.lock import MemberLock, _Lease
 
 EXISTS = Script("return redis.call('EXISTS', KEYS[1])")
 
@@ -210,7 +210,7 @@ async def test_a_renewal_under_way_at_the_release_is_the_last(cache, points, mem
 
 
 async def test_contenders_leave_a_connection_for_who_does_not_wait(settings, monkeypatch):
-    monkeypatch.setattr("point_service.cache.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("point_service.turns.cache.MAX_CONNECTIONS", 3)
     cache = Cache(settings.cache)
     try:
         await cache.warm_up()
@@ -243,7 +243,7 @@ async def test_scripts_asked_for_together_answer_in_their_order_and_fail_each_on
 
 def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_after_its_pause(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("point_service.cache.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("point_service.turns.cache.time.monotonic", lambda: now[0])
     breaker = Breaker()
     breaker.failed()
     breaker.failed()

@@ -4,12 +4,13 @@ import asyncio
 import json
 
 import pytest
-from point_service import domain, metrics
-from point_service.idempotency import StoredAnswer
-from point_service.schemas import UseRequest
-from point_service.store.change import Change, StaleVersionError, commit
-from point_service.store.member import Wanted
-from point_service.store.shared import lock_free_members
+from point_service.contract.idempotency import StoredAnswer
+from point_service.contract.schemas import UseRequest
+from point_service.domain import rules
+from point_service.mysql.store.change import Change, StaleVersionError, commit
+from point_service.mysql.store.member import Wanted
+from point_service.mysql.store.shared import lock_free_members
+from point_service.telemetry import metrics
 
 pytestmark = pytest.mark.integration
 
@@ -107,7 +108,7 @@ async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(me
         changes = [
             Change(
                 snapshot,
-                domain.use(domain.allocate(snapshot.grants, 1, snapshot.now), "o"),
+                rules.use(rules.allocate(snapshot.grants, 1, snapshot.now), "o"),
                 (),
                 (key, StoredAnswer(key.request_hash, 201, "{}")),
             )

@@ -156,7 +156,7 @@ def test_a_receiver_that_is_not_there_costs_no_answer(traced, receiver):
 
 def test_nothing_that_makes_or_sends_spans_is_loaded_while_traces_are_off():
     program = (
-        "import sys, point_service.serve, point_service.traces as traces\n"
+        "import sys, point_service.http.serve, point_service.telemetry.traces as traces\n"
         "with traces.request('GET', {}), traces.span('read', 'mysql'): traces.answered('GET', '/', 200)\n"
         "sys.exit(any(name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter')) for name in sys.modules))"
     )

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from point_service.upkeep import expire_due, forget_answers
+from point_service.ledger.upkeep import expire_due, forget_answers
 
 pytestmark = pytest.mark.integration
 

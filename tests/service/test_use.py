@@ -5,8 +5,8 @@ import json
 import uuid
 
 import pytest
-from point_service.domain import GrantKind
-from point_service.errors import OrderNotFound
+from point_service.contract.errors import OrderNotFound
+from point_service.domain.rules import GrantKind
 
 pytestmark = pytest.mark.integration
 

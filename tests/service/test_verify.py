@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from point_service import verify as checking
-from point_service.verify import Report, verify, write_metrics
+from point_service.ledger import verify as checking
+from point_service.ledger.verify import Report, verify, write_metrics
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,1 @@
+"""What goes over the wire: bodies, errors, who calls, under which key. Imports no other room."""

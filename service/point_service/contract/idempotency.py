@@ -1,0 +1,57 @@
+"""A request and its answer, once: keys, request hashes and stored answers (IETF Idempotency-Key draft)."""
+
+import hashlib
+
+import msgspec
+
+from point_service.contract.errors import IdempotencyKeyReused, InvalidIdempotencyKey
+from point_service.contract.schemas import IDEMPOTENCY_KEY
+
+
+class Key(msgspec.Struct, frozen=True):
+    """Names one request for ever: the caller's key, scoped to the caller and the member it acts for.
+
+    `request_hash` is 64 hexadecimal digits over the operation and its canonical body.
+    """
+
+    caller: str
+    member_id: str
+    value: str
+    request_hash: str
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """An answer as it was given: status, JSON body, and the hash of the request it belongs to."""
+
+    request_hash: str
+    status: int
+    body: str
+
+    def for_request(self, key: Key) -> "StoredAnswer":
+        """Return the answer when `key` is of the same request. Raises IdempotencyKeyReused otherwise."""
+        if self.request_hash != key.request_hash:
+            raise IdempotencyKeyReused(
+                "this Idempotency-Key came with a different request before; use a new key for a new request"
+            )
+        return self
+
+
+def check_key(values: list[str]) -> str:
+    """Return the one key of the request's headers. Raises InvalidIdempotencyKey."""
+    if len(values) != 1:
+        raise InvalidIdempotencyKey(
+            "send the Idempotency-Key header exactly once, the same one when the request is retried",
+            field="Idempotency-Key",
+        )
+    if not IDEMPOTENCY_KEY.fullmatch(values[0]):
+        raise InvalidIdempotencyKey(
+            "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces",
+            field="Idempotency-Key",
+        )
+    return values[0]
+
+
+def request_hash(operation: str, request: msgspec.Struct) -> str:
+    """Return the hash by which a repeated request is known: the same fields, however they were written."""
+    canonical = msgspec.json.encode([operation, request], order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()

@@ -1,0 +1,130 @@
+"""The application: what lives as long as the process, and the routes over it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from point_service.contract.errors import (
+    BodyTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
+from point_service.contract.schemas import MAX_BODY_BYTES
+from point_service.http import probes, routes
+from point_service.http.observe import Observed
+from point_service.http.routes import Call, problem_response
+from point_service.ledger.points import Points
+from point_service.ledger.upkeep import keep_up
+from point_service.ledger.views import Views
+from point_service.mysql.database import Database
+from point_service.mysql.pool import Pool, opener
+from point_service.settings import DatabaseSettings, Settings
+from point_service.telemetry import metrics, traces
+from point_service.turns.cache import Cache
+from point_service.turns.lock import MemberLock
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Observed:
+    """Return the ASGI application; its pools open with the server and close after the last request."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        database = settings.database
+        if settings.traces_endpoint is not None:
+            traces.start(settings.traces_endpoint, pod=settings.pod_name, zone=settings.zone)
+        pool = _pool(database, database.host)
+        reader = _pool(database, database.reader_host) if database.reader_host is not None else None
+        metrics.POOL_SIZE.set(database.pool_size)
+        metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
+        writer = Database(pool)
+        cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
+        if cache is not None:
+            await cache.warm_up()
+        lock = MemberLock(cache, f"point:{database.ledger}")
+        app.state.points = Points(writer, lock, settings.policy, settings.shared_requests)
+        app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
+        # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
+        probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)
+        app.state.readiness = probes.Readiness(Database(probe), pool)
+        app.state.observed = observed
+        interval = settings.upkeep_interval
+        keeping_up = (
+            asyncio.create_task(keep_up(writer, interval, settings.idempotency_retention_hours))
+            if interval
+            else None
+        )
+        try:
+            yield
+        finally:
+            await observed.drained(settings.drain_timeout)
+            if keeping_up is not None:
+                keeping_up.cancel()
+                await asyncio.wait((keeping_up,))
+            await pool.close()
+            await probe.close()
+            if reader is not None:
+                await reader.close()
+            if cache is not None:
+                await cache.close()
+            traces.stop()
+
+    observed = Observed(
+        Litestar(
+            [*routes.HANDLERS, *probes.HANDLERS],
+            lifespan=[lifespan],
+            state=State(),
+            openapi_config=None,
+            logging_config=None,
+            request_max_body_size=MAX_BODY_BYTES,
+            exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _bug},
+        ),
+        settings.request_timeout,
+    )
+    return observed
+
+
+def _pool(settings: DatabaseSettings, host: str) -> Pool:
+    return Pool(
+        opener(settings, host), settings.pool_size, settings.acquire_timeout, settings.connection_lifetime
+    )
+
+
+def _problem(_: Call, problem: Problem) -> Response[bytes]:
+    metrics.REFUSED.labels(problem.code).inc()
+    return problem_response(problem)
+
+
+def _http_error(request: Call, error: HTTPException) -> Response[bytes]:
+    """Translate the framework's own errors."""
+    problem: Problem
+    match error.status_code:
+        case 404:
+            problem = NotFound("no such address; the API is under /v1/points")
+        case 405:
+            problem = MethodNotAllowed(f"{request.method} is not for this address")
+        case 413:
+            problem = BodyTooLarge(f"a body may have {MAX_BODY_BYTES} bytes")
+        case status if status < 500:
+            problem = InvalidRequest("the request can't be read")
+        case _:
+            return _bug(request, error)
+    response = _problem(request, problem)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _bug(_: Call, error: Exception) -> Response[bytes]:
+    log.error("unexpected error", exc_info=error)
+    return problem_response(InternalError("the error is in the log under this request's id"))

@@ -1,0 +1,59 @@
+"""Group commit: requests that arrive while a transaction runs share the next one.
+
+One runs at a time, so that the next one is as large as it can be. The shared transaction is only ever a first try.
+Whatever it can't do or doesn't end in, a member in other hands, a fault, a bug in somebody else's decision, is done
+again by each request alone, under its own key.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from point_service.ledger.transaction import Asked, Written, together
+from point_service.mysql.database import Fault, classify
+from point_service.mysql.pool import Pool
+from point_service.telemetry import metrics, traces
+from point_service.turns.batches import Batches
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 2.0  # seconds; then each goes alone, with what is left of its own time
+# Seconds in which everybody goes alone after the database was lost: an outage then takes a request's time only once.
+PAUSE = 1.0
+
+
+class SharedTransactions:
+    """Puts what arrives together into one transaction, up to `most` requests."""
+
+    def __init__(self, pool: Pool, most: int) -> None:
+        self._pool = pool
+        self._alone = most == 1
+        self._batches = Batches(self._transact, most)
+        self._paused_until = 0.0
+
+    async def attempt(self, asked: Asked) -> Written | None:
+        """Do a request together with others; None when it has to go alone, done or not."""
+        if self._alone or not asked.wanted.shareable or self._paused():
+            return None
+        with traces.span("shared transaction", "mysql"):
+            return await self._batches.put(asked)
+
+    async def _transact(self, requests: Sequence[Asked]) -> Sequence[Written | None]:
+        outcomes: Sequence[Written | None] = [None] * len(requests)
+        if self._paused():  # since they began to wait
+            return outcomes
+        try:
+            async with asyncio.timeout(TIMEOUT), self._pool.connection() as connection:
+                outcomes = await together(connection, requests)
+        except Exception as error:
+            fault = classify(error)
+            metrics.DATABASE_RETRIES.labels(fault.value).inc()
+            log.warning("shared transaction failed", extra={"fault": fault.value, "error": repr(error)})
+            if fault in (Fault.LOST, Fault.READ_ONLY):
+                self._paused_until = time.monotonic() + PAUSE
+        metrics.SHARED.observe(len(requests))
+        return outcomes
+
+    def _paused(self) -> bool:
+        return time.monotonic() < self._paused_until

@@ -1,0 +1,1 @@
+"""The database: connections, transactions, schema, every statement. Imports `domain`, `contract` and `telemetry`."""

@@ -1,0 +1,115 @@
+"""`point-service migrate`: the schema to its newest revision, then the application user and its rights."""
+
+import logging
+import re
+import time
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from point_service.mysql.pool import tls_context
+from point_service.settings import Credentials, DatabaseSettings, SettingError
+
+log = logging.getLogger(__name__)
+
+LOCK = "point-platform-migration"
+LOCK_WAIT = 300  # seconds behind another migration
+CONNECT_TIMEOUT = 10  # seconds
+SCRIPTS = "point_service:migrations"
+# A change of a table waits for the transactions that use it, and every request that comes after it waits behind
+# it: so it gives up soon, lets them pass, and tries again.
+TABLE_WAIT = 1  # seconds
+TABLE_PAUSE = 2  # seconds
+TABLE_ATTEMPTS = 100
+LOCK_WAIT_TIMEOUT = 1205
+USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+
+# What the service needs and nothing more: entries are only ever added.
+RIGHTS = {
+    "member_point": "SELECT, INSERT, UPDATE",
+    "point_ledger": "SELECT, INSERT, UPDATE",
+    "ledger_entry": "SELECT, INSERT",
+    "idempotency": "SELECT, INSERT, DELETE",
+    "alembic_version": "SELECT",
+}
+
+
+def migrate(settings: DatabaseSettings) -> None:
+    """Bring the database up to date. Running it twice, or twice at once, does it once.
+
+    Raises SettingError when the credentials are missing, SQLAlchemy's errors when the database refuses.
+    """
+    if settings.migration_credentials is None:
+        raise SettingError("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR: not set; it must be, to migrate")
+    with _connect(settings, settings.migration_credentials, None) as connection:
+        connection.execute(
+            text(f"CREATE DATABASE IF NOT EXISTS `{settings.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        )
+    with _connect(settings, settings.migration_credentials, settings.name) as connection:
+        if connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": LOCK, "wait": LOCK_WAIT}) != 1:
+            raise TimeoutError(f"another migration has been running for {LOCK_WAIT} s")
+        try:
+            _upgrade(connection)
+            if settings.credentials is not None:
+                _grant(connection, settings, settings.credentials)
+        finally:
+            connection.scalar(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK})
+
+
+def _upgrade(connection: Connection) -> None:
+    """Run the revisions that are missing, each again while a table it changes is in use."""
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    config.attributes["connection"] = connection
+    connection.execute(text("SET SESSION lock_wait_timeout = :wait"), {"wait": TABLE_WAIT})
+    for attempt in range(1, TABLE_ATTEMPTS + 1):
+        try:
+            command.upgrade(config, "head")
+            break
+        except OperationalError as error:
+            busy = error.orig is not None and error.orig.args[0] == LOCK_WAIT_TIMEOUT
+            if not busy or attempt == TABLE_ATTEMPTS:
+                raise
+            log.info("a table is in use, trying again", extra={"attempt": attempt})
+            time.sleep(TABLE_PAUSE)
+    log.info("schema is at its newest revision")
+
+
+def _grant(connection: Connection, settings: DatabaseSettings, credentials: Credentials) -> None:
+    """Create the application user or set its password, and give it its rights."""
+    user = credentials.username()
+    if user is None or not USERNAME.fullmatch(user):
+        raise SettingError(
+            "POINT_DATABASE_CREDENTIALS_DIR: its file username must hold 1 to 32 letters, digits, _ . or -"
+        )
+    account = f"'{user}'@'%'"
+    password = {"password": credentials.password()}
+    require = " REQUIRE SSL" if settings.tls else ""
+    connection.execute(text(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY :password"), password)
+    connection.execute(text(f"ALTER USER {account} IDENTIFIED BY :password{require}"), password)
+    for table, rights in RIGHTS.items():
+        connection.execute(text(f"GRANT {rights} ON `{settings.name}`.`{table}` TO {account}"))
+    log.info("application user has its rights")
+
+
+def _connect(settings: DatabaseSettings, credentials: Credentials, database: str | None) -> Any:
+    context = tls_context(settings)
+    engine = create_engine(
+        URL.create(
+            "mysql+pymysql",
+            username=credentials.username() or "root",
+            password=credentials.password(),
+            host=settings.host,
+            port=settings.port,
+            database=database,
+            query={"charset": "utf8mb4"},
+        ),
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, **({"ssl": context} if context else {})},
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+    )
+    return engine.connect()

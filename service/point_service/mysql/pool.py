@@ -1,0 +1,187 @@
+"""Database connections: a bounded pool that never hands out one whose state is unknown.
+
+A connection goes back only when its user says it is clean; whatever ends in an exception, a cancelled request
+above all, is closed instead: its answer may still be on the wire, and the next user would read it
+(asyncmy issue 103). Connections end after a lifetime, so that addresses that DNS no longer gives are let go,
+and the whole pool can be thrown away at once after a failover.
+"""
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from asyncmy.connection import Connection
+
+from point_service.contract.errors import Unavailable
+from point_service.settings import DatabaseSettings, SettingError
+
+CLOSE_TIMEOUT = 2  # seconds
+CONNECT_TIMEOUT = 3  # seconds, for TCP, TLS and login together
+
+# READ COMMITTED: a locking read takes no gap locks, so two first requests of a member can't deadlock.
+# One second of lock wait is what a request may spend behind its twin before it is told 409.
+SESSION = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION innodb_lock_wait_timeout = 1, time_zone = '+00:00', "
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+    "ONLY_FULL_GROUP_BY'",
+)
+
+
+class _AbruptConnection(Connection):
+    """A connection whose close cuts it off: a polite one would wait for a server that may be gone."""
+
+    def close(self) -> None:
+        transport: asyncio.Transport | None = self._transport  # pyright: ignore
+        super().close()
+        if transport is not None:
+            transport.abort()
+
+
+class PooledConnection:
+    """One connection, when it must end, and whether it may be used again."""
+
+    __slots__ = ("expires", "generation", "raw")
+
+    def __init__(self, raw: Connection, expires: float, generation: int) -> None:
+        self.raw = raw
+        self.expires = expires
+        self.generation = generation
+
+
+class Pool:
+    """At most `size` connections, opened when needed. Times are seconds."""
+
+    def __init__(
+        self,
+        open_connection: Callable[[], Awaitable[Connection]],
+        size: int,
+        acquire_timeout: float,
+        lifetime: float,
+    ) -> None:
+        self._open = open_connection
+        self._slots = asyncio.Semaphore(size)
+        self._free: list[PooledConnection] = []
+        self._acquire_timeout = acquire_timeout
+        self._lifetime = lifetime
+        self._generation = 0
+        self.size = size
+        self.in_use = 0
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """Lend a connection; it is closed when the block raises, and kept when it ends normally.
+
+        Raises Unavailable when none comes free in time, and the driver's errors when none can be opened.
+        """
+        await self._take_slot()
+        self.in_use += 1
+        try:
+            pooled = self._reusable() or await self._fresh()
+            clean = False
+            try:
+                yield pooled.raw
+                clean = True
+            finally:
+                self._give_back(pooled, clean)
+        finally:
+            self.in_use -= 1
+            self._slots.release()
+
+    def discard(self) -> None:
+        """Throw every connection away: the free ones now, those in use when they come back."""
+        self._generation += 1
+        for pooled in self._free:
+            pooled.raw.close()
+        self._free.clear()
+
+    async def close(self) -> None:
+        """Take leave of the server on every free connection; call it when nobody uses the pool any more."""
+        self._generation += 1
+        free, self._free = self._free, []
+        for pooled in free:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await pooled.raw.ensure_closed()
+            except (TimeoutError, OSError):
+                pooled.raw.close()
+        await asyncio.sleep(0)  # what was cut off ends in the loop's next turn
+
+    async def _take_slot(self) -> None:
+        try:
+            async with asyncio.timeout(self._acquire_timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("every database connection is busy") from None
+
+    def _reusable(self) -> PooledConnection | None:
+        while self._free:
+            pooled = self._free.pop()  # the last used first: the others may then age and go
+            if pooled.expires > time.monotonic() and not pooled.raw._stream_broken:  # pyright: ignore
+                return pooled
+            pooled.raw.close()
+        return None
+
+    async def _fresh(self) -> PooledConnection:
+        generation = self._generation
+        try:
+            raw = await self._open()
+        except SettingError as error:  # a secret that is being replaced
+            raise Unavailable("the database's credentials can't be read") from error
+        # Spread over a fifth, so that connections opened together don't all end together.
+        expires = time.monotonic() + self._lifetime * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+        return PooledConnection(raw, expires, generation)
+
+    def _give_back(self, pooled: PooledConnection, clean: bool) -> None:
+        if clean and pooled.generation == self._generation and pooled.raw.connected:
+            self._free.append(pooled)
+        else:
+            pooled.raw.close()
+
+
+def opener(
+    settings: DatabaseSettings, host: str, session: Sequence[str] = SESSION
+) -> Callable[[], Awaitable[Connection]]:
+    """Return what opens a connection to `host` as the application user, with the session set up.
+
+    The credentials are read anew each time, so a rotated password is picked up.
+    """
+    context = tls_context(settings)
+    statement = ";".join(session)
+
+    async def open_connection() -> Connection:
+        credentials = settings.credentials
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            raw = _AbruptConnection(
+                host=host,
+                port=settings.port,
+                user=(credentials.username() if credentials else None) or "point",
+                password=credentials.password() if credentials else "",
+                database=settings.name,
+                charset="utf8mb4",
+                autocommit=True,
+                ssl=context,
+                connect_timeout=CONNECT_TIMEOUT,
+            )
+            await raw.connect()
+            try:
+                async with raw.cursor() as cursor:
+                    await cursor.execute(statement)
+                    while await cursor.nextset():
+                        pass
+            except BaseException:
+                raw.close()
+                raise
+        return raw
+
+    return open_connection
+
+
+def tls_context(settings: DatabaseSettings) -> ssl.SSLContext | None:
+    """Return the TLS context that verifies the server and its name, or None when TLS is off."""
+    if not settings.tls:
+        return None
+    return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)

@@ -1,0 +1,66 @@
+"""What is only read, each with one statement and so one snapshot, or in pages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncmy.connection import Connection
+
+from point_service.domain.rules import OrderEntry
+from point_service.mysql.store.execution import Row, run
+from point_service.mysql.store.member import ORDER_ENTRIES, order_entry
+
+# Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year.
+LIVE_BY_DAY = (
+    "SELECT CASE WHEN expires_at < UTC_TIMESTAMP(6) + INTERVAL %s DAY"
+    " THEN DATE(expires_at + INTERVAL 9 HOUR) END AS expires_on, SUM(remaining)"
+    " FROM point_ledger WHERE member_id = %s AND live = 1 AND expires_at > UTC_TIMESTAMP(6)"
+    " GROUP BY expires_on ORDER BY expires_on"
+)
+GRANTS = (
+    "SELECT grant_id, kind, amount, CASE WHEN expires_at > UTC_TIMESTAMP(6) THEN remaining ELSE 0 END,"
+    " expires_at, expires_at <= UTC_TIMESTAMP(6), source_grant_id, reason, created_at"
+    " FROM point_ledger WHERE member_id = %s AND grant_id < %s{live} ORDER BY grant_id DESC LIMIT %s"
+)
+ONLY_LIVE = " AND live = 1 AND expires_at > UTC_TIMESTAMP(6)"
+ENTRIES = (
+    "SELECT entry_id, kind, amount, grant_id, order_id, created_at FROM ledger_entry"
+    " WHERE member_id = %s AND entry_id < %s ORDER BY entry_id DESC LIMIT %s"
+)
+SCHEMA_VERSION = "SELECT version_num, @@global.read_only FROM alembic_version"
+
+
+async def live_by_day(connection: Connection, member_id: str, days: int) -> list[tuple[str | None, int]]:
+    """Return live points by the day (Asia/Seoul, ISO) they expire on; None: later than `days` from now."""
+    [result] = await run(connection, [LIVE_BY_DAY], [days, member_id])
+    return [(row[0].isoformat() if row[0] else None, int(row[1])) for row in result.rows]
+
+
+async def order_entries(connection: Connection, member_id: str, order_id: str) -> list[OrderEntry]:
+    """Return the movements of a member's order, in the order they happened."""
+    [result] = await run(connection, [ORDER_ENTRIES], [member_id, order_id])
+    return [order_entry(row) for row in result.rows]
+
+
+async def grants(
+    connection: Connection, member_id: str, before: int, limit: int, only_live: bool
+) -> Sequence[Row]:
+    """Return the newest grants with an id below `before`: id, kind, amount, what is left, expiry, expired,
+    source, reason, moment of the grant."""
+    statement = GRANTS.format(live=ONLY_LIVE if only_live else "")
+    return await _page(connection, statement, member_id, before, limit)
+
+
+async def entries(connection: Connection, member_id: str, before: int, limit: int) -> Sequence[Row]:
+    """Return the newest entries with an id below `before`: id, kind, amount, grant, order, moment."""
+    return await _page(connection, ENTRIES, member_id, before, limit)
+
+
+async def schema_version(connection: Connection) -> tuple[str | None, bool]:
+    """Return the schema's revision (None when there is none) and whether the server is read-only."""
+    [result] = await run(connection, [SCHEMA_VERSION], [])
+    return (result.rows[0][0], bool(result.rows[0][1])) if result.rows else (None, False)
+
+
+async def _page(connection: Connection, statement: str, *parameters: Any) -> Sequence[Row]:
+    [result] = await run(connection, [statement], parameters)
+    return result.rows

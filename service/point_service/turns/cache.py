@@ -1,0 +1,277 @@
+"""Redis or Valkey, as something that may be away: calls are short, and after a failure it is left alone.
+
+Scripts that are asked for together go in one pipeline, in the order they were asked for: a client's own work for a
+command is far more than Redis' own.
+
+The breaker keeps a dead or hanging Redis from adding its timeout to every request: after some failures in a row
+nobody calls for a while, then one request tries again.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from point_service.settings import CacheSettings, Credentials
+from point_service.telemetry import metrics
+from point_service.turns.batches import Batches
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 1.0  # seconds
+MOST_TOGETHER = 64  # scripts in one pipeline
+MAX_CONNECTIONS = 64  # for each node; all but one are for contenders that wait
+WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
+FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
+SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
+LONGEST_PAUSE = 10.0  # seconds
+LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
+
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+
+
+class CacheAwayError(Exception):
+    """Redis did not answer, or is not being asked."""
+
+
+class Script:
+    """A Lua script, sent whole only when the server doesn't know it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode()).hexdigest()  # noqa: S324 - the name Redis gives it
+
+
+class Breaker:
+    """Tells whether to call; remembers failures. Times are seconds on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._closed_at = 0.0
+        self._pause = SHORTEST_PAUSE
+        self._failures = 0
+        self.open = False
+
+    def permits(self) -> bool:
+        """Tell whether a call may be made now; while failing, one caller at a time is let through."""
+        if not self.open:
+            return True
+        now = time.monotonic()
+        if now < self._closed_at:
+            return False
+        self._closed_at = now + self._pause
+        return True
+
+    def failed(self) -> None:
+        """Remember a failure."""
+        self._failures += 1
+        if self._failures < FAILURES_TO_OPEN:
+            return
+        if self.open:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self.open = True
+        self._closed_at = time.monotonic() + self._pause
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        self.open = False
+        self._failures = 0
+        self._pause = SHORTEST_PAUSE
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """One call of a script, and what is missed without it."""
+
+    purpose: str
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+    def command(self, *how: str) -> tuple[str | int, ...]:
+        return (*how, len(self.keys), *self.keys, *self.arguments)
+
+
+class Cache:
+    """Runs scripts and blocking pops on Redis behind the breaker."""
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._client = _client(settings)
+        self._timeout = settings.timeout
+        self._batches = Batches(self._run_together, MOST_TOGETHER)
+        self._waiting = asyncio.Semaphore(MAX_CONNECTIONS - 1)
+        self._looking_around: asyncio.Task[None] | None = None
+        self.breaker = Breaker()
+        self.answer_ttl = settings.answer_ttl
+
+    async def warm_up(self) -> None:
+        """Open a connection, if Redis is there; without it the service starts all the same."""
+        with suppress(Exception):
+            async with asyncio.timeout(WARM_UP):
+                await self._evaluate([_Asked("warm", Script("return 1"), ["warm"], [])])
+
+    async def run(
+        self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> Any:
+        """Run a script on the node that holds `keys` (one hash tag) and return its answer.
+
+        Raises CacheAwayError; `purpose` then says in the metrics what was missed.
+        """
+        return _given(await self._batches.put(_Asked(purpose, script, keys, arguments)))
+
+    def send(self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None:
+        """Run a script before those that are asked for later; wait neither for it nor for its failure."""
+        self._batches.put(_Asked(purpose, script, keys, arguments))
+
+    async def pop(self, purpose: str, key: str, wait: float) -> bool:
+        """Wait up to `wait` seconds for an element of a list and take it.
+
+        Raises CacheAwayError, at once when every connection waits like this already.
+        """
+
+        async def call() -> Sequence[Any]:
+            return [await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")]
+
+        if self._waiting.locked():
+            raise _away(purpose, RuntimeError("too many wait already"))
+        async with self._waiting:
+            [popped] = await self._call([purpose], wait + self._timeout, call)
+        return _given(popped) is not None
+
+    async def close(self) -> None:
+        """Send what is not sent yet, and close the connections, those to a hanging server too."""
+        await self._batches.done()
+        if self._looking_around is not None:
+            self._looking_around.cancel()
+            await asyncio.wait((self._looking_around,))
+        with suppress(Exception):
+            await self._client.aclose()
+
+    async def _run_together(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+        return await self._call(
+            [call.purpose for call in asked], self._timeout, lambda: self._evaluate(asked)
+        )
+
+    async def _call(
+        self, purposes: Sequence[str], limit: float, call: Callable[[], Awaitable[Sequence[Any]]]
+    ) -> Sequence[Any]:
+        """Return for each purpose an answer of the call, or the CacheAwayError there is instead."""
+        if self.breaker.permits():
+            try:
+                async with asyncio.timeout(limit):
+                    answers = await call()
+            except Exception as error:  # whatever the client makes of it, the database decides
+                answers = [error] * len(purposes)
+            # One script's own error is no outage.
+            worked = any(not isinstance(answer, Exception) for answer in answers)
+            self._learn(None if worked else answers[0])
+        else:
+            answers = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
+        return [
+            _away(purpose, answer) if isinstance(answer, Exception) else answer
+            for purpose, answer in zip(purposes, answers, strict=True)
+        ]
+
+    def _learn(self, failure: Exception | None) -> None:
+        """Tell the breaker, and the log when that changes something."""
+        was_open = self.breaker.open
+        if failure is None:
+            if was_open:
+                log.info("Redis is back")
+            self.breaker.succeeded()
+            return
+        self.breaker.failed()
+        if self.breaker.open and not was_open:
+            reason = f"{type(failure).__name__}: {failure}"
+            surprising = None if isinstance(failure, FAILURES) else failure
+            log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
+        if self.breaker.open and (self._looking_around is None or self._looking_around.done()):
+            self._looking_around = asyncio.create_task(self._look_around())
+
+    async def _look_around(self) -> None:
+        """Learn anew who is in the cluster, in no request's time.
+
+        A primary that hangs, or whose zone is dark, fails no call within its limit: the client by itself would go
+        on asking it, and never the replica that took over.
+        """
+        if isinstance(self._client, RedisCluster):
+            with suppress(Exception):
+                async with asyncio.timeout(LOOK_AROUND):
+                    await self._client.aclose()
+                    await self._client.initialize()
+
+    async def _evaluate(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+        """Return each script's answer or error."""
+        answers = await self._pipeline([call.command("EVALSHA", call.script.digest) for call in asked])
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            again = [asked[place].command("EVAL", asked[place].script.source) for place in unknown]
+            for place, answer in zip(unknown, await self._pipeline(again), strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+
+def _away(purpose: str, error: Exception) -> CacheAwayError:
+    metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
+    return CacheAwayError(str(error))
+
+
+def _given(answer: Any) -> Any:
+    """Return an answer. Raises CacheAwayError when that is what it is."""
+    if isinstance(answer, CacheAwayError):
+        raise answer
+    return answer
+
+
+class _FileCredentials(CredentialProvider):
+    """Reads user name and password for each connection, so that a rotated password needs no restart."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        username = self._credentials.username()
+        password = self._credentials.password()
+        return (username, password) if username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+def _client(settings: CacheSettings) -> Redis | RedisCluster:
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "credential_provider": _FileCredentials(settings.credentials) if settings.credentials else None,
+        "decode_responses": True,
+        # Each call has its own limit; this one only ends a connection that nobody waits for any more.
+        "socket_timeout": 10.0,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "max_connections": MAX_CONNECTIONS,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if settings.tls:
+        # In cluster mode the nodes announce their host names; each connection verifies the one it goes to.
+        options |= {
+            "ssl": True,
+            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
+            "ssl_check_hostname": True,
+        }
+    # No retry: before it a pipeline would sleep as long as a call may take. Redirections are followed all the same.
+    options["retry"] = Retry(NoBackoff(), 0)
+    return RedisCluster(**options) if settings.cluster_mode else Redis(**options)
