@@ -8,10 +8,12 @@ import os
 import sys
 from typing import NoReturn
 
-from point_operator import connection, lease, logs, settings
-from point_operator.cluster import Cluster
-from point_operator.health import Health, serve
-from point_operator.running import Operator, before, on_signals
+from point_operator import settings
+from point_operator.kube import connection, lease
+from point_operator.kube.cluster import Cluster
+from point_operator.process import logs
+from point_operator.process.health import Health, serve
+from point_operator.process.running import Operator, before, on_signals
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from point_operator import kinds
+from point_operator.model import kinds
 
 RECONCILES = Counter("point_operator_reconciles", "Reconciles ended", ["result"])
 DURATION = Histogram(

@@ -15,8 +15,8 @@ from point_local.command import LocalError, wait
 from point_local.demo import Client
 from point_local.load import Generator, Load
 from point_local.observe import get
-from point_operator import api
-from point_operator.resources import alerts, itself, panels
+from point_operator.model import api
+from point_operator.resources.watching import alerts, operator_monitoring, panels
 
 pytestmark = pytest.mark.e2e
 
@@ -108,7 +108,10 @@ def _point_service() -> api.PointService:
 
 @pytest.mark.timeout(240)
 def test_every_alert_compares_something_that_is_there() -> None:
-    words = ((alerts.ALERTS, alerts.values(_point_service())), (itself.ALERTS, itself.VALUES))
+    words = (
+        (alerts.ALERTS, alerts.values(_point_service())),
+        (operator_monitoring.ALERTS, operator_monitoring.VALUES),
+    )
     queries = {
         f"{alert.name} {condition.comparison} {condition.threshold}": panels.fill(condition.query, chosen)
         for made, chosen in words
@@ -121,7 +124,7 @@ def test_every_alert_compares_something_that_is_there() -> None:
 
 def test_prometheus_has_every_rule_and_finds_nothing_wrong_with_it() -> None:
     wanted = [rule.get("alert", rule.get("record")) for rule in alerts.group(_point_service())["rules"]]
-    wanted += [alert.name for alert in itself.ALERTS]
+    wanted += [alert.name for alert in operator_monitoring.ALERTS]
 
     def rules() -> list[dict[str, Any]]:
         return [rule for group in prometheus.groups() for rule in group["rules"]]

@@ -19,8 +19,8 @@ import httpx
 import pytest
 import yaml
 from point_local import apiserver
-from point_operator import names
-from point_operator.kinds import Kind
+from point_operator.model import names
+from point_operator.model.kinds import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 

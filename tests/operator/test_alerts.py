@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from point_operator import api, metrics
-from point_operator.resources import alerts, dashboard, itself
+from point_operator import metrics
+from point_operator.model import api
+from point_operator.resources.watching import alerts, dashboard, operator_monitoring
 from prometheus_client.metrics import MetricWrapperBase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def test_every_alert_leads_to_a_section_of_the_runbook(groups: list[dict[str, An
 
 def test_every_section_of_the_runbook_tells_the_five_things() -> None:
     text = (ROOT / alerts.RUNBOOK).read_text()
-    for alert in {alert.name for alert in (*alerts.ALERTS, *itself.ALERTS)}:
+    for alert in {alert.name for alert in (*alerts.ALERTS, *operator_monitoring.ALERTS)}:
         section = text.split(f"### {alert}\n")[1].split("\n### ")[0].split("\n## ")[0]
         for part in ("Means", "Members see", "Look", "Do", "Over"):
             assert f"**{part}**" in section, f"{alert}: {part}"
@@ -284,7 +285,7 @@ def test_every_alert_has_a_world_in_which_it_fires() -> None:
     fired = {
         name.partition("/")[0] for _, times in CASES.values() for names in times.values() for name in names
     }
-    assert fired == {alert.name for alert in (*alerts.ALERTS, *itself.ALERTS)}
+    assert fired == {alert.name for alert in (*alerts.ALERTS, *operator_monitoring.ALERTS)}
 
 
 @pytest.mark.integration

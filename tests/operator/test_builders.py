@@ -9,18 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from point_operator import api, kinds, names
-from point_operator.resources import (
-    authorization_policy,
-    deployment,
-    gateway,
-    gateway_guard,
-    migration,
-    plan,
-    rate_limit,
-    request_authentication,
-    virtual_service,
-)
+from point_operator.model import api, kinds, names
+from point_operator.resources import plan
+from point_operator.resources.gateway import gateway, gateway_guard, rate_limit, request_authentication
+from point_operator.resources.mesh import authorization_policy, virtual_service
+from point_operator.resources.pods import deployment, migration
 from point_operator.resources.surroundings import Surroundings, Trial
 
 GOLDEN = Path(__file__).parent / "golden"

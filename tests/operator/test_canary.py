@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from point_operator import api, canary
-from point_operator.canary import Counts, Record, Seen
-from point_operator.workload import Rollout
+from point_operator.control import canary
+from point_operator.control.canary import Counts, Record, Seen
+from point_operator.model import api
+from point_operator.observe.workload import Rollout
 
 OLD, NEW = "service:1", "service:2"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from point_operator import api, kinds
+from point_operator.model import api, kinds
 
 pytestmark = pytest.mark.integration
 

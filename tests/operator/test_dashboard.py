@@ -13,8 +13,8 @@ import yaml
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard as schema
 from grafana_foundation_sdk.models import units
-from point_operator import api
-from point_operator.resources import dashboard
+from point_operator.model import api
+from point_operator.resources.watching import dashboard
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from point_operator import drift
+from point_operator.kube import drift
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import copy
 from typing import Any
 
 import pytest
-from point_operator import api
-from point_operator.fleet import Fleet, refusals
+from point_operator.model import api
+from point_operator.observe.fleet import Fleet, refusals
 
 ALLOWED = ("istio-ingress",)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from point_operator import kinds
+from point_operator.model import kinds
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
-from point_operator.queue import Queue
+from point_operator.process.queue import Queue
 
 KEY, OTHER = ("ns", "one"), ("ns", "two")
 

@@ -8,8 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from point_operator import api, kinds, status, workload
-from point_operator.resources import authorization_policy, plan, rate_limit, rate_limit_service
+from point_operator.control import status
+from point_operator.model import api, kinds
+from point_operator.observe import workload
+from point_operator.resources import plan
+from point_operator.resources.gateway import rate_limit, rate_limit_service
+from point_operator.resources.mesh import authorization_policy
 from point_operator.resources.surroundings import Surroundings
 
 GOLDEN = Path(__file__).parent / "golden/rate_limit.yaml"

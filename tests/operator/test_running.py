@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from point_operator.running import before, on_signals, signals_kept
+from point_operator.process.running import before, on_signals, signals_kept
 
 
 async def test_whoever_takes_the_signals_meanwhile_does_not_get_them() -> None:

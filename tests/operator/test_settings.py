@@ -5,7 +5,8 @@ import logging
 import sys
 
 import pytest
-from point_operator import logs, settings
+from point_operator import settings
+from point_operator.process import logs
 
 
 def test_without_environment_the_defaults_hold() -> None:

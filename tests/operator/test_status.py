@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from point_operator import api, status
-from point_operator.fleet import Refusal
-from point_operator.status import Facts
-from point_operator.workload import Migration, Rollout
+from point_operator.control import status
+from point_operator.control.status import Facts
+from point_operator.model import api
+from point_operator.observe.fleet import Refusal
+from point_operator.observe.workload import Migration, Rollout
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
 SERVING = Rollout(

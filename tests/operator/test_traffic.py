@@ -2,8 +2,8 @@
 
 import asyncio
 
-from point_operator import traffic
-from point_operator.canary import Counts
+from point_operator.control.canary import Counts
+from point_operator.observe import traffic
 
 TEXT = """\
 # TYPE envoy_http_downstream_rq counter

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from point_operator import workload
+from point_operator.observe import workload
 
 SERVES = {"app.kubernetes.io/component": "service"}
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from point_operator import kinds, names
-from point_operator.api import PointService
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService
 
 Manifest = dict[str, Any]
 

@@ -4,30 +4,32 @@ from collections.abc import Sequence
 
 import msgspec
 
-from point_operator import kinds, names
-from point_operator.api import PointService
-from point_operator.resources import (
-    alerts,
-    authorization_policy,
-    autoscaler,
-    dashboard,
-    deployment,
-    destination_rule,
-    disruption_budget,
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService
+from point_operator.resources import metadata
+from point_operator.resources.gateway import (
     gateway,
     gateway_guard,
-    metadata,
-    migration,
-    peer_authentication,
     rate_limit,
     rate_limit_service,
     request_authentication,
-    service,
-    service_account,
-    service_monitor,
+)
+from point_operator.resources.mesh import (
+    authorization_policy,
+    destination_rule,
+    peer_authentication,
     virtual_service,
 )
+from point_operator.resources.pods import (
+    autoscaler,
+    deployment,
+    disruption_budget,
+    migration,
+    service,
+    service_account,
+)
 from point_operator.resources.surroundings import Surroundings
+from point_operator.resources.watching import alerts, dashboard, service_monitor
 
 Manifest = metadata.Manifest
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from point_operator.kinds import Kind
+from point_operator.model.kinds import Kind
 
 
 class Trial(msgspec.Struct, frozen=True):

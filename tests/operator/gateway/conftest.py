@@ -19,8 +19,8 @@ import pytest
 import yaml
 from joserfc.jwk import RSAKey
 from point_local import attacks
-from point_operator import api
-from point_operator.resources import gateway_guard, rate_limit, request_authentication
+from point_operator.model import api
+from point_operator.resources.gateway import gateway_guard, rate_limit, request_authentication
 from point_operator.resources.surroundings import Surroundings
 
 ENVOY = "type.googleapis.com/envoy.extensions.filters"

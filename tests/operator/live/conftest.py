@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from point_local import tools
-from point_operator import kinds
-from point_operator.kinds import Kind
+from point_operator.model import kinds
+from point_operator.model.kinds import Kind
 
 NOW = "2026-01-01T00:00:00Z"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from point_operator import kinds, names
+from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from point_local import apiserver
-from point_operator import kinds, names
-from point_operator.kinds import Kind
+from point_operator.model import kinds, names
+from point_operator.model.kinds import Kind
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from point_operator import kinds
+from point_operator.model import kinds
 
 pytestmark = pytest.mark.integration
 

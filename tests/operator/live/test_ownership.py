@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from point_operator import kinds, names
+from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from point_operator import kinds, names
+from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from point_operator import kinds, names
+from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from point_operator import kinds
+from point_operator.model import kinds
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -1,0 +1,119 @@
+"""The Kubernetes API, as plain dictionaries. Every call ends within `TIMEOUT` seconds.
+
+Errors are those of `kubernetes.aio.dynamic.exceptions`, one class for each HTTP status.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import NotFoundError
+
+from point_operator import metrics
+from point_operator.model import kinds, names
+
+TIMEOUT = 10.0
+
+Object = dict[str, Any]
+
+
+class Cluster:
+    """One connection pool to the API server. The URL paths are known (`kinds`), so nothing is discovered."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = DynamicClient(client)
+
+    async def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object | None:
+        """Return an object, or None when it or its kind does not exist."""
+        try:
+            return await self._request("get", kind.path(namespace, name))
+        except NotFoundError:
+            return None
+
+    async def list(self, kind: kinds.Kind, namespace: str = "", selector: str = "") -> list[Object]:
+        """Return the objects that a label selector finds; none when the kind does not exist."""
+        try:
+            answer = await self._request("get", kind.path(namespace), label_selector=selector or None)
+        except NotFoundError:
+            return []
+        fixed = {"apiVersion": kind.api_version, "kind": kind.kind}  # a list leaves them out of its items
+        return [fixed | item for item in answer.get("items") or []]
+
+    async def serves(self, kind: kinds.Kind) -> bool:
+        """Whether the API server knows a kind."""
+        try:
+            answer = await self._request("get", f"/apis/{kind.api_version}")
+        except NotFoundError:
+            return False
+        return any(resource["name"] == kind.plural for resource in answer.get("resources", []))
+
+    async def apply(self, manifest: Object, manager: str = names.FIELD_MANAGER) -> Object:
+        """Apply on the server side as one field manager, taking over fields that others changed."""
+        kind, metadata = kinds.of(manifest), manifest["metadata"]
+        return await self._write(
+            "apply",
+            kind,
+            "patch",
+            kind.path(metadata["namespace"], metadata["name"]),
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=manager,
+            force_conflicts=True,
+        )
+
+    async def patch(
+        self, kind: kinds.Kind, body: Mapping[str, Any], operations: Sequence[Object], subresource: str = ""
+    ) -> Object:
+        """Apply a JSON patch to the object as it was read.
+
+        Raises ConflictError or UnprocessibleEntityError when it has changed since.
+        """
+        metadata = body["metadata"]
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+        return await self._write(
+            "patch",
+            kind,
+            "patch",
+            kind.path(metadata["namespace"], metadata["name"], subresource),
+            body=[test, *operations],
+            content_type="application/json-patch+json",
+            field_manager=names.FIELD_MANAGER,
+        )
+
+    async def create(self, kind: kinds.Kind, body: Object) -> Object:
+        """Create an object. Raises ConflictError when it exists."""
+        return await self._write("create", kind, "post", kind.path(body["metadata"]["namespace"]), body=body)
+
+    async def replace(self, kind: kinds.Kind, body: Object) -> Object:
+        """Replace an object as it was read. Raises ConflictError when it has changed since."""
+        metadata = body["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        return await self._write("replace", kind, "put", path, body=body)
+
+    async def delete(self, kind: kinds.Kind, body: Mapping[str, Any]) -> None:
+        """Delete exactly the object that was read; nothing happens when it is gone already.
+
+        Raises ConflictError when another object has taken its name.
+        """
+        metadata = body["metadata"]
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": metadata["uid"]}}
+        path = kind.path(metadata["namespace"], metadata["name"])
+        try:
+            await self._write("delete", kind, "delete", path, body=options)
+        except NotFoundError:
+            return
+
+    async def _write(self, verb: str, kind: kinds.Kind, method: str, path: str, **options: Any) -> Object:
+        answer = await self._request(method, path, **options)
+        metrics.WRITES.labels(verb, kind.kind).inc()
+        return answer
+
+    async def _request(self, method: str, path: str, **options: Any) -> Object:
+        async with asyncio.timeout(TIMEOUT + 1):  # the client's own limit leaves out waiting for a connection
+            answer = await self._client.request(
+                method, path, serialize=False, _request_timeout=TIMEOUT, **options
+            )
+            return msgspec.json.decode(await answer.read())

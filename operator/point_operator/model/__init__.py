@@ -1,0 +1,1 @@
+"""What a PointService is, and what its children are called. Pure; imports no other room."""

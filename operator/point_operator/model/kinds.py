@@ -1,0 +1,88 @@
+"""The kinds that the operator makes and where the API serves them; known here, so nothing is discovered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from point_operator.model.api import GROUP, KIND, PLURAL, VERSION
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One namespaced resource type of the Kubernetes API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """As manifests write it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """URL path of the collection, the object or its subresource; no namespace means all of them."""
+        parts = ["/apis" if self.group else "/api", self.api_version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+POINT_SERVICE = Kind(GROUP, VERSION, PLURAL, KIND)
+
+SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
+SERVICE = Kind("", "v1", "services", "Service")
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+JOB = Kind("batch", "v1", "jobs", "Job")
+AUTOSCALER = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+GATEWAY = Kind("networking.istio.io", "v1", "gateways", "Gateway")
+VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService")
+DESTINATION_RULE = Kind("networking.istio.io", "v1", "destinationrules", "DestinationRule")
+ENVOY_FILTER = Kind("networking.istio.io", "v1alpha3", "envoyfilters", "EnvoyFilter")
+REQUEST_AUTHENTICATION = Kind("security.istio.io", "v1", "requestauthentications", "RequestAuthentication")
+AUTHORIZATION_POLICY = Kind("security.istio.io", "v1", "authorizationpolicies", "AuthorizationPolicy")
+PEER_AUTHENTICATION = Kind("security.istio.io", "v1", "peerauthentications", "PeerAuthentication")
+SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
+PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
+GRAFANA_DASHBOARD = Kind("grafana.integreatly.org", "v1beta1", "grafanadashboards", "GrafanaDashboard")
+
+POD = Kind("", "v1", "pods", "Pod")
+SECRET = Kind("", "v1", "secrets", "Secret")
+EVENT = Kind("events.k8s.io", "v1", "events", "Event")
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+OWN_NAMESPACE = (
+    SERVICE_ACCOUNT,
+    CONFIG_MAP,
+    JOB,
+    DEPLOYMENT,
+    SERVICE,
+    DISRUPTION_BUDGET,
+    AUTOSCALER,
+    PEER_AUTHENTICATION,
+    AUTHORIZATION_POLICY,
+    DESTINATION_RULE,
+    VIRTUAL_SERVICE,
+)
+"""Kinds made in the PointService's namespace."""
+
+GATEWAY_NAMESPACE = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY, GATEWAY)
+"""Kinds made in the gateway's namespace."""
+
+OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE, GRAFANA_DASHBOARD)
+"""Kinds made in the PointService's namespace where the cluster knows them."""
+
+MADE = tuple(dict.fromkeys((*OWN_NAMESPACE, *GATEWAY_NAMESPACE, *OPTIONAL)))
+"""Every kind that the operator makes, once."""
+
+_BY_NAME = {(kind.api_version, kind.kind): kind for kind in MADE}
+
+
+def of(manifest: Mapping[str, Any]) -> Kind:
+    """Return the kind of a manifest. Raises KeyError for one that the operator never makes."""
+    return _BY_NAME[manifest["apiVersion"], manifest["kind"]]

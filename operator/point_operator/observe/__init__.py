@@ -1,0 +1,1 @@
+"""What is there: PointServices, gateways, Secrets, pods. Imports `model`, `kube` and `resources`."""

@@ -1,0 +1,78 @@
+"""What kopf is told to watch. Each handler only says which PointService to look at."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kopf
+
+from point_operator.kube.apply import Applier
+from point_operator.model import kinds, names
+from point_operator.observe.fleet import Fleet, Key
+from point_operator.process.queue import Queue
+
+COALESCE_SECONDS = 0.1
+"""Children change in bursts; one look is enough for all."""
+
+WITH_STATUS = (kinds.DEPLOYMENT, kinds.JOB)
+"""Kinds whose status matters. Of others (an autoscaler's is written every 15 s) only the rest does."""
+
+
+class Handlers:
+    """Turns events into work for the queue."""
+
+    def __init__(self, fleet: Fleet, applier: Applier, queue: Queue) -> None:
+        self._fleet = fleet
+        self._applier = applier
+        self._queue = queue
+
+    def point_service(self, event: Mapping[str, Any]) -> None:
+        """A PointService was made, changed, deleted, or found at start."""
+        body = event["object"]
+        key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        refused = self._fleet.refused()
+        deleted = event["type"] == "DELETED"
+        changed = self._fleet.forget(key) if deleted else self._fleet.see(body)
+        self._queue.add(key)
+        if changed:  # it may have freed what another one wants
+            for other in refused:
+                self._queue.add(other, COALESCE_SECONDS)
+
+    def child(self, kind: kinds.Kind, event: Mapping[str, Any]) -> None:
+        """A child was made, changed, deleted, or found at start."""
+        body = event["object"]
+        if event["type"] == "DELETED":
+            self._applier.forget(body)
+        elif self._applier.left(body, with_status=kind in WITH_STATUS):
+            return
+        for key in self._owners(body["metadata"].get("labels") or {}):
+            self._queue.add(key, COALESCE_SECONDS)
+
+    def _owners(self, labels: Mapping[str, str]) -> list[Key]:
+        if names.SHARED in labels:
+            return [one.key for one in self._fleet.at_gateway(labels[names.SHARED])][:1]
+        if names.OWNER_NAME in labels and names.OWNER_NAMESPACE in labels:
+            return [(labels[names.OWNER_NAMESPACE], labels[names.OWNER_NAME])]
+        return []
+
+
+def register(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, handlers: Handlers) -> None:
+    """Have kopf watch PointServices and, by label on the server side, their children."""
+
+    @kopf.on.event(*_selector(kinds.POINT_SERVICE), registry=registry)
+    async def _point_service(event: Mapping[str, Any], **_: Any) -> None:
+        handlers.point_service(event)
+
+    for kind in kinds.MADE:
+        settings.watching.label_selectors[_selector(kind)] = names.SELECTOR
+        kopf.on.event(*_selector(kind), registry=registry, id=f"child-{kind.plural}")(_child(handlers, kind))
+
+
+def _child(handlers: Handlers, kind: kinds.Kind) -> Callable[..., Any]:
+    async def child(event: Mapping[str, Any], **_: Any) -> None:
+        handlers.child(kind, event)
+
+    return child
+
+
+def _selector(kind: kinds.Kind) -> Any:
+    return (kind.group, kind.version, kind.plural) if kind.group else (kind.version, kind.plural)

@@ -1,0 +1,237 @@
+"""How many requests the gateway lets through for one PointService."""
+
+import re
+from typing import Any
+
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService, RateLimit
+from point_operator.resources import metadata
+from point_operator.resources.gateway import rate_limit_service
+from point_operator.resources.gateway.request_authentication import MEMBER_HEADER
+from point_operator.resources.surroundings import Surroundings
+
+SERVICE, MEMBER = rate_limit_service.SERVICE, rate_limit_service.MEMBER
+MEMBERS = 10_000
+"""Members whose buckets one gateway pod remembers; the one unseen for longest is forgotten first."""
+UNLIMITED = 2**32 - 1
+ASK_TIMEOUT = "0.1s"
+"""How long a request waits for the rate limit service, before the gateway decides alone."""
+FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
+LOCAL = f"{FILTERS}.local_ratelimit.v3.LocalRateLimit"
+
+
+def per_pod(total: int, pods: int) -> int:
+    """Share of each of `pods` gateway pods in `total`, rounded up."""
+    return -(-total // max(pods, 1))
+
+
+def burst(limit: RateLimit) -> int:
+    """Requests at once, over all gateway pods: a second may not see twice the limit."""
+    return limit.burst or min(limit.requests_per_second, max(10, limit.requests_per_second // 10))
+
+
+def scope(point_service: PointService, surroundings: Surroundings) -> str:
+    """Who counts now: Global is what is wanted and can be had, Local that each gateway pod keeps its share."""
+    wanted = point_service.spec.gateway.rate_limit.scope
+    return wanted if surroundings.rate_limit_service_ready else "Local"
+
+
+def sharers(point_service: PointService, surroundings: Surroundings) -> int:
+    """Pods by which the buckets in the gateway are divided; 1 while the rate limit service counts.
+
+    Then a gateway pod's own buckets only hold what one pod may never exceed, should the service not answer.
+    """
+    return 1 if scope(point_service, surroundings) == "Global" else max(surroundings.gateway_pods, 1)
+
+
+def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
+    """Return the EnvoyFilter, or None when there is no limit.
+
+    The filters stand right before the router: what was refused for its token (401, 403) or answered as a
+    preflight uses up nothing. They count requests for this PointService's hosts only, all of them together,
+    so several PointServices share a gateway without touching each other. (A limit set on the virtual hosts
+    would give each host a bucket of its own.)
+
+    With scope Global the rate limit service is asked first, about the member and only then about the whole,
+    since it counts everything that it is asked about: what a member has too much takes nothing from the
+    others. When it does not answer, the gateway's own buckets decide.
+    """
+    gateway = point_service.spec.gateway
+    if not gateway.rate_limit.enabled:
+        return None
+    filters = [*_askers(point_service), _buckets(point_service)]
+    manifest = metadata.in_gateway(kinds.ENVOY_FILTER, point_service)
+    manifest["spec"] = {
+        "workloadSelector": {"labels": gateway.selector},
+        "configPatches": [*map(_before_router, filters), _limits(point_service, surroundings)],
+    }
+    return manifest
+
+
+def filter_name(point_service: PointService, counted: str = "") -> str:
+    """Name of a filter in the gateway's chain, unlike that of any other PointService."""
+    part = f"{counted}." if counted else ""
+    return f"pointservice.io.rate_limit.{part}{names.in_gateway(point_service)}"
+
+
+def _before_router(http_filter: dict[str, Any]) -> dict[str, Any]:
+    """An idle filter. What it counts is in the routes: changing a listener would drain its connections."""
+    return {
+        "applyTo": "HTTP_FILTER",
+        "match": {
+            "context": "GATEWAY",
+            "listener": {
+                "filterChain": {
+                    "filter": {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "subFilter": {"name": "envoy.filters.http.router"},
+                    }
+                }
+            },
+        },
+        "patch": {"operation": "INSERT_BEFORE", "value": http_filter},
+    }
+
+
+def _askers(point_service: PointService) -> list[dict[str, Any]]:
+    """The filters that ask the rate limit service, one for each thing counted, the member first."""
+    return [
+        {
+            "name": filter_name(point_service, counted),
+            "typed_config": {
+                "@type": f"{FILTERS}.ratelimit.v3.RateLimit",
+                "domain": names.in_gateway(point_service),
+                "timeout": ASK_TIMEOUT,
+                "failure_mode_deny": False,
+                "stat_prefix": counted,
+                "response_headers_to_add": [_header("retry-after", "1")],
+                "rate_limit_service": {
+                    "transport_api_version": "V3",
+                    "grpc_service": {
+                        "envoy_grpc": {
+                            "cluster_name": rate_limit_service.cluster(point_service),
+                            "authority": rate_limit_service.host(point_service),
+                        }
+                    },
+                },
+            },
+        }
+        for counted in _counted_globally(point_service)
+    ]
+
+
+def _buckets(point_service: PointService) -> dict[str, Any]:
+    return {
+        "name": filter_name(point_service),
+        "typed_config": {"@type": LOCAL, "stat_prefix": _stat_prefix(point_service)},
+    }
+
+
+def _limits(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
+    gateway = point_service.spec.gateway
+    shared = names.shared_name(gateway.namespace, gateway.selector)
+    actions = _actions(point_service)
+    configs = {filter_name(point_service): _bucket_limits(point_service, surroundings)} | {
+        filter_name(point_service, counted): {
+            "@type": f"{FILTERS}.ratelimit.v3.RateLimitPerRoute",
+            "rate_limits": [{"actions": actions[counted]}],
+        }
+        for counted in _counted_globally(point_service)
+    }
+    return {
+        "applyTo": "ROUTE_CONFIGURATION",
+        "match": {
+            "context": "GATEWAY",
+            "routeConfiguration": {"gateway": f"{gateway.namespace}/{shared}"},
+        },
+        "patch": {"operation": "MERGE", "value": {"typed_per_filter_config": configs}},
+    }
+
+
+def _bucket_limits(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
+    always = {"numerator": 100, "denominator": "HUNDRED"}
+    return {
+        "@type": LOCAL,
+        "stat_prefix": _stat_prefix(point_service),
+        "filter_enabled": {"default_value": always},
+        "filter_enforced": {"default_value": always},
+        # Other hosts match no descriptor and fall to this bucket, which never empties.
+        "token_bucket": _bucket(UNLIMITED, UNLIMITED, 1),
+        "always_consume_default_token_bucket": False,
+        "rate_limits": [{"actions": actions} for actions in _actions(point_service).values()],
+        "descriptors": _descriptors(point_service, surroundings),
+        "max_dynamic_descriptors": MEMBERS,
+        "response_headers_to_add": [_header("x-local-rate-limit", "true"), _header("retry-after", "1")],
+    }
+
+
+def _stat_prefix(point_service: PointService) -> str:
+    # Istio's bootstrap keeps statistics with this beginning and makes the label `component` of what follows, to
+    # the next dot. Dashboard and alerts ask for it (panels.py).
+    return f"component.{point_service.namespace}/{point_service.name}"
+
+
+def _header(key: str, value: str) -> dict[str, Any]:
+    return {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": key, "value": value}}
+
+
+def _bucket(size: int, tokens: int, seconds: int) -> dict[str, Any]:
+    """`tokens` every `seconds`; Envoy adds them bit by bit, so that no share has to be rounded."""
+    return {"max_tokens": size, "tokens_per_fill": tokens, "fill_interval": f"{seconds}s"}
+
+
+def _descriptors(point_service: PointService, surroundings: Surroundings) -> list[dict[str, Any]]:
+    """The buckets: one for the service, and one for each member if wanted. A request needs both.
+
+    Envoy asks the smaller one first, so what a member has too much takes nothing from the others.
+    """
+    limit, pods = point_service.spec.gateway.rate_limit, sharers(point_service, surroundings)
+    # The rate limit service counts by the second of the clock, and lets a second's worth through at once.
+    at_once = limit.requests_per_second if scope(point_service, surroundings) == "Global" else burst(limit)
+    service = {"key": SERVICE, "value": names.in_gateway(point_service)}
+    buckets = [
+        {
+            "entries": [service],
+            "token_bucket": _bucket(per_pod(at_once, pods), limit.requests_per_second, pods),
+        }
+    ]
+    if limit.per_member:
+        rate = limit.per_member.requests_per_second
+        size = limit.per_member.burst or 2 * rate
+        member = {"key": MEMBER}  # no value: a bucket for each member
+        buckets.append(
+            {
+                "entries": [service, member],
+                "token_bucket": _bucket(per_pod(size, pods), rate, pods),
+            }
+        )
+    return buckets
+
+
+def _counted_globally(point_service: PointService) -> list[str]:
+    limit = point_service.spec.gateway.rate_limit
+    if limit.scope != "Global":
+        return []
+    return [MEMBER, SERVICE] if limit.per_member else [SERVICE]
+
+
+def _actions(point_service: PointService) -> dict[str, list[dict[str, Any]]]:
+    """What makes up the descriptor of each thing counted."""
+    ours = _our_hosts(point_service)
+    if not point_service.spec.gateway.rate_limit.per_member:
+        return {SERVICE: [ours]}
+    member = {"request_headers": {"header_name": MEMBER_HEADER, "descriptor_key": MEMBER}}
+    return {SERVICE: [ours], MEMBER: [ours, member]}
+
+
+def _our_hosts(point_service: PointService) -> dict[str, Any]:
+    """Match what the virtual hosts match: each host in any case, with any port or none."""
+    hosts = "|".join(re.escape(host) for host in point_service.spec.gateway.hosts)
+    authority = {"name": ":authority", "string_match": {"safe_regex": {"regex": f"(?i)({hosts})(:.*)?"}}}
+    return {
+        "header_value_match": {
+            "descriptor_key": SERVICE,
+            "descriptor_value": names.in_gateway(point_service),
+            "headers": [authority],
+        }
+    }

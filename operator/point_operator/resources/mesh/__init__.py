@@ -1,0 +1,1 @@
+"""Who may reach the pods, and how calls to them go. Imports `pods` and `gateway`."""

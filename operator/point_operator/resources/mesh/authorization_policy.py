@@ -1,0 +1,83 @@
+"""Who may call what: at the gateway by token, at the pods by the gateway's mesh identity."""
+
+from typing import Any
+
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService
+from point_operator.resources import metadata
+from point_operator.resources.gateway import rate_limit_service
+
+API_PATHS = ["/v1/*"]
+HEALTH_PATH = "/healthz"
+
+
+def build_gateway(point_service: PointService) -> metadata.Manifest:
+    """Return the policy at the gateway: a verified token of our issuer, a preflight, or the health check.
+
+    Every rule names the hosts, so that a token of one PointService opens no other one that shares the
+    gateway. No token means 403; a bad one is answered 401 before this policy.
+    """
+    gateway = point_service.spec.gateway
+    hosts = [text for host in gateway.hosts for text in (host, f"{host}:*")]
+    rules = [_token_rule(point_service, hosts)]
+    if gateway.cors:
+        rules.append(_preflight_rule(hosts, gateway.cors.allow_origins))
+    rules.append({"to": [{"operation": {"hosts": hosts, "methods": ["GET"], "paths": [HEALTH_PATH]}}]})
+    manifest = metadata.in_gateway(kinds.AUTHORIZATION_POLICY, point_service)
+    manifest["spec"] = {"selector": {"matchLabels": gateway.selector}, "action": "ALLOW", "rules": rules}
+    return manifest
+
+
+def build_workload(point_service: PointService) -> metadata.Manifest:
+    """Return the policy at the pods: the gateway's service account and nobody else.
+
+    The pods believe X-Member-Id, so whoever could call them directly could be any member. `cluster.local`
+    stands for the mesh's own trust domain, whatever it is called.
+    """
+    gateway = point_service.spec.gateway
+    principal = f"cluster.local/ns/{gateway.namespace}/sa/{gateway.service_account}"
+    source = [{"source": {"principals": [principal]}}]
+    rules: list[dict[str, Any]] = [
+        {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}]},
+        {"from": source, "to": [{"operation": {"paths": [HEALTH_PATH], "methods": ["GET"]}}]},
+    ]
+    if rate_limit_service.is_wanted(point_service):
+        rules.append({"from": source, "to": [{"operation": {"paths": [rate_limit_service.ASK]}}]})
+    manifest = metadata.own(kinds.AUTHORIZATION_POLICY, point_service, point_service.name)
+    manifest["spec"] = {
+        "selector": {"matchLabels": names.every_pod(point_service)},
+        "action": "ALLOW",
+        "rules": rules,
+    }
+    return manifest
+
+
+def _token_rule(point_service: PointService, hosts: list[str]) -> dict[str, Any]:
+    """A token of exactly our issuer, meant for us, that names a member.
+
+    The principal is `issuer/subject`: an issuer `https://a/b` could pass for `https://a/` by prefix alone,
+    so the iss claim is compared whole.
+    """
+    jwt = point_service.spec.gateway.jwt
+    when: list[dict[str, Any]] = [
+        {"key": "request.auth.claims[iss]", "values": [jwt.issuer]},
+        {"key": f"request.auth.claims[{jwt.member_claim}]", "values": ["*"]},
+    ]
+    if jwt.audiences:
+        when.append({"key": "request.auth.audiences", "values": list(jwt.audiences)})
+    return {
+        "from": [{"source": {"requestPrincipals": [f"{jwt.issuer}/*"]}}],
+        "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}],
+        "when": when,
+    }
+
+
+def _preflight_rule(hosts: list[str], origins: tuple[str, ...]) -> dict[str, Any]:
+    """A real preflight of an allowed origin: the gateway authorizes before it answers CORS."""
+    return {
+        "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": ["OPTIONS"]}}],
+        "when": [
+            {"key": "request.headers[access-control-request-method]", "values": ["*"]},
+            {"key": "request.headers[origin]", "values": list(origins)},
+        ],
+    }

@@ -1,0 +1,95 @@
+"""The route from the gateway to the pods: what is reachable, what is repeated, how long it may take."""
+
+from typing import Any
+
+from point_operator.model import kinds, names
+from point_operator.model.api import Cors, PointService
+from point_operator.resources import metadata
+from point_operator.resources.pods import service
+from point_operator.resources.surroundings import Surroundings
+
+RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
+"""Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
+
+
+def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
+    """Return the VirtualService: /healthz and /v1/ only, everything else is 404.
+
+    A trial gets its share of /v1/; the health check stays with the service, so that a bad image on trial
+    can't have a load balancer take the whole gateway out.
+
+    It removes no header: removing X-Member-Id here would delete the verified value that the gateway has
+    just set. `gateway_guard` removes a client's own before the token is looked at.
+    """
+    spec = point_service.spec
+    gateway = spec.gateway
+    timeout = {"timeout": f"{spec.mesh.timeout_seconds}s"}
+    whole = {**timeout, "route": [_destination(point_service)]}
+    route = {**timeout, "route": _split(point_service, surroundings)}
+    cors = {"corsPolicy": _cors(gateway.cors)} if gateway.cors else {}
+    manifest = metadata.own(kinds.VIRTUAL_SERVICE, point_service, point_service.name)
+    manifest["spec"] = {
+        "hosts": list(gateway.hosts),
+        "gateways": [f"{gateway.namespace}/{names.shared_name(gateway.namespace, gateway.selector)}"],
+        "http": [
+            {
+                "name": "health",
+                "match": [{"uri": {"exact": "/healthz"}, "method": {"exact": "GET"}}],
+                "retries": _retries(point_service),
+                **whole,
+            },
+            {
+                "name": "read",
+                "match": [{"uri": {"prefix": "/v1/"}, "method": {"regex": "GET|HEAD"}}],
+                "retries": _retries(point_service),
+                **cors,
+                **route,
+            },
+            {
+                # Repeating a write is the client's decision, under its Idempotency-Key.
+                "name": "write",
+                "match": [{"uri": {"prefix": "/v1/"}}],
+                "retries": {"attempts": 0},
+                **cors,
+                **route,
+            },
+        ],
+    }
+    return manifest
+
+
+def _destination(point_service: PointService, component: str = names.SERVICE) -> dict[str, Any]:
+    host = names.service_host(point_service, component)
+    return {"destination": {"host": host, "port": {"number": service.PORT}}}
+
+
+def _split(point_service: PointService, surroundings: Surroundings) -> list[dict[str, Any]]:
+    weight = surroundings.trial.weight if surroundings.trial else 0
+    if not weight:
+        return [_destination(point_service)]
+    return [
+        _destination(point_service) | {"weight": 100 - weight},
+        _destination(point_service, names.CANARY) | {"weight": weight},
+    ]
+
+
+def _retries(point_service: PointService) -> dict[str, Any]:
+    retries, timeout = point_service.spec.mesh.retries, point_service.spec.mesh.timeout_seconds
+    if retries.attempts == 0:
+        return {"attempts": 0}
+    return {
+        "attempts": retries.attempts,
+        "perTryTimeout": f"{min(retries.per_try_timeout_seconds, timeout)}s",
+        "retryOn": RETRY_ON,
+    }
+
+
+def _cors(cors: Cors) -> dict[str, Any]:
+    return {
+        "allowOrigins": [{"exact": origin} for origin in cors.allow_origins],
+        "allowMethods": ["GET", "POST"],
+        "allowHeaders": ["authorization", "content-type", "idempotency-key"],
+        "exposeHeaders": ["retry-after", "x-request-id"],
+        "maxAge": f"{cors.max_age_seconds}s",
+        "unmatchedPreflights": "IGNORE",  # a preflight never reaches the service
+    }

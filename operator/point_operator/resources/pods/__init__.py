@@ -1,0 +1,1 @@
+"""What runs the service: pods, their container, scaling, their Service and the migration."""

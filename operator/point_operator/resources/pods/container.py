@@ -1,0 +1,165 @@
+"""What the service's container and the migration's have in common: environment, files, rights.
+
+The variables and paths are the contract with the image (`service/point_service/settings.py`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from point_operator.model import names
+from point_operator.model.api import PointService, Tls
+
+CONFIG = "/etc/point"
+
+
+class Files(msgspec.Struct, frozen=True):
+    """One Secret as files of a container."""
+
+    volume: str
+    secret: str
+    items: tuple[str, ...]
+    """Keys to show as files; none means all of them."""
+
+    @property
+    def path(self) -> str:
+        """Where the container sees them."""
+        return f"{CONFIG}/{self.volume}"
+
+    def as_volume(self) -> dict[str, Any]:
+        """The pod's volume. Mode 0440 and the pod's fsGroup let only our user read it."""
+        secret: dict[str, Any] = {"secretName": self.secret, "defaultMode": 0o440}
+        if self.items:
+            secret["items"] = [{"key": key, "path": key} for key in self.items]
+        return {"name": self.volume, "secret": secret}
+
+    def as_mount(self) -> dict[str, Any]:
+        """The container's mount."""
+        return {"name": self.volume, "mountPath": self.path, "readOnly": True}
+
+
+TMP_VOLUME: dict[str, Any] = {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}
+TMP_MOUNT: dict[str, Any] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the container's own, in memory
+
+
+def service_files(point_service: PointService) -> list[Files]:
+    """Secrets that the service's pods mount."""
+    spec = point_service.spec
+    files = [Files("database", spec.database.credentials_secret, ("username", "password"))]
+    files += _authority("database-ca", spec.database.tls)
+    if spec.cache.auth_secret:
+        files.append(Files("cache", spec.cache.auth_secret, ()))  # the user name is optional in it
+    return files + cache_authority(point_service)
+
+
+def cache_authority(point_service: PointService) -> list[Files]:
+    """The Secret with the authority of the cache, if one is named."""
+    return _authority("cache-ca", point_service.spec.cache.tls)
+
+
+def cache_authority_file(point_service: PointService) -> str:
+    """Where a container that mounts it sees the authority of the cache; empty for the system's."""
+    return _authority_file("cache-ca", point_service.spec.cache.tls)
+
+
+def migration_files(point_service: PointService) -> list[Files]:
+    """Secrets that the migration mounts: the master's besides the application's, whose user it creates."""
+    database = point_service.spec.database
+    return [
+        Files("database", database.credentials_secret, ("username", "password")),
+        Files("database-master", database.migration_secret, ("username", "password")),
+        *_authority("database-ca", database.tls),
+    ]
+
+
+def database_environment(point_service: PointService) -> list[dict[str, Any]]:
+    """Variables that say where the database is; secrets are files that they name."""
+    database = point_service.spec.database
+    values = {
+        "POINT_DATABASE_HOST": database.host,
+        "POINT_DATABASE_READER_HOST": database.reader_host,
+        "POINT_DATABASE_PORT": database.port,
+        "POINT_DATABASE_NAME": database.name,
+        "POINT_DATABASE_CREDENTIALS_DIR": f"{CONFIG}/database",
+        "POINT_DATABASE_TLS": database.tls.enabled,
+        "POINT_DATABASE_CA_FILE": _authority_file("database-ca", database.tls),
+    }
+    return variables(values)
+
+
+def service_environment(point_service: PointService) -> list[dict[str, Any]]:
+    """Every variable of the service."""
+    cache, policy = point_service.spec.cache, point_service.spec.policy
+    values = {
+        "POINT_LOG_LEVEL": point_service.spec.log_level,
+        "POINT_CACHE_HOST": cache.host,
+        "POINT_CACHE_PORT": cache.port,
+        "POINT_CACHE_CLUSTER_MODE": cache.cluster_mode,
+        "POINT_CACHE_CREDENTIALS_DIR": f"{CONFIG}/cache" if cache.auth_secret else "",
+        "POINT_CACHE_TLS": cache.tls.enabled,
+        "POINT_CACHE_CA_FILE": cache_authority_file(point_service),
+        "POINT_HTTP_PORT": names.PORT,
+        "POINT_LOCK_ENABLED": True,
+        "POINT_POLICY_MIN_EARN": policy.min_earn,
+        "POINT_POLICY_MAX_EARN": policy.max_earn,
+        "POINT_POLICY_MAX_BALANCE": policy.max_balance,
+        "POINT_POLICY_DEFAULT_EXPIRY_DAYS": policy.default_expiry_days,
+        "POINT_POLICY_MAX_EXPIRY_DAYS": policy.max_expiry_days,
+    }
+    # Kubernetes copies a node's zone to its pods' labels from 1.35 on; before, the variable is empty.
+    return (
+        database_environment(point_service)
+        + variables(values)
+        + [
+            _from_field("POINT_POD_NAME", "metadata.name"),
+            _from_field("POINT_ZONE", "metadata.labels['topology.kubernetes.io/zone']"),
+        ]
+    )
+
+
+def migration_environment(point_service: PointService) -> list[dict[str, Any]]:
+    """Every variable of the migration."""
+    return database_environment(point_service) + variables(
+        {"POINT_DATABASE_MIGRATION_CREDENTIALS_DIR": f"{CONFIG}/database-master"}
+    )
+
+
+def pod_security() -> dict[str, Any]:
+    """Rights of the pod: the "restricted" Pod Security Standard."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": names.USER,
+        "runAsGroup": names.USER,
+        "fsGroup": names.USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> dict[str, Any]:
+    """Rights of the container: nothing to write, nothing to gain."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _authority(volume: str, tls: Tls) -> list[Files]:
+    return [Files(volume, tls.ca_secret, ("ca.crt",))] if tls.enabled and tls.ca_secret else []
+
+
+def _authority_file(volume: str, tls: Tls) -> str:
+    return f"{CONFIG}/{volume}/ca.crt" if tls.enabled and tls.ca_secret else ""
+
+
+def variables(values: dict[str, str | int | bool]) -> list[dict[str, Any]]:
+    """Environment variables of a container; an empty value leaves its variable out."""
+    return [{"name": name, "value": _text(value)} for name, value in values.items() if value != ""]
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _from_field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

@@ -1,0 +1,180 @@
+"""The service's pods: spread over zones, probed, drained before they end."""
+
+from typing import Any
+
+import msgspec
+
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService, Resources
+from point_operator.resources import metadata
+from point_operator.resources.pods import container
+from point_operator.resources.surroundings import Surroundings
+
+DRAIN_SECONDS = 5
+"""From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
+GRACE_SECONDS = 40
+"""DRAIN_SECONDS, then up to 20 s in which the service finishes what it has, and a margin for the proxy."""
+PROXY = "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 25s\n"
+COUNTED = "proxyStatsMatcher: {inclusionRegexps: ['http.inbound_.*downstream_rq_.*']}\n"
+"""Has the proxy count what comes in, which `traffic` reads; Istio leaves that out otherwise."""
+
+
+def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
+    """Return the service's Deployment. `replicas` is left out: it belongs to the autoscaler."""
+    if surroundings.image:
+        spec = msgspec.structs.replace(point_service.spec, image=surroundings.image)
+        point_service = msgspec.structs.replace(point_service, spec=spec)
+    return _build(point_service, surroundings, names.SERVICE, PROXY)
+
+
+def build_canary(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
+    """Return the Deployment of a trial, or None when there is none."""
+    if surroundings.trial is None:
+        return None
+    manifest = _build(point_service, surroundings, names.CANARY, PROXY + COUNTED)
+    manifest["spec"]["replicas"] = surroundings.trial.replicas
+    return manifest
+
+
+def _build(
+    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
+) -> metadata.Manifest:
+    name = names.serving(point_service, component)
+    manifest = metadata.own(kinds.DEPLOYMENT, point_service, name, component)
+    manifest["spec"] = {
+        "selector": {"matchLabels": names.pod_labels(point_service, component)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+        "minReadySeconds": 2,
+        "progressDeadlineSeconds": point_service.spec.rollout.progress_deadline_seconds,
+        "revisionHistoryLimit": 3,
+        "template": {
+            "metadata": _pod_metadata(point_service, surroundings, component, proxy),
+            "spec": _pod(point_service, component),
+        },
+    }
+    return manifest
+
+
+def start(point_service: PointService) -> metadata.Manifest:
+    """Return how many pods a new Deployment starts with: the autoscaler would take 15 s to ask for them."""
+    name, namespace = point_service.name, point_service.namespace
+    return {
+        "apiVersion": kinds.DEPLOYMENT.api_version,
+        "kind": kinds.DEPLOYMENT.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": point_service.spec.autoscaling.min_replicas},
+    }
+
+
+def _pod_metadata(
+    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
+) -> dict[str, Any]:
+    database, cache = point_service.spec.database, point_service.spec.cache
+    ports = sorted({database.port, cache.port})
+    labels = names.labels(point_service) | names.pod_labels(point_service, component)
+    return {
+        "labels": labels
+        | {
+            "app": point_service.name,  # Kiali groups pods by `app` and `version`
+            "version": names.version(point_service.spec.image),
+            "sidecar.istio.io/inject": "true",
+        },
+        "annotations": {
+            names.CONFIG_HASH: surroundings.config_hash,
+            "kubectl.kubernetes.io/default-container": names.APPLICATION,
+            "proxy.istio.io/config": proxy,
+            # Without a request of the proxy's own, autoscaling on CPU has nothing to divide by (istio 13977).
+            "sidecar.istio.io/proxyCPU": "100m",
+            "sidecar.istio.io/proxyMemory": "96Mi",
+            "sidecar.istio.io/proxyMemoryLimit": "256Mi",
+            # Database and cache speak TLS of their own; through the proxy each round trip would cost more.
+            "traffic.sidecar.istio.io/excludeOutboundPorts": ",".join(str(port) for port in ports),
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(names.PORT),
+            "prometheus.io/path": "/metrics",
+        },
+    }
+
+
+def _pod(point_service: PointService, component: str) -> dict[str, Any]:
+    files = container.service_files(point_service)
+    return {
+        "serviceAccountName": point_service.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": container.pod_security(),
+        "topologySpreadConstraints": spread(names.pod_labels(point_service, component)),
+        "tolerations": tolerations(),
+        "containers": [_container(point_service, files)],
+        "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
+    }
+
+
+def _container(point_service: PointService, files: list[container.Files]) -> dict[str, Any]:
+    spec = point_service.spec
+    return {
+        "name": names.APPLICATION,
+        "image": spec.image,
+        "imagePullPolicy": spec.image_pull_policy,
+        "args": ["serve"],
+        "env": container.service_environment(point_service),
+        "ports": [{"name": "http", "containerPort": names.PORT, "protocol": "TCP"}],
+        "startupProbe": _probe("/healthz", period=1, failures=60),
+        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        "resources": _resources(spec.resources),
+        "securityContext": container.container_security(),
+        "volumeMounts": [container.TMP_MOUNT, *(one.as_mount() for one in files)],
+    }
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    limits = {"memory": str(resources.limits.memory)}
+    if resources.limits.cpu:
+        limits["cpu"] = str(resources.limits.cpu)
+    requests = {"cpu": str(resources.requests.cpu), "memory": str(resources.requests.memory)}
+    return {"requests": requests, "limits": limits}
+
+
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
+        "periodSeconds": period,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }
+
+
+def spread(labels: dict[str, str]) -> list[dict[str, Any]]:
+    """Two pods with these labels in two zones, three in three, per revision of the pods.
+
+    Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops
+    out, so its pods start in the others although the rule is strict.
+    """
+    zones = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": labels},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    nodes = zones | {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+    return [zones, nodes]
+
+
+def tolerations() -> list[dict[str, Any]]:
+    """How long pods stay on a node that is not ready or can't be reached."""
+    return [_tolerate("not-ready"), _tolerate("unreachable")]
+
+
+def _tolerate(condition: str) -> dict[str, Any]:
+    # 30 s instead of the default 300 s until the pods of a dead node are replaced elsewhere.
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 30,
+    }

@@ -1,0 +1,1 @@
+"""What shows and alarms: dashboards, alerts, scrape targets."""

@@ -1,0 +1,179 @@
+"""What is watched of the operator itself: `operator/generate_monitoring.py` makes manifests of it."""
+
+from point_operator.resources.watching.alerts import Alert, Condition
+from point_operator.resources.watching.panels import (
+    RATE,
+    Panel,
+    Row,
+    Stat,
+    by_pod,
+    increase,
+    label,
+    percentiles,
+)
+
+VALUES = {"operator": 'namespace="point-system",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
+
+_LEADS = (
+    "max by (pod) (point_operator_leader{$operator} and last_over_time(point_operator_leader{$operator}[1m]))"
+)
+"""Told within the last minute: after a restart of Prometheus, one that led before would seem to for five more."""
+_LOOKS = f"sum(rate(point_operator_reconciles_total{{$operator}}[{RATE}]))"
+
+
+def _or_none(metric: str, by: str, matchers: str = "$operator") -> tuple[tuple[str, str], ...]:
+    """Only what happens; while nothing does, a line at 0."""
+    ((legend, query),) = increase(metric, matchers, by)
+    return ((legend, f'({query} > 0) or label_replace(0 * {_LOOKS}, "{by}", "none", "", "")'),)
+
+
+ROWS = (
+    Row(
+        "",
+        (
+            Stat("PointServices", "none", "max(point_operator_point_services{$operator})"),
+            Stat(
+                "Replicas that lead",
+                "none",
+                f"sum({_LEADS})",
+                ((0, "red"), (1, "green"), (2, "red")),
+                about="One works; the others wait for its Lease.",
+            ),
+            Stat("Replicas", "none", f"count({_LEADS})", ((0, "red"), (2, "green"))),
+            Stat(
+                "Degraded",
+                "none",
+                "sum(point_operator_degraded{$operator})",
+                ((0, "green"), (1, "red")),
+                about="PointServices that are not what their spec says; `kubectl get pts -A -o wide` tells why.",
+            ),
+            Stat(
+                "Due and not taken up",
+                "none",
+                "sum(point_operator_queue_waiting{$operator})",
+                ((0, "green"), (1, "yellow"), (20, "red")),
+            ),
+            Stat(
+                "Failed looks",
+                "ops",
+                f"sum(rate(point_operator_errors_total{{$operator}}[{RATE}])) or 0 * {_LOOKS}",
+                ((0, "green"), (0.05, "red")),
+                decimals=2,
+            ),
+        ),
+    ),
+    Row(
+        "Work",
+        (
+            Panel(
+                "Looks by result",
+                "ops",
+                increase("point_operator_reconciles_total", "$operator", "result"),
+                "Each PointService is looked at once a minute, and when something of it changes. A conflict "
+                "means that something changed meanwhile and it looked again.",
+                stacked=True,
+            ),
+            Panel(
+                "Duration of a look",
+                "s",
+                percentiles("point_operator_reconcile_duration_seconds", "$operator", 50, 95, 99),
+                "From taking a PointService up to its status being written.",
+            ),
+            Panel(
+                "Due and not taken up",
+                "none",
+                ((label("pod"), by_pod("point_operator_queue_waiting", "$operator")),),
+            ),
+            Panel(
+                "Writes by kind",
+                "ops",
+                _or_none("point_operator_writes_total", "kind", '$operator,kind!="Lease"'),
+                "0 when nothing changes. Without the Lease, which is renewed every two seconds.",
+                stacked=True,
+            ),
+            Panel(
+                "Drift repaired",
+                "ops",
+                _or_none("point_operator_drift_repaired_total", "kind"),
+                "Children that someone changed. All the time: somebody fights with the operator.",
+            ),
+            Panel(
+                "Failed looks by reason",
+                "ops",
+                _or_none("point_operator_errors_total", "reason"),
+                stacked=True,
+            ),
+        ),
+    ),
+    Row(
+        "Processes",
+        (
+            Panel("Who leads", "none", ((label("pod"), _LEADS),)),
+            Panel(
+                "CPU (cores)",
+                "none",
+                ((label("pod"), f"sum by (pod) (rate(process_cpu_seconds_total{{$operator}}[{RATE}]))"),),
+            ),
+            Panel(
+                "Memory",
+                "bytes",
+                ((label("pod"), by_pod("process_resident_memory_bytes", "$operator")),),
+            ),
+        ),
+    ),
+)
+
+ALERTS = (
+    Alert(
+        name="PointOperatorAbsent",
+        severity="page",
+        summary="No replica of the point operator holds its Lease, so nothing is reconciled",
+        conditions=(Condition("point_operator_leader{$operator} == 1", "absent"),),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointOperatorTwoLeaders",
+        severity="page",
+        summary="Two replicas of the point operator work at once",
+        conditions=(Condition(f"sum({_LEADS})", ">", "1"),),
+    ),
+    Alert(
+        name="PointOperatorWithoutStandby",
+        severity="ticket",
+        summary="Only one replica of the point operator runs: nobody takes over when it ends",
+        conditions=(Condition(f"count({_LEADS})", "<", "2"),),
+        lasting="15m",
+    ),
+    Alert(
+        name="PointOperatorFailing",
+        severity="ticket",
+        summary="The point operator's looks fail again and again",
+        conditions=(
+            Condition(
+                "(sum(rate(point_operator_errors_total{$operator}[10m])) "
+                "or 0 * sum(rate(point_operator_reconciles_total{$operator}[10m])))",
+                ">",
+                "0.05",
+            ),
+        ),
+        lasting="10m",
+    ),
+    Alert(
+        name="PointOperatorSlow",
+        severity="ticket",
+        summary="PointServices wait minutes for the point operator",
+        conditions=(Condition("max(min_over_time(point_operator_queue_waiting{$operator}[5m]))", ">", "0"),),
+        lasting="5m",
+    ),
+    Alert(
+        name="PointOperatorFights",
+        severity="ticket",
+        summary="Children of kind {{ $labels.kind }} are changed by someone else all the time",
+        conditions=(
+            Condition(
+                "sum by (kind) (rate(point_operator_drift_repaired_total{$operator}[15m]))", ">", "0.02"
+            ),
+        ),
+        lasting="30m",
+    ),
+)
