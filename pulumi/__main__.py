@@ -1,7 +1,7 @@
 """The program that `pulumi up` and `pulumi preview` run: config in, components, outputs out."""
 
-from point_infra import cost
-from point_infra.config import ConfigError, load
+from point_infra.config.settings import ConfigError, load
+from point_infra.cost import estimate
 from point_infra.stack import PointPlatform
 
 import pulumi
@@ -15,6 +15,6 @@ except ConfigError as refused:
     raise pulumi.RunError(str(refused)) from None
 
 platform = PointPlatform(settings)
-pulumi.log.info("monthly cost\n" + cost.table(platform.priced), resource=platform)
+pulumi.log.info("monthly cost\n" + estimate.table(platform.priced), resource=platform)
 for name, value in platform.outputs.items():
     pulumi.export(name, value)

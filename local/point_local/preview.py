@@ -28,7 +28,7 @@ NOT_PROVED = """\
 What this proves: the program runs, its config is valid, the real engine orders it, every policy holds.
 What it does not: the providers are stand-ins, so nothing here asked AWS or Kubernetes; quotas, prices, names
 that are taken, and values that AWS refuses show only with credentials (`pulumi preview`)."""
-_PACK = "from point_infra.pack import main\n\nmain()\n"
+_PACK = "from point_infra.policy.pack import main\n\nmain()\n"
 
 
 @dataclass(frozen=True)

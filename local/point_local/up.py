@@ -129,7 +129,15 @@ def _bring_up(steps: Steps, host: str) -> None:
 def _inputs() -> str:
     """A digest of everything in this checkout that decides what runs."""
     digest = hashlib.sha256(tools.envoy().read_bytes()[:4096])
-    folders = ["crds", "examples", "local", "operator", "pulumi/point_infra/istio", "requirements", "service"]
+    folders = [
+        "crds",
+        "examples",
+        "local",
+        "operator",
+        "pulumi/point_infra/incluster/istio",
+        "requirements",
+        "service",
+    ]
     for folder in folders:
         for path in sorted((paths.ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

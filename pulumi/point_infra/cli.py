@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from point_infra.check import ConfigError
-from point_infra.pricelist import FILE, PriceListError, refresh
+from point_infra.config.reader import ConfigError
+from point_infra.cost.pricelist import FILE, PriceListError, refresh
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -28,7 +28,7 @@ def cost(
         kept = refresh(FILE)
         typer.echo(f"wrote {FILE}; as they were: {', '.join(kept) or 'none'}")
     # Later than the refresh: the price file is read when these are imported.
-    from point_infra import cost as table
+    from point_infra.cost import estimate as table
     from point_infra.offline import declared
 
     priced = {stack: table.lines(declared(stack)) for stack in stacks or ("prod", "dev")}

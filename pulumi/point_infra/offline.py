@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 import pulumi
-from point_infra.config import load
-from point_infra.inventory import Declared
-from point_infra.manifest import ROOT
+from point_infra.config.settings import load
+from point_infra.cost.inventory import Declared
+from point_infra.incluster.manifest import ROOT
 from point_infra.stack import PointPlatform
 
 

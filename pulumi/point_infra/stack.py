@@ -3,24 +3,25 @@
 from typing import Any
 
 import pulumi
-from point_infra import cost, point_service
-from point_infra.cache import Cache, CacheArgs
-from point_infra.cluster import Cluster, ClusterArgs
-from point_infra.config import Settings
-from point_infra.controllers import Controllers, ControllersArgs
-from point_infra.database import Database, DatabaseArgs
-from point_infra.dns import Dns, DnsArgs, Routing, RoutingArgs
-from point_infra.edge import Edge, EdgeArgs
-from point_infra.inventory import Inventory
-from point_infra.keys import Keys
-from point_infra.logs import Logs
-from point_infra.mesh import Mesh, MeshArgs
-from point_infra.monitoring import Monitoring, MonitoringArgs
-from point_infra.network import Network, NetworkArgs
-from point_infra.observability import Observability, ObservabilityArgs
-from point_infra.platform import Platform, PlatformArgs
-from point_infra.registry import Registry, RegistryArgs
-from point_infra.standby import Standby, StandbyArgs
+from point_infra.config.settings import Settings
+from point_infra.cost import estimate
+from point_infra.cost.inventory import Inventory
+from point_infra.data.cache import Cache, CacheArgs
+from point_infra.data.database import Database, DatabaseArgs
+from point_infra.edge.dns import Dns, DnsArgs, Routing, RoutingArgs
+from point_infra.edge.load_balancer import Edge, EdgeArgs
+from point_infra.edge.standby import Standby, StandbyArgs
+from point_infra.foundation.cluster import Cluster, ClusterArgs
+from point_infra.foundation.keys import Keys
+from point_infra.foundation.logs import Logs
+from point_infra.foundation.network import Network, NetworkArgs
+from point_infra.foundation.registry import Registry, RegistryArgs
+from point_infra.incluster import point_service
+from point_infra.incluster.controllers import Controllers, ControllersArgs
+from point_infra.incluster.mesh import Mesh, MeshArgs
+from point_infra.incluster.monitoring import Monitoring, MonitoringArgs
+from point_infra.incluster.platform import Platform, PlatformArgs
+from point_infra.observability.cloudwatch import Observability, ObservabilityArgs
 
 
 class PointPlatform(pulumi.ComponentResource):
@@ -50,10 +51,10 @@ class PointPlatform(pulumi.ComponentResource):
             self._edge()
             self._observe()
             self._in_cluster(registry)
-        self.priced = cost.lines(self.inventory.resources)
+        self.priced = estimate.lines(self.inventory.resources)
         self.outputs |= {
-            "monthlyCostUsd": cost.total(self.priced),
-            "monthlyCostByService": cost.by_service(self.priced),
+            "monthlyCostUsd": estimate.total(self.priced),
+            "monthlyCostByService": estimate.by_service(self.priced),
         }
         self.register_outputs({})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi_aws  # noqa: F401 - registers the resource classes
 import pytest
-from point_infra.config import Settings, load
+from point_infra.config.settings import Settings, load
 from point_infra.offline import stack_config
 from point_infra.stack import PointPlatform
 from point_local.standin.shapes import computed, derived, synthesize

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from point_infra.network import subnet_cidrs
+from point_infra.foundation.network import subnet_cidrs
 
 A, B, C = "ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"
 

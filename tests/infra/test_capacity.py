@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from point_infra.mesh import values
+from point_infra.incluster.mesh import values
 
 # What a node of 2 vCPU and 8 GiB leaves to pods: AL2023's reservations of EKS (awslabs/amazon-eks-ami).
 NODE_CPU, NODE_MIB = 1930, 6_900

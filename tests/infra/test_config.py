@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from point_infra.check import ConfigError
-from point_infra.config import Settings
+from point_infra.config.reader import ConfigError
+from point_infra.config.settings import Settings
 
 EXAMPLE = "sha256:" + "0" * 64
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from point_infra import cost, offline, prices
-from point_infra.inventory import Declared
-from point_infra.prices import HOURS, Price
+from point_infra import offline
+from point_infra.cost import estimate, prices
+from point_infra.cost.inventory import Declared
+from point_infra.cost.prices import HOURS, Price
 
 
 def _all_prices() -> list[Price]:
@@ -19,29 +20,29 @@ def test_every_price_names_its_source() -> None:
 
 
 def test_the_budget_s_figures_are_beside_ours() -> None:
-    assert cost.BUDGET == {
+    assert estimate.BUDGET == {
         "EKS and nodes": 300,
         "Aurora": 400,
         "ElastiCache": 250,
         "Load balancer": 50,
         "Other": 100,
     }
-    assert sum(cost.BUDGET.values()) == 1100
+    assert sum(estimate.BUDGET.values()) == 1100
 
 
 def test_prod_is_of_the_budget_s_size_and_over_it_where_the_estimates_say_so(updated: Any) -> None:
     sums = updated.outputs["monthlyCostByService"]
-    for service, budget in cost.BUDGET.items():
+    for service, budget in estimate.BUDGET.items():
         assert sums[service] == pytest.approx(budget, rel=0.6), service
     assert sums["NAT gateways"] > 100  # which the budget leaves out
     assert updated.outputs["monthlyCostUsd"] < 1600
 
 
 def test_the_table_without_the_engine_is_that_of_the_program(updated: Any, dev: Any) -> None:
-    lines = {stack: cost.lines(offline.declared(stack)) for stack in ("prod", "dev")}
-    assert cost.total(lines["prod"]) == updated.outputs["monthlyCostUsd"]
-    assert cost.total(lines["dev"]) == dev.outputs["monthlyCostUsd"]
-    compared = cost.compare(lines).splitlines()
+    lines = {stack: estimate.lines(offline.declared(stack)) for stack in ("prod", "dev")}
+    assert estimate.total(lines["prod"]) == updated.outputs["monthlyCostUsd"]
+    assert estimate.total(lines["dev"]) == dev.outputs["monthlyCostUsd"]
+    compared = estimate.compare(lines).splitlines()
     assert compared[0].split() == ["USD/month", "budget", "prod", "dev"]
     assert compared[-1].split()[:2] == ["total", "1,100"]
     assert any(row.split()[:3] == ["NAT", "gateways", "-"] for row in compared)
@@ -57,30 +58,30 @@ def test_nodes_are_counted_as_declared() -> None:
         "a",
         {"instance_types": ["m5.large"], "scaling_config": {"desired_size": 2}},
     )
-    lines = cost.lines([group], cost.Usage(0, 0, 0, 0, 0, 0, 0))
+    lines = estimate.lines([group], estimate.Usage(0, 0, 0, 0, 0, 0, 0))
     assert [(x.what, x.quantity) for x in lines if x.service == "EKS and nodes"] == [
         ("nodes m5.large", 2 * HOURS)
     ]
 
 
 def test_valkey_costs_four_fifths_of_redis() -> None:
-    def group(engine: str) -> list[cost.Line]:
+    def group(engine: str) -> list[estimate.Line]:
         inputs = {
             "engine": engine,
             "node_type": "cache.r5.large",
             "node_group_configurations": [{"replica_count": 1}],
         }
-        lines = cost.lines([Declared("aws:elasticache/replicationGroup:ReplicationGroup", "c", inputs)])
+        lines = estimate.lines([Declared("aws:elasticache/replicationGroup:ReplicationGroup", "c", inputs)])
         return [x for x in lines if x.service == "ElastiCache"]
 
-    assert cost.total(group("valkey")) == pytest.approx(0.8 * cost.total(group("redis")), abs=0.01)
-    assert cost.total(group("redis")) == pytest.approx(
+    assert estimate.total(group("valkey")) == pytest.approx(0.8 * estimate.total(group("redis")), abs=0.01)
+    assert estimate.total(group("redis")) == pytest.approx(
         2 * HOURS * prices.CACHE_NODE["cache.r5.large"].usd, abs=0.01
     )
 
 
 def test_the_table_marks_estimates_and_its_date() -> None:
-    table = cost.table(cost.lines([]))
+    table = estimate.table(estimate.lines([]))
     assert "budget: 1,100" in table
     assert prices.DATED in table
     assert "~" in table

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import yaml
-from point_infra import versions
-from point_infra.versions import Chart
+from point_infra.config import versions
+from point_infra.config.versions import Chart
 
 import pulumi
 

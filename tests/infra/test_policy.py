@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from point_infra.policy import RULES, violations
+from point_infra.policy.rules import RULES, violations
 
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("encrypted", "aws:rds/cluster:Cluster", {"storageEncrypted": False}),

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from point_infra import pricelist
-from point_infra.pricelist import PriceListError, Query, parse, refresh
+from point_infra.cost import pricelist
+from point_infra.cost.pricelist import PriceListError, Query, parse, refresh
 
 Answer = list[dict[str, Any]]
 

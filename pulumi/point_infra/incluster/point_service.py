@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from point_infra import database, mesh
+from point_infra.data import database
+from point_infra.incluster import mesh
 
 NAMESPACE = "points"
 NAME = "points"

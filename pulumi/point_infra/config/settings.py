@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from point_infra import versions
-from point_infra.check import ConfigError, Reader
-from point_infra.prices import CACHE_NODE, DATABASE_INSTANCE, NODE
+from point_infra.config import versions
+from point_infra.config.reader import ConfigError, Reader
+from point_infra.cost.prices import CACHE_NODE, DATABASE_INSTANCE, NODE
 
 __all__ = ["ConfigError", "Settings", "load"]
 

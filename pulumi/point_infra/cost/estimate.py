@@ -7,9 +7,9 @@ The reference architecture's budget stands beside it. Prices: `prices.json`.
 from collections import Counter
 from dataclasses import dataclass
 
-from point_infra import prices
-from point_infra.inventory import Declared
-from point_infra.prices import HOURS, RATE, Price
+from point_infra.cost import prices
+from point_infra.cost.inventory import Declared
+from point_infra.cost.prices import HOURS, RATE, Price
 
 BUDGET = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balancer": 50, "Other": 100}
 """USD a month in the budget; together 1,100. It leaves NAT gateways out."""

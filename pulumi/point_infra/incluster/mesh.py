@@ -9,8 +9,8 @@ import pulumi_tls as tls
 import yaml
 
 import pulumi
-from point_infra import versions
-from point_infra.helm import release
+from point_infra.config import versions
+from point_infra.incluster.helm import release
 
 GATEWAY_NAMESPACE = "istio-ingress"
 GATEWAY = "istio-ingressgateway"

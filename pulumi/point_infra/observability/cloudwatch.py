@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.alarms import ALARMS, CACHE_NODES, Alarm
-from point_infra.cluster import Cluster
-from point_infra.iam import pod_role
-from point_infra.keys import Keys
-from point_infra.logs import Logs
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.iam import pod_role
+from point_infra.foundation.keys import Keys
+from point_infra.foundation.logs import Logs
+from point_infra.observability.alarms import ALARMS, CACHE_NODES, Alarm
 
 _CONTAINER_LOGS = ("application", "dataplane", "host", "performance")
 

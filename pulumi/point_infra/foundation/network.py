@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.iam import policy, trust
-from point_infra.logs import Logs
+from point_infra.foundation.iam import policy, trust
+from point_infra.foundation.logs import Logs
 
 _TIERS = {"public": (24, 0), "private": (20, 1), "data": (24, 64)}
 """Tier -> prefix length, and place of the first subnet counted in subnets of that length."""

@@ -11,7 +11,7 @@ import yaml
 
 import pulumi
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 """The checkout: the program is run from it, never from a wheel."""
 
 Object: TypeAlias = dict[str, Any]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.bucket import private_bucket
-from point_infra.logs import Logs
-from point_infra.versions import TLS_POLICY
+from point_infra.config.versions import TLS_POLICY
+from point_infra.foundation.bucket import private_bucket
+from point_infra.foundation.logs import Logs
 
 _EVERYBODY = "0.0.0.0/0"
 _LOG_WRITER = "600734575887"

@@ -7,9 +7,9 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
-from point_infra.database import secret
-from point_infra.logs import Logs
-from point_infra.versions import CACHE_FAMILIES
+from point_infra.config.versions import CACHE_FAMILIES
+from point_infra.data.database import secret
+from point_infra.foundation.logs import Logs
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from point_infra.config import LOG_RETENTION_DAYS
+from point_infra.config.settings import LOG_RETENTION_DAYS
 
 Inputs = Mapping[str, Any]
 Rule = Callable[[str, Inputs], Iterator[str]]

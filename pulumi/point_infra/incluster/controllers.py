@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra import versions
-from point_infra.cluster import Cluster
-from point_infra.helm import release
-from point_infra.iam import pod_role, policy
+from point_infra.config import versions
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.iam import pod_role, policy
+from point_infra.incluster.helm import release
 
 _EXTERNAL_SECRETS = "external-secrets"
 

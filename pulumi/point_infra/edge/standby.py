@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.bucket import private_bucket
+from point_infra.foundation.bucket import private_bucket
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Points</title>
 <p>Points are not available right now. Nothing is lost; please try again in a few minutes.</p>

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra.versions import Chart
+from point_infra.config.versions import Chart
 
 _TIMEOUT_SECONDS = 600
 

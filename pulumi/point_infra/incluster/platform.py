@@ -5,9 +5,16 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra import database, manifest, point_service
-from point_infra.manifest import ROOT, Object
-from point_infra.point_service import CACHE_SECRET, DATABASE_SECRET, MASTER_SECRET, NAMESPACE, RDS_CA_SECRET
+from point_infra.data import database
+from point_infra.incluster import manifest, point_service
+from point_infra.incluster.manifest import ROOT, Object
+from point_infra.incluster.point_service import (
+    CACHE_SECRET,
+    DATABASE_SECRET,
+    MASTER_SECRET,
+    NAMESPACE,
+    RDS_CA_SECRET,
+)
 
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"

@@ -7,10 +7,10 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import pulumi
-from point_infra import versions
-from point_infra.cluster import Cluster
-from point_infra.helm import release
-from point_infra.iam import pod_role
+from point_infra.config import versions
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.iam import pod_role
+from point_infra.incluster.helm import release
 
 NAMESPACE = "monitoring"
 _GRAFANA_ADMIN = "grafana-admin"

@@ -8,8 +8,8 @@ import pulumi_eks as eks
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra.iam import pod_role, trust
-from point_infra.logs import Logs
+from point_infra.foundation.iam import pod_role, trust
+from point_infra.foundation.logs import Logs
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _POLICY = "arn:aws:iam::aws:policy"

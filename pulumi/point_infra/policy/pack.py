@@ -8,7 +8,7 @@ from pulumi_policy import (
     ResourceValidationPolicy,
 )
 
-from point_infra.policy import RULES, Rule
+from point_infra.policy.rules import RULES, Rule
 
 
 def _policy(rule: Rule) -> ResourceValidationPolicy:

@@ -8,8 +8,8 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
-from point_infra.iam import trust
-from point_infra.logs import Logs
+from point_infra.foundation.iam import trust
+from point_infra.foundation.logs import Logs
 
 NAME = "points"
 """Schema of the service."""

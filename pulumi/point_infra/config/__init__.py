@@ -1,0 +1,1 @@
+"""What a user may configure, checked before the first resource. Pure: imports no Pulumi."""

@@ -1,0 +1,1 @@
+"""Where points are kept: Aurora and ElastiCache. Imports `foundation` and `config`."""

@@ -1,0 +1,1 @@
+"""What everything stands on: network, cluster, keys, logs, image repositories. Imports `config`."""

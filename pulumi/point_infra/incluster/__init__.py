@@ -1,0 +1,1 @@
+"""What is installed in the cluster: charts, manifests, the PointService. Imports `foundation`, `data` and `config`."""

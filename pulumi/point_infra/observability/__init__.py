@@ -1,0 +1,1 @@
+"""CloudWatch: alarms, dashboard, log collection. Imports `foundation`."""

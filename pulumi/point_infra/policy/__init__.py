@@ -1,0 +1,1 @@
+"""Rules over every resource, and their CrossGuard pack. Pure but for the pack."""
