@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from point_local import application, blows, edge, issuer, packages, paths, tools
-from point_local import demo as demo_steps
-from point_local import drill as zone_drill
-from point_local import failover as data_failover
-from point_local import sbom as bill
-from point_local import serve as serve_alone
-from point_local import status as stack_status
-from point_local import up as stack
-from point_local.command import LocalError
-from point_local.progress import Steps, error_console
+from point_local.alone import serve as serve_alone
+from point_local.build import packages, tools
+from point_local.build import sbom as bill
+from point_local.commands import demo as demo_steps
+from point_local.commands import status as stack_status
+from point_local.commands import up as stack
+from point_local.drill import blows
+from point_local.drill import zones as zone_drill
+from point_local.failover import controller as data_failover
+from point_local.programs import paths
+from point_local.programs.command import LocalError
+from point_local.programs.progress import Steps, error_console
+from point_local.stack import application, edge, issuer
 
 app = typer.Typer(
     help="The point platform on one machine: a three-zone Kubernetes with everything on it.",
@@ -62,7 +65,7 @@ def look(
     """Draw each dashboard to a PNG, from what the cluster's Prometheus has."""
     _require_up()
     # Imported here: matplotlib takes half a second to load, and nothing else needs it.
-    from point_local import look as pictures
+    from point_local.look import dashboards as pictures
 
     pictures.run(minutes, folder or pictures.FOLDER)
 
@@ -131,7 +134,7 @@ def preview(
 ) -> None:
     """Show what `pulumi up` would make: the real engine on stand-in providers, no account, no network."""
     # Imported here: Pulumi's packages take seconds to load, and nothing else needs them.
-    from point_local import preview as infrastructure
+    from point_local.preview import plan as infrastructure
 
     unknown = set(stacks or ()) - set(infrastructure.STACKS)
     if unknown:
@@ -144,7 +147,7 @@ def preview(
 @app.command("pulumi-cli")
 def build_pulumi_cli() -> None:
     """Build the Pulumi CLI into the cache, unless there is one."""
-    from point_local import pulumi_cli
+    from point_local.preview import pulumi_cli
 
     steps = Steps("pulumi-cli")
     with steps.step("Pulumi CLI") as step:
@@ -197,7 +200,7 @@ def soak(
 ) -> None:
     """Load for an hour while blows fall at random; then the books, and a picture of latency and memory."""
     # Imported here: drawing takes a second to load, and nothing else needs it.
-    from point_local import soak as long_run
+    from point_local.drill import soak as long_run
 
     _require_up()
     if not long_run.soak(minutes, picture or long_run.default_picture(), seed):

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import psutil
 import rows
-from point_local import packages, serve, servers
+from point_local.alone import serve, servers
+from point_local.build import packages
 from rich.console import Console
 from rich.table import Table
 

@@ -1,7 +1,7 @@
 """Many rows at once, as if earned and used: every invariant of the ledger holds."""
 
 import pymysql
-from point_local import servers
+from point_local.alone import servers
 
 GRANTS = 2  # a member's, each with its EARN entry
 GRANTED = 1_000_000

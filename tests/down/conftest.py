@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from point_local import cluster, preflight
-from point_local import up as stack
+from point_local.commands import preflight
+from point_local.commands import up as stack
+from point_local.machine import cluster
 
 
 @pytest.fixture

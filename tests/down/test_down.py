@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from point_local import cluster, leftovers
-from point_local import up as stack
-from point_local.command import wait
-from point_local.observe import uplink_is_quiet, uplink_packets
+from point_local.commands import leftovers
+from point_local.commands import up as stack
+from point_local.drill.observe import uplink_is_quiet, uplink_packets
+from point_local.machine import cluster
+from point_local.programs.command import wait
 
 pytestmark = pytest.mark.down
 

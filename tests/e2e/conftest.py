@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from point_local import application, cluster, edge, preflight
-from point_local import up as stack
-from point_local.command import kubectl
-from point_local.demo import Client
-from point_local.observe import uplink_is_quiet, uplink_packets
+from point_local.commands import preflight
+from point_local.commands import up as stack
+from point_local.commands.demo import Client
+from point_local.drill.observe import uplink_is_quiet, uplink_packets
+from point_local.machine import cluster
+from point_local.programs.command import kubectl
+from point_local.stack import application, edge
 
 
 @pytest.fixture(scope="session", autouse=True)

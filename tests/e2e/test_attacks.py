@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 from joserfc.jwk import RSAKey
-from point_local import application, attacks, edge, issuer, variants
-from point_local.attacks import VICTIM, Header, good, request
-from point_local.command import kubectl, wait
-from point_local.demo import Client
-from point_local.istio import GATEWAY_NAMESPACE
-from point_local.manifests import apply_text
-from point_local.observe import gateway_address, get, service_pods
+from point_local.commands.demo import Client
+from point_local.drill import attacks, variants
+from point_local.drill.attacks import VICTIM, Header, good, request
+from point_local.drill.observe import gateway_address, get, service_pods
+from point_local.programs.command import kubectl, wait
+from point_local.stack import application, edge, issuer
+from point_local.stack.istio import GATEWAY_NAMESPACE
+from point_local.stack.manifests import apply_text
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

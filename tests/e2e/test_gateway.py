@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from point_local import application, edge, issuer
-from point_local.demo import Client
+from point_local.commands.demo import Client
+from point_local.stack import application, edge, issuer
 
 pytestmark = pytest.mark.e2e
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from point_local import application, edge
-from point_local.command import kubectl, wait
-from point_local.demo import earn_and_use
-from point_local.istio import GATEWAY_NAMESPACE
-from point_local.observe import Object, get, items
+from point_local.commands.demo import earn_and_use
+from point_local.drill.observe import Object, get, items
+from point_local.programs.command import kubectl, wait
+from point_local.stack import application, edge
+from point_local.stack.istio import GATEWAY_NAMESPACE
 
 pytestmark = pytest.mark.e2e
 

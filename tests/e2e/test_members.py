@@ -6,9 +6,11 @@ import subprocess
 import urllib.request
 
 import pytest
-from point_local import data, edge, failover, paths
-from point_local.command import run
-from point_local.demo import Client
+from point_local.commands.demo import Client
+from point_local.failover import controller
+from point_local.programs import paths
+from point_local.programs.command import run
+from point_local.stack import data, edge
 
 pytestmark = pytest.mark.e2e
 
@@ -62,7 +64,7 @@ def test_a_refusal_is_a_problem_document(
 
 def test_an_acknowledged_use_is_on_all_three_copies(member: Client) -> None:
     member.call("POST", "/v1/points/earn", {"amount": 100}, role="service")
-    writer = failover.recorded_writer()
+    writer = controller.recorded_writer()
     count = f"SELECT COUNT(*) FROM points.ledger_entry WHERE member_id = '{member.member}'"
     position = data.execute(writer, "SELECT @@GLOBAL.gtid_executed").replace("\n", "")
     for copy in set("abc") - {writer}:

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from point_local import application
-from point_local.command import kubectl, wait
-from point_local.demo import Client
-from point_local.manifests import apply_text
-from point_local.observe import gateway_pods, proxy_admin, service_pods
+from point_local.commands.demo import Client
+from point_local.drill.observe import gateway_pods, proxy_admin, service_pods
+from point_local.programs.command import kubectl, wait
+from point_local.stack import application
+from point_local.stack.manifests import apply_text
 
 pytestmark = pytest.mark.e2e
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from point_local import application, look, prometheus
-from point_local.command import LocalError, wait
-from point_local.demo import Client
-from point_local.load import Generator, Load
-from point_local.observe import get
+from point_local.commands.demo import Client
+from point_local.drill.load import Generator, Load
+from point_local.drill.observe import get
+from point_local.look import dashboards
+from point_local.programs.command import LocalError, wait
+from point_local.stack import application, prometheus
 from point_operator.model import api
 from point_operator.resources.watching import alerts, operator_monitoring, panels
 
@@ -57,9 +58,9 @@ def _key(now: float) -> dict[str, str]:
     return {"Idempotency-Key": f"every-{now // 2:.0f}"}
 
 
-def _span() -> look.Span:
+def _span() -> dashboards.Span:
     now = time.time()
-    return look.Span(now - 60 * MINUTES, now)
+    return dashboards.Span(now - 60 * MINUTES, now)
 
 
 def _empty(queries: dict[str, str]) -> list[str]:
@@ -93,7 +94,7 @@ def _all_have_data(what: str, queries: dict[str, str]) -> None:
 def test_every_query_of_every_panel_has_data(board: str) -> None:
     queries = {
         f"{panel['title']}: {target['legendFormat'] or target['refId']}": target["expr"]
-        for panel in look.dashboards()[board]["panels"]
+        for panel in dashboards.dashboards()[board]["panels"]
         for target in panel.get("targets", [])
     }
     assert len(queries) > 10
@@ -137,7 +138,7 @@ def test_prometheus_has_every_rule_and_finds_nothing_wrong_with_it() -> None:
 
 
 def test_the_dashboards_can_be_drawn(tmp_path: Path) -> None:
-    pictures = look.run(MINUTES, tmp_path)
+    pictures = dashboards.run(MINUTES, tmp_path)
     assert [file.name for file in pictures] == ["point-operator.png", "points.points.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in pictures)
 

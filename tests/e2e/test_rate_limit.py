@@ -21,12 +21,13 @@ import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
-from point_local import application, data, edge, issuer, paths
-from point_local.command import kubectl, wait
-from point_local.demo import Client
-from point_local.istio import GATEWAY_NAMESPACE
-from point_local.manifests import apply_all
-from point_local.observe import gateway_pods, get, proxy_admin
+from point_local.commands.demo import Client
+from point_local.drill.observe import gateway_pods, get, proxy_admin
+from point_local.programs import paths
+from point_local.programs.command import kubectl, wait
+from point_local.stack import application, data, edge, issuer
+from point_local.stack.istio import GATEWAY_NAMESPACE
+from point_local.stack.manifests import apply_all
 
 pytestmark = pytest.mark.e2e
 

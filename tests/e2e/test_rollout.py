@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from point_local import application, credentials, edge, issuer, variants
-from point_local.command import kubectl, wait
-from point_local.demo import Client
-from point_local.istio import GATEWAY_NAMESPACE
-from point_local.load import Generator, Load
-from point_local.manifests import apply_all
-from point_local.observe import Object, gateway_address, gateway_pods, get, service_pods
+from point_local.commands.demo import Client
+from point_local.drill import variants
+from point_local.drill.load import Generator, Load
+from point_local.drill.observe import Object, gateway_address, gateway_pods, get, service_pods
+from point_local.programs.command import kubectl, wait
+from point_local.stack import application, credentials, edge, issuer
+from point_local.stack.istio import GATEWAY_NAMESPACE
+from point_local.stack.manifests import apply_all
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

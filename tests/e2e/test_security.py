@@ -15,34 +15,22 @@ import httpx
 import psutil
 import pytest
 import yaml
-from point_local import (
-    application,
-    credentials,
-    data,
-    edge,
-    failover,
-    image_files,
-    manifests,
-    paths,
-    prometheus,
-    rootfs,
-    sbom,
-    security,
-    tools,
-    up,
-    versions,
-)
-from point_local.cluster import NODES, WORKERS
-from point_local.command import LocalError, kubectl, run, succeeds, wait
-from point_local.manifests import apply_all
-from point_local.observe import Object, get, items, service_pods
-from point_local.pki import Authority
-from point_local.reach import Peer, allowed
-from point_local.servers import free_port
+from point_local.alone.servers import free_port
+from point_local.build import image_files, rootfs, sbom, tools
+from point_local.commands import up
+from point_local.drill.observe import Object, get, items, service_pods
+from point_local.failover import controller
+from point_local.machine.cluster import NODES, WORKERS
+from point_local.machine.pki import Authority
+from point_local.programs import paths, versions
+from point_local.programs.command import LocalError, kubectl, run, succeeds, wait
+from point_local.stack import application, credentials, data, edge, manifests, namespaces, prometheus
+from point_local.stack.manifests import apply_all
+from point_local.stack.reach import Peer, allowed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-OURS = (*security.NAMESPACES, "point-system")
+OURS = (*namespaces.NAMESPACES, "point-system")
 ASK_THE_API_SERVER = {
     ("istio-system", "istiod"),
     ("monitoring", "prometheus"),
@@ -63,7 +51,7 @@ def our_pods() -> list[Object]:
 def test_every_namespace_of_ours_is_restricted() -> None:
     listed = json.loads(kubectl("get", "namespaces", "-o", "json"))["items"]
     levels = {
-        n["metadata"]["name"]: n["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")
+        n["metadata"]["name"]: n["metadata"]["labels"].get("pod-namespaces.kubernetes.io/enforce")
         for n in listed
     }
     assert {n: levels.get(n) for n in OURS} == dict.fromkeys(OURS, "restricted")
@@ -325,7 +313,7 @@ def test_the_failover_controller_says_nothing_to_an_api_server_it_cant_verify(
 def test_a_copy_takes_nothing_from_a_writer_it_cant_verify(stranger: Authority) -> None:
     if rootfs.database() != "mysql":
         pytest.skip("MariaDB's copies are set up once and for all")
-    zone, writer = "b", failover.recorded_writer()
+    zone, writer = "b", controller.recorded_writer()
     exec_ = ["kubectl", "exec", "-i", "-n", "data", f"mysql-{zone}-0", "--"]
     run([*exec_, "sh", "-c", "cat > /tmp/stranger.crt"], stdin=stranger.pem)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from point_local.command import kubectl, wait
-from point_local.observe import get, items, service_pods, zone
+from point_local.drill.observe import get, items, service_pods, zone
+from point_local.programs.command import kubectl, wait
 
 pytestmark = pytest.mark.e2e
 

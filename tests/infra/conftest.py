@@ -9,7 +9,7 @@ import pytest
 from point_infra.config.settings import Settings, load
 from point_infra.offline import stack_config
 from point_infra.stack import PointPlatform
-from point_local.standin.shapes import computed, derived, synthesize
+from point_local.preview.standin.shapes import computed, derived, synthesize
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 

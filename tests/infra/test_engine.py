@@ -13,9 +13,10 @@ import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
-from point_local import paths, preview
-from point_local.standin import live
-from point_local.standin.engine import Engine, find_cli, providers
+from point_local.preview import plan
+from point_local.preview.standin import live
+from point_local.preview.standin.engine import Engine, find_cli, providers
+from point_local.programs import paths
 
 pytestmark = [
     pytest.mark.engine,
@@ -35,7 +36,7 @@ class Stack:
     def __init__(self, home: Path, ports: dict[str, int]) -> None:
         cli = find_cli()
         assert cli is not None
-        self.project = preview.checkout(home / "project")
+        self.project = plan.checkout(home / "project")
         self.engine = Engine(cli, self.project, home, ports)
         self._events = home / "events.json"
         self.configure(serviceImageDigest=PUSHED, operatorImageDigest=PUSHED)
@@ -246,13 +247,13 @@ def test_a_wrong_value_ends_the_preview_in_one_line_without_a_traceback(
     assert "Traceback" not in done.text
 
 
-@pytest.mark.parametrize("stack", preview.STACKS)
+@pytest.mark.parametrize("stack", plan.STACKS)
 def test_make_preview_passes_every_policy_with_the_known_number_of_resources(
     ports: dict[str, int], tmp_path: Path, stack: str
 ) -> None:
     cli = find_cli()
     assert cli is not None
-    found = preview.preview(cli, stack, tmp_path / stack, ports)
+    found = plan.preview(cli, stack, tmp_path / stack, ports)
     assert found.status == 0, found.text
     assert "[mandatory]" not in found.text
     assert "monthlyCostUsd" in found.text
@@ -267,7 +268,7 @@ def test_a_pull_request_s_preview_shows_its_one_change(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     repository = tmp_path / "repository"
-    for name in (*preview.LINKED, *preview.copied()):
+    for name in (*plan.LINKED, *plan.copied()):
         source = paths.ROOT / name
         if source.is_dir():
             shutil.copytree(source, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -283,7 +284,7 @@ def test_a_pull_request_s_preview_shows_its_one_change(
 
     cli = find_cli()
     assert cli is not None
-    found = preview.preview(cli, STACK, tmp_path / STACK, ports, base="HEAD")
+    found = plan.preview(cli, STACK, tmp_path / STACK, ports, base="HEAD")
 
     assert found.status == 0, found.text
     assert re.findall(r"^ ([~+-]{1,2}) +(\S+) (\S+) \w+ ?\[diff", found.text, re.M) == [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from point_local import apiserver
+from point_local.alone import apiserver
 
 CRD = Path(__file__).resolve().parents[2] / "crds" / "pointservices.yaml"
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from point_local import cli, command, issuer, paths
-from point_local.command import LocalError
+from point_local import cli
+from point_local.programs import command, paths
+from point_local.programs.command import LocalError
+from point_local.stack import issuer
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import psutil
-from point_local.daemon import detach
+from point_local.programs.daemon import detach
 
 
 def test_a_lock_of_the_caller_ends_with_the_caller(tmp_path: Path) -> None:

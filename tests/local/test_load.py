@@ -1,8 +1,8 @@
 """What is read off the times and latencies that the load noted, and whether a promise was kept."""
 
 import pytest
-from point_local.drill import Seen
-from point_local.load import Load, longest_gap, percentile
+from point_local.drill.load import Load, longest_gap, percentile
+from point_local.drill.zones import Seen
 
 
 @pytest.mark.parametrize(

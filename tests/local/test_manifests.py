@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from point_local import application, data, issuer, manifests, versions
+from point_local.programs import versions
+from point_local.stack import application, data, issuer, manifests
 
 MYSQL: dict[str, Any] = {
     "zones": data.ZONES,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
-from point_local import paths, security
-from point_local.reach import Peer, allowed
+from point_local.programs import paths
+from point_local.stack import namespaces
+from point_local.stack.reach import Peer, allowed
 
 COMPONENT = "app.kubernetes.io/component"
 SERVICE = Peer("points", {COMPONENT: "service"})
@@ -62,7 +63,7 @@ OPEN = [
 @pytest.fixture(scope="module")
 def policies() -> list[dict[str, Any]]:
     operators = yaml.safe_load_all((paths.ROOT / "operator/deploy/network-policy.yaml").read_text())
-    return [*yaml.safe_load_all(security.network_policies()), *operators]
+    return [*yaml.safe_load_all(namespaces.network_policies()), *operators]
 
 
 @pytest.mark.parametrize(("caller", "called", "port"), OPEN)
@@ -93,7 +94,7 @@ def test_no_pod_of_the_service_has_a_way_out(policies: list[dict[str, Any]]) -> 
             assert not allowed(policies, pod, OUTSIDE, port, "UDP")
 
 
-@pytest.mark.parametrize("namespace", [*security.NAMESPACES, "point-system"])
+@pytest.mark.parametrize("namespace", [*namespaces.NAMESPACES, "point-system"])
 def test_a_pod_that_nobody_thought_of_is_cut_off(policies: list[dict[str, Any]], namespace: str) -> None:
     intruder = Peer(namespace, {"app": "intruder"})
     ports = (22, 443, 3306, 6379, 6443, 8080, 15012, 15020)

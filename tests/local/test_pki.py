@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from point_local.pki import Authority, write_secret
+from point_local.machine.pki import Authority, write_secret
 
 
 def authority(folder: Path, name: str = "test") -> Authority:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from point_local import packages, preflight, tools
-from point_local.command import LocalError
+from point_local.build import packages, tools
+from point_local.commands import preflight
+from point_local.programs.command import LocalError
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from point_local import gtid
-from point_local.roles import (
+from point_local.failover import gtid
+from point_local.failover.roles import (
     SILENCE_SECONDS,
     Apply,
     Copy,

@@ -10,7 +10,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
-from point_local import image_files, sbom
+from point_local.build import image_files, sbom
 
 DPKG = """Package: libc6
 Status: install ok installed

@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from point_local import paths
+from point_local.programs import paths
 
 NAMED = sorted(
     set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", (paths.ROOT / "docs" / "security.md").read_text()))

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 import yaml
-from point_local import apiserver
+from point_local.alone import apiserver
 from point_operator.model import names
 from point_operator.model.kinds import Kind
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from point_local import paths
+from point_local.programs import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 

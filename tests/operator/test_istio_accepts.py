@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from point_local import paths
+from point_local.programs import paths
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from point_local import apiserver, paths
+from point_local.alone import apiserver
+from point_local.programs import paths
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

@@ -17,7 +17,7 @@ import httpx
 import pymysql
 import pytest
 from asyncmy.connection import Connection
-from point_local import mysqld, serve, servers
+from point_local.alone import mysqld, serve, servers
 from point_service.contract.idempotency import Key, request_hash
 from point_service.contract.schemas import (
     CancelEarnRequest,

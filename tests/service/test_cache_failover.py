@@ -9,8 +9,8 @@ from contextlib import ExitStack, asynccontextmanager
 
 import httpx
 import pytest
-from point_local import serve, servers
-from point_local.pki import Authority
+from point_local.alone import serve, servers
+from point_local.machine.pki import Authority
 
 CLIENTS = 8
 MEMBERS = 4

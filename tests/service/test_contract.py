@@ -5,7 +5,7 @@ import uuid
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from point_local import serve
+from point_local.alone import serve
 from point_service.http import openapi
 from schemathesis.checks import positive_data_acceptance
 

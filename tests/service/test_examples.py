@@ -5,7 +5,7 @@ from datetime import datetime
 
 import httpx
 import pytest
-from point_local import serve
+from point_local.alone import serve
 from point_service.http import openapi
 
 # Each operation once in the role it needs, and what makes the next ones possible.

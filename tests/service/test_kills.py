@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from point_local import mysqld, paths, serve, servers
-from point_local.pki import Authority
+from point_local.alone import mysqld, serve, servers
+from point_local.machine.pki import Authority
+from point_local.programs import paths
 from point_service.mysql.migrate import migrate
 from point_service.settings import load
 from pymysql.cursors import DictCursor

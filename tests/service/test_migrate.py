@@ -6,7 +6,7 @@ import sys
 
 import pymysql
 import pytest
-from point_local import serve, servers
+from point_local.alone import serve, servers
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import point_service.mysql.migrations
 import pytest
-from point_local import mysqld, serve, servers
+from point_local.alone import mysqld, serve, servers
 from point_service.mysql import migrate as migrating
 from point_service.mysql import revision
 from point_service.settings import load

@@ -6,7 +6,7 @@ import uuid
 
 import httpx
 import pytest
-from point_local import serve
+from point_local.alone import serve
 
 pytestmark = [
     pytest.mark.integration,

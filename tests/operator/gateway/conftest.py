@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from joserfc.jwk import RSAKey
-from point_local import attacks
+from point_local.drill import attacks
 from point_operator.model import api
 from point_operator.resources.gateway import gateway_guard, rate_limit, request_authentication
 from point_operator.resources.surroundings import Surroundings

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from point_local import attacks
+from point_local.drill import attacks
 
 pytestmark = pytest.mark.integration
 

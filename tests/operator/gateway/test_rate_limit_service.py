@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from point_local import paths, servers
+from point_local.alone import servers
+from point_local.programs import paths
 from point_operator.model import api, kinds
 from point_operator.resources.gateway import rate_limit, rate_limit_service
 from point_operator.resources.surroundings import Surroundings

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from point_local import tools
+from point_local.build import tools
 from point_operator.model import kinds
 from point_operator.model.kinds import Kind
 

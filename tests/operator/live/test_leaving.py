@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from point_local import apiserver
+from point_local.alone import apiserver
 from point_operator.model import kinds, names
 from point_operator.model.kinds import Kind
 

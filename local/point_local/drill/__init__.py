@@ -1,0 +1,1 @@
+"""Load, blows, the books after them, attacks. Imports `failover`, `stack` and below."""

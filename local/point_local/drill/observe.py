@@ -1,0 +1,77 @@
+"""Look at the running stack: objects, pods by zone, and what the proxies are doing."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from point_local.machine.cluster import WORKERS
+from point_local.programs.command import kubectl
+from point_local.stack.application import NAMESPACE
+from point_local.stack.istio import GATEWAY_NAMESPACE
+
+Object = dict[str, Any]
+
+
+def get(kind: str, name: str, namespace: str = NAMESPACE) -> Object | None:
+    """An object, None when it is not there."""
+    out = kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+    return cast("Object", json.loads(out)) if out.strip() else None
+
+
+def items(kind: str, namespace: str = NAMESPACE, selector: str = "") -> list[Object]:
+    """The objects of a kind, by label selector if one is given."""
+    out = kubectl("get", kind, "-n", namespace, "-o", "json", f"--selector={selector}")
+    return cast("list[Object]", json.loads(out)["items"])
+
+
+def service_pods() -> list[Object]:
+    """The point service's pods that are ready and not going away."""
+    return [p for p in items("pods", selector="app.kubernetes.io/component=service") if _serving(p)]
+
+
+def gateway_pods() -> list[str]:
+    """Names of the ingress gateway's ready pods."""
+    pods = items("pods", GATEWAY_NAMESPACE, "istio=ingressgateway")
+    return [str(p["metadata"]["name"]) for p in pods if _serving(p)]
+
+
+def gateway_address() -> tuple[str, int]:
+    """Where a gateway pod can be reached past the edge: its machine's address, and the port there (TLS)."""
+    pods = items("pods", GATEWAY_NAMESPACE, "istio=ingressgateway")
+    name = next(p["spec"]["nodeName"] for p in pods if _serving(p))
+    return next(n.address for n in WORKERS if n.name == name), 30443
+
+
+def zone(pod: Object) -> str:
+    """The availability zone a pod runs in."""
+    return next(str(n.zone) for n in WORKERS if n.name == pod["spec"]["nodeName"])
+
+
+def proxy_admin(pod: str, path: str, namespace: str = GATEWAY_NAMESPACE) -> str:
+    """What a pod's proxy answers to GET `path` on its admin interface."""
+    request = ["pilot-agent", "request", "GET", path]
+    return kubectl("exec", "-n", namespace, pod, "-c", "istio-proxy", "--", *request)
+
+
+def uplink_packets() -> int:
+    """Packets sent by the interface of the default route since it came up; 0 without one."""
+    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()]
+    uplinks = [r[0] for r in routes if r[1] == "00000000"]
+    return sum(int(Path(f"/sys/class/net/{u}/statistics/tx_packets").read_text()) for u in uplinks)
+
+
+def uplink_is_quiet(seconds: float = 2) -> bool:
+    """Whether nothing on this machine sends through the uplink for that long."""
+    before, deadline = uplink_packets(), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if uplink_packets() != before:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _serving(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and not pod["metadata"].get("deletionTimestamp")

@@ -1,0 +1,1 @@
+"""Dashboards drawn from live data. Imports `stack` and `programs`."""

@@ -1,0 +1,1 @@
+"""The plan of the AWS side through the real Pulumi engine. Imports `programs` and `build`."""
