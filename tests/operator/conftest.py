@@ -1,31 +1,20 @@
-"""A real API server, the operator as a process on it, and a few words to say what a test wants.
-
-There is no kubelet and no controller: a test says itself that a Job or a rollout is through.
-"""
+"""A real API server, the operator as a process on it, and tenants under it."""
 
 import contextlib
 import copy
-import os
-import socket
-import ssl
-import subprocess
-import sys
-import time
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx
 import pytest
 import yaml
+from harness.kube import Kube, Process
+from harness.tenants import PUBLISHED, Tenant
 from point_local.alone import apiserver
-from point_operator.model import names
-from point_operator.model.kinds import Kind
+from point_local.build import tools
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-T = TypeVar("T")
 
 SPEC: dict[str, Any] = {
     "image": "docker.io/library/point-service:0.1.0",
@@ -40,65 +29,6 @@ SPEC: dict[str, Any] = {
         "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": '{"keys": []}'},
     },
 }
-
-
-class Kube:
-    """The API as the administrator sees it."""
-
-    def __init__(self, server: apiserver.ApiServer) -> None:
-        self.server = server
-        cert, key = server.kubeconfig.with_suffix(".crt"), server.kubeconfig.with_suffix(".key")
-        context = ssl.create_default_context(cafile=str(server.directory / "ca.crt"))
-        context.load_cert_chain(cert, key)
-        self.client = httpx.Client(base_url=server.url, verify=context, timeout=10)
-
-    def close(self) -> None:
-        """Close its connections."""
-        self.client.close()
-
-    def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return an object, or None."""
-        answer = self.client.get(kind.path(namespace, name))
-        return None if answer.status_code == 404 else answer.raise_for_status().json()
-
-    def find(self, kind: Kind, namespace: str) -> list[dict[str, Any]]:
-        """Return the objects of a kind that this operator made."""
-        answer = self.client.get(kind.path(namespace), params={"labelSelector": names.SELECTOR})
-        fixed = {"apiVersion": kind.api_version, "kind": kind.kind}
-        return [fixed | one for one in answer.raise_for_status().json()["items"]]
-
-    def create(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
-        """Create an object; its kind may be left out."""
-        body = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
-        path = kind.path(body["metadata"].get("namespace", ""))
-        return self.client.post(path, json=body).raise_for_status().json()
-
-    def patch(
-        self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], subresource: str = ""
-    ) -> dict[str, Any]:
-        """Merge into an object, as someone who edits by hand."""
-        answer = self.client.patch(
-            kind.path(namespace, name, subresource),
-            json=patch,
-            params={"fieldManager": "kubectl-edit"},
-            headers={"Content-Type": "application/merge-patch+json"},
-        )
-        return answer.raise_for_status().json()
-
-    def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Delete an object."""
-        self.client.delete(kind.path(namespace, name)).raise_for_status()
-
-    def wait(self, what: str, condition: Callable[[], T | None], seconds: float = 15) -> T:
-        """Return the first truthy value of `condition()`; fail after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                pytest.fail(f"not within {seconds} s: {what}")
-            time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -131,82 +61,12 @@ def account(server: apiserver.ApiServer) -> Path:
 
 
 @pytest.fixture(scope="session")
-def operator(server: apiserver.ApiServer, account: Path) -> Iterator["Process"]:
+def operator(server: apiserver.ApiServer, account: Path) -> Iterator[Process]:
     """The operator, running."""
     process = Process(server, account, "--no-lease")
     process.start()
     yield process
     process.stop()
-
-
-class Process:
-    """The command `point-operator`, as a process of its own."""
-
-    def __init__(
-        self,
-        server: apiserver.ApiServer,
-        account: Path,
-        *arguments: str,
-        name: str = "one",
-        **environment: str,
-    ) -> None:
-        self._arguments = [
-            sys.executable,
-            "-m",
-            "point_operator.main",
-            "--kubeconfig",
-            str(account),
-            *arguments,
-        ]
-        self.log = server.directory / f"operator-{name}.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._environment = {
-            **os.environ,
-            "POINT_OPERATOR_HTTP_PORT": str(self.port),
-            "POINT_OPERATOR_POD": name,
-            **environment,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, timeout: float = 20) -> None:
-        """Start it and wait until it is healthy."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._arguments, stderr=log, stdout=subprocess.DEVNULL, env=self._environment
-            )
-        deadline = time.monotonic() + timeout
-        while not self._healthy():
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
-            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        """Ask it to end and return its exit status."""
-        assert self.process is not None
-        self.process.terminate()
-        try:
-            return self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-
-    def metrics(self) -> str:
-        """Return what Prometheus would read."""
-        return httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
-
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
-        lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
-    def _healthy(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/healthz").status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 @pytest.fixture(scope="session")
@@ -225,3 +85,37 @@ def spec() -> dict[str, Any]:
 def process() -> type[Process]:
     """How to run the operator as a process."""
     return Process
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def make_tenant(kube: Any, operator: Any, spec: dict[str, Any]) -> Callable[[], Tenant]:  # noqa: ARG001 - it must run
+    """Make tenants, each with a namespace and a host of its own, under a running operator."""
+
+    def make() -> Tenant:
+        number = next(_numbers)
+        return Tenant(kube, f"tenant-{number}", f"points-{number}.localhost", spec)
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
+    """A namespace of its own, under a running operator."""
+    return make_tenant()
+
+
+@pytest.fixture
+def optional_kinds(server: Any, operator: Any) -> Iterator[None]:
+    """The kinds of other projects as these publish them, known to cluster and operator for one test."""
+    crds = [str(tools.module_dir(*module) / file) for module, file in PUBLISHED.values()]
+    operator.stop()
+    for crd in crds:
+        server.kubectl("apply", "--server-side", "-f", crd)
+        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", crd)
+    operator.start()
+    yield
+    for crd in crds:
+        server.kubectl("delete", "--ignore-not-found", "-f", crd)

@@ -45,7 +45,7 @@ class Engine:
     def run(self, *args: str, check: bool = True, seconds: float = 240) -> Done:
         """Run the CLI once, with a language host of its own; raises LocalError unless `check` is off."""
         host = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "point_local.preview.plan.standin.language"],
+            [sys.executable, "-W", "ignore", "-m", "point_local.preview.standin.language"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,7 @@
 # ruff: noqa: N802, ARG002 - names and arguments are the protocol's
 """The smallest Python language host: runs the program in this process, on the SDK's own server.
 
-`python -m point_local.preview.plan.standin.language` prints its port and serves until its standard input ends; the engine
+`python -m point_local.preview.standin.language` prints its port and serves until its standard input ends; the engine
 finds it by PULUMI_DEBUG_LANGUAGES. A user's machine has Pulumi's own.
 """
 

@@ -1,7 +1,7 @@
 """What the dashboard of a PointService shows.
 
-Only metrics of the service itself (`service/point_service/telemetry/metrics.py`), of any Python process, of the proxies and
-of kubelets are asked for, so no other exporter is needed.
+Only metrics of the service itself (`service/point_service/telemetry/metrics.py`), of any Python process, of the
+proxies and of kubelets are asked for, so no other exporter is needed.
 """
 
 from kubernetes.utils.quantity import parse_quantity

@@ -17,7 +17,7 @@ from point_local.programs import paths
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DEPLOY, CHART = ROOT / "operator/deploy", ROOT / "operator/chart"
 OURS = "app.kubernetes.io/name=point-operator"
 AT_GATEWAY = "envoyfilters,gateways,requestauthentications,authorizationpolicies"

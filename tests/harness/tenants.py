@@ -1,11 +1,7 @@
 """Tenants: namespaces with a PointService under a running operator; a test speaks for the controllers."""
 
-import itertools
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-from point_local.build import tools
 from point_operator.model import kinds
 from point_operator.model.kinds import Kind
 
@@ -159,37 +155,3 @@ def _condition(kind: str, status: str, **more: str) -> dict[str, str]:
         **times,
         **more,
     }
-
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def make_tenant(kube: Any, operator: Any, spec: dict[str, Any]) -> Callable[[], Tenant]:  # noqa: ARG001 - it must run
-    """Make tenants, each with a namespace and a host of its own, under a running operator."""
-
-    def make() -> Tenant:
-        number = next(_numbers)
-        return Tenant(kube, f"tenant-{number}", f"points-{number}.localhost", spec)
-
-    return make
-
-
-@pytest.fixture
-def tenant(make_tenant: Callable[[], Tenant]) -> Tenant:
-    """A namespace of its own, under a running operator."""
-    return make_tenant()
-
-
-@pytest.fixture
-def optional_kinds(server: Any, operator: Any) -> Iterator[None]:
-    """The kinds of other projects as these publish them, known to cluster and operator for one test."""
-    crds = [str(tools.module_dir(*module) / file) for module, file in PUBLISHED.values()]
-    operator.stop()
-    for crd in crds:
-        server.kubectl("apply", "--server-side", "-f", crd)
-        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", crd)
-    operator.start()
-    yield
-    for crd in crds:
-        server.kubectl("delete", "--ignore-not-found", "-f", crd)

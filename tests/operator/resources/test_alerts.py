@@ -18,7 +18,7 @@ from point_operator.model import api
 from point_operator.resources.watching import alerts, dashboard, operator_monitoring
 from prometheus_client.metrics import MetricWrapperBase
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OPERATOR_RULES = ROOT / "operator/deploy/monitoring/alerts.yaml"
 
 

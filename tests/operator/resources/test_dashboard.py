@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models import units
 from point_operator.model import api
 from point_operator.resources.watching import dashboard
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(params=["of a PointService", "of the operator"])

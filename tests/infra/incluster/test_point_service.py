@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-CRD = Path(__file__).resolve().parents[2] / "crds" / "pointservices.yaml"
+CRD = Path(__file__).resolve().parents[3] / "crds" / "pointservices.yaml"
 
 
 def _closed(schema: Any) -> Any:

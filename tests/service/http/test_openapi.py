@@ -10,7 +10,7 @@ from point_service.http import openapi, probes, routes
 from point_service.http.operations import OPERATIONS
 from point_service.mysql import revision
 
-KEPT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+KEPT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
 
 def test_the_kept_description_is_the_current_one():

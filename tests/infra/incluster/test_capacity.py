@@ -38,7 +38,7 @@ def _requests(holder: dict[str, Any], pods: int = 1) -> tuple[int, int]:
 
 
 def _service() -> tuple[int, int]:
-    crd = Path(__file__).resolve().parents[2] / "crds" / "pointservices.yaml"
+    crd = Path(__file__).resolve().parents[3] / "crds" / "pointservices.yaml"
     schema = yaml.safe_load(crd.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     spec = schema["properties"]["spec"]["properties"]
     asked = spec["resources"]["properties"]["requests"]["properties"]

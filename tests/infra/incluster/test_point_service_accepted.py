@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from point_local.alone import apiserver
 
-CRD = Path(__file__).resolve().parents[2] / "crds" / "pointservices.yaml"
+CRD = Path(__file__).resolve().parents[3] / "crds" / "pointservices.yaml"
 
 pytestmark = pytest.mark.integration
 

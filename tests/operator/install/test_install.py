@@ -10,7 +10,7 @@ import pytest
 import yaml
 from point_local.programs import paths
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
