@@ -2,7 +2,7 @@
 
 `POINT_KILLS` says how often the service is killed, `POINT_ROWS` how many entries the ledger has before that:
 
-    POINT_KILLS=100 pytest tests/service/test_kills.py -s
+    POINT_KILLS=100 pytest tests/service/ledger/test_kills.py -s
 """
 
 import asyncio
