@@ -80,10 +80,11 @@ preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real eng
 	@$(RUN) preview $(STACK) $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: check
-check: $(VENV)/.installed ## Format, lint and types
+check: $(VENV)/.installed ## Format, lint, types, and who imports whom
 	@$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 .PHONY: test-unit
 test-unit: $(VENV)/.installed ## Pure tests (seconds)

@@ -1,4 +1,4 @@
-"""Make the operator's own alerts and dashboard in `operator/deploy/monitoring` from `resources/operator_monitoring.py`.
+"""Make the operator's own alerts and dashboard in `operator/deploy/monitoring` from what `watching` says of it.
 
 python operator/generate_monitoring.py            # writes them
 python operator/generate_monitoring.py --check    # says whether they are up to date

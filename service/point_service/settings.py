@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
+from point_service.domain.policy import Policy
+
 T = TypeVar("T")
 
 SHARED_REQUESTS = 32  # the most that go into one transaction together
@@ -81,17 +83,6 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None
     timeout: float
     answer_ttl: int
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of the point programme. Amounts are points, expiries are days of 24 hours."""
-
-    min_earn: int = 1
-    max_earn: int = 100_000
-    max_balance: int = 10_000_000
-    default_expiry_days: int = 365
-    max_expiry_days: int = 1_824
-    expiring_soon_days: int = 30
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from point_operator.model import names
 from point_operator.model.api import PointService
-from point_operator.observe.workload import Rollout
+from point_operator.observe.workload import Counts, Rollout
 from point_operator.resources.surroundings import Trial
 
 State = Literal["Starting", "Running", "Promoting", "Succeeded", "Failed", "Withdrawn"]
@@ -28,18 +28,6 @@ ROUTE_GONE_SECONDS = 2.0
 
 _SERVED: tuple[State, ...] = ("Running", "Promoting")
 _OVER: tuple[State, ...] = ("Succeeded", "Failed", "Withdrawn")
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Requests that the pods of a trial have answered or given up, and how many of them failed (5xx, or none)."""
-
-    requests: int = 0
-    errors: int = 0
-
-    @property
-    def percent(self) -> float:
-        """Failed ones in a hundred."""
-        return 100 * self.errors / self.requests if self.requests else 0.0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

@@ -13,7 +13,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
-from point_operator.control.canary import Counts
+from point_operator.observe.workload import Counts
 from point_operator.resources.watching.service_monitor import MERGED_PORT
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,18 @@ class Migration(msgspec.Struct, frozen=True):
     """RFC 3339 time of the failure."""
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """Requests that the pods of a trial have answered or given up, and how many of them failed (5xx, or none)."""
+
+    requests: int = 0
+    errors: int = 0
+
+    @property
+    def percent(self) -> float:
+        """Failed ones in a hundred."""
+        return 100 * self.errors / self.requests if self.requests else 0.0
+
+
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """The Deployment's state in the words that matter here."""
 

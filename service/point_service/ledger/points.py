@@ -8,13 +8,14 @@ import msgspec
 from point_service.contract import schemas
 from point_service.contract.errors import OrderAlreadyUsed
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain import rules
+from point_service.domain import policy, rules
+from point_service.domain.policy import Policy
 from point_service.domain.rules import GrantKind, NewGrant
 from point_service.ledger.sharing import SharedTransactions
 from point_service.ledger.transaction import Asked, Decide, Decision, Written, alone
 from point_service.mysql.database import Database
 from point_service.mysql.store.member import Snapshot, Wanted
-from point_service.settings import SHARED_REQUESTS, Policy
+from point_service.settings import SHARED_REQUESTS
 from point_service.telemetry import metrics
 from point_service.turns.lock import MemberLock
 
@@ -40,10 +41,10 @@ class Points:
 
     async def earn(self, key: Key, request: schemas.EarnRequest, kind: GrantKind) -> Outcome:
         """Grant points. Raises InvalidField when the policy forbids the amount or the expiry."""
-        lifetime = rules.check_earn(self._policy, request.amount, request.expires_in_days)
+        lifetime = policy.check_earn(self._policy, request.amount, request.expires_in_days)
 
         def decide(snapshot: Snapshot, balance: int) -> Decision:
-            rules.check_holding(self._policy, balance, request.amount)
+            policy.check_holding(self._policy, balance, request.amount)
             grant = NewGrant(
                 kind=kind, amount=request.amount, expires_at=snapshot.now + lifetime, reason=request.reason
             )

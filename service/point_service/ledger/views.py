@@ -8,10 +8,10 @@ from asyncmy.connection import Connection
 from point_service.contract import schemas
 from point_service.contract.errors import OrderNotFound, Unavailable
 from point_service.domain import rules
+from point_service.domain.policy import Policy
 from point_service.mysql.database import Database
 from point_service.mysql.store import reads
 from point_service.mysql.store.execution import utc
-from point_service.settings import Policy
 
 T = TypeVar("T")
 

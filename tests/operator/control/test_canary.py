@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 from point_operator.control import canary
-from point_operator.control.canary import Counts, Record, Seen
+from point_operator.control.canary import Record, Seen
 from point_operator.model import api
-from point_operator.observe.workload import Rollout
+from point_operator.observe.workload import Counts, Rollout
 
 OLD, NEW = "service:1", "service:2"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

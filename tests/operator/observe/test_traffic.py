@@ -2,8 +2,8 @@
 
 import asyncio
 
-from point_operator.control.canary import Counts
 from point_operator.observe import traffic
+from point_operator.observe.workload import Counts
 
 TEXT = """\
 # TYPE envoy_http_downstream_rq counter

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from point_service.contract.errors import HoldingCapExceeded, InsufficientPoints, InvalidField
 from point_service.domain import rules
-from point_service.domain.rules import EntryKind, Grant, GrantKind, allocate, check_earn, check_holding
-from point_service.settings import Policy
+from point_service.domain.policy import Policy, check_earn, check_holding
+from point_service.domain.rules import EntryKind, Grant, GrantKind, allocate
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
