@@ -106,7 +106,7 @@ def table(priced: list[Line]) -> str:
     rows.append(f"{'total':<16}{'= budget: ' + format(sum(BUDGET.values()), ','):<68}{total(priced):>11.2f}")
     rows.append(
         f"Seoul, on demand, prices of {prices.DATED}; ~ is an estimate, and traffic and volume are assumed "
-        "(point_infra/prices.json, cost.py)."
+        "(point_infra/cost/prices.json)."
     )
     return "\n".join(rows)
 

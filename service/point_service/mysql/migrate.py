@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 LOCK = "point-platform-migration"
 LOCK_WAIT = 300  # seconds behind another migration
 CONNECT_TIMEOUT = 10  # seconds
-SCRIPTS = "point_service:migrations"
+SCRIPTS = "point_service.mysql:migrations"
 # A change of a table waits for the transactions that use it, and every request that comes after it waits behind
 # it: so it gives up soon, lets them pass, and tries again.
 TABLE_WAIT = 1  # seconds

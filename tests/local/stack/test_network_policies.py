@@ -109,7 +109,10 @@ def test_every_pod_may_ask_for_names(policies: list[dict[str, Any]], pod: Peer) 
 
 
 def test_every_policy_opens_with_its_reason() -> None:
-    for file in ("local/point_local/stack/manifests/network-policies.yaml", "operator/deploy/network-policy.yaml"):
+    for file in (
+        "local/point_local/stack/manifests/network-policies.yaml",
+        "operator/deploy/network-policy.yaml",
+    ):
         lines = (paths.ROOT / file).read_text().splitlines()
         starts = [i for i, line in enumerate(lines) if re.match(r"(\{\{ policy\(|apiVersion:)", line)]
         written = [i for i in starts if "macro" not in lines[i - 1]]

@@ -3,12 +3,9 @@
 from pathlib import Path
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from litestar import Litestar
 from point_service.http import openapi, probes, routes
 from point_service.http.operations import OPERATIONS
-from point_service.mysql import revision
 
 KEPT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
@@ -49,16 +46,3 @@ def test_every_operation_names_its_problems_and_references_what_is_there(operati
         target = document
         for part in reference.removeprefix("#/").split("/"):
             target = target[part]
-
-
-def test_the_schema_the_service_needs_is_the_newest_revision():
-    config = Config()
-    config.set_main_option("script_location", "point_service:migrations")
-    assert ScriptDirectory.from_config(config).get_current_head() == revision.HEAD
-
-
-def test_a_later_schema_serves_and_an_older_or_missing_one_does_not():
-    assert revision.serves(revision.HEAD)
-    assert revision.serves("9999")
-    assert not revision.serves("0000")
-    assert not revision.serves(None)
