@@ -6,7 +6,7 @@ from point_local.programs.command import kubectl, run, succeeds, wait
 from point_local.stack.manifests import apply
 
 GATEWAY_NAMESPACE = "istio-ingress"
-_VALUES = paths.ROOT / "pulumi" / "point_infra" / "istio"
+_VALUES = paths.ROOT / "pulumi" / "point_infra" / "incluster" / "istio"
 
 
 def install() -> None:
