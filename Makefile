@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/point-local
 PYTEST := $(VENV)/bin/pytest
+REPORTS := .reports
 # kubectl comes with the programs that `make up` builds.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/point-platform/bin:$(PATH)
 
@@ -89,33 +90,40 @@ check: $(VENV)/.installed ## Format, lint, types, and who imports whom
 .PHONY: test-unit
 test-unit: $(VENV)/.installed ## Pure tests (seconds)
 	@echo "== unit: pure, no server =="
-	$(PYTEST) -q -m "not integration and not engine and not e2e and not down"
+	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m "not integration and not engine and not e2e and not down"
 
 .PHONY: test-integration
 test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apiserver (minutes)
 	@echo "== integration: real MySQL, MariaDB, Redis and kube-apiserver =="
 	$(RUN) packages
 	$(RUN) tools
-	$(PYTEST) -q -m integration
+	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m integration
 
 .PHONY: test-engine
 test-engine: $(VENV)/.installed ## Tests of the infrastructure through the real Pulumi engine (minutes)
 	@echo "== engine: the real Pulumi engine on stand-in providers and moto =="
 	$(RUN) pulumi-cli
-	$(PYTEST) -q -m engine --timeout 300
+	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m engine --timeout 300
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/.installed ## Tests on the cluster of `make up`, which they make when there is none
 	@echo "== e2e: the whole stack =="
-	$(PYTEST) -q -m e2e
+	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m e2e
 
 .PHONY: test-down
 test-down: $(VENV)/.installed ## Tests that take the stack away and find nothing left
 	@echo "== down: nothing is left behind =="
-	$(PYTEST) -q -m down --timeout 600
+	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m down --timeout 600
 
 .PHONY: test
-test: check test-unit test-integration test-engine test-e2e test-down ## Every test, tier by tier
+test: $(VENV)/.installed ## Every test, tier by tier; then what each took
+	@rm -rf $(REPORTS) && mkdir $(REPORTS) && touch $(REPORTS)/tiers
+	trap '$(VENV)/bin/python tests/report.py $(REPORTS)' EXIT
+	for tier in check test-unit test-integration test-engine test-e2e test-down; do
+	  started=$$SECONDS
+	  $(MAKE) --no-print-directory $$tier
+	  echo "$$tier $$((SECONDS - started))" >> $(REPORTS)/tiers
+	done
 
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
