@@ -51,7 +51,7 @@ def our_pods() -> list[Object]:
 def test_every_namespace_of_ours_is_restricted() -> None:
     listed = json.loads(kubectl("get", "namespaces", "-o", "json"))["items"]
     levels = {
-        n["metadata"]["name"]: n["metadata"]["labels"].get("pod-namespaces.kubernetes.io/enforce")
+        n["metadata"]["name"]: n["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")
         for n in listed
     }
     assert {n: levels.get(n) for n in OURS} == dict.fromkeys(OURS, "restricted")

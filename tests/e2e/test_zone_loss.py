@@ -44,7 +44,7 @@ def test_nothing_is_lost_when_the_copies_are_behind_and_the_controller_dies_half
         running = controller.DAEMON.process()
         assert running is not None
         running.kill()
-        controller.wait(10)
+        running.wait(10)
 
     @contextmanager
     def strike() -> Generator[None]:
