@@ -125,6 +125,15 @@ test: $(VENV)/.installed ## Every test, tier by tier; then what each took
 	  echo "$$tier $$((SECONDS - started))" >> $(REPORTS)/tiers
 	done
 
+.PHONY: test-long
+test-long: $(VENV)/.installed ## What proves by the minute, whole: 100 kills, 200 PointServices, every zone drill (an hour and more)
+	@echo "== long: kills, scale, partitions, limits and drills in their whole size =="
+	$(RUN) packages
+	$(RUN) tools
+	POINT_LONG=1 $(PYTEST) -q -m long --timeout 3600 -s
+	$(RUN) drill
+	$(RUN) drill --smaller
+
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
 	@$(VENV)/bin/python tests/bench/bench.py

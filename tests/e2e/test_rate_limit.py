@@ -1,13 +1,12 @@
 """The rate limit is the service's: what it says, whether the gateway has one pod or three, and nobody else's.
 
-The loads take 10 s each, 30 s with POINT_LONG=1.
+The loads take 6 s each, 30 s in `make test-long`.
 """
 
 import asyncio
 import copy
 import itertools
 import json
-import os
 import secrets
 import ssl
 import time
@@ -19,6 +18,7 @@ import aiohttp
 import httpx
 import msgspec
 import pytest
+from harness.sizes import size
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from point_local.commands.demo import Client
@@ -29,14 +29,14 @@ from point_local.stack import application, data, edge, issuer
 from point_local.stack.istio import GATEWAY_NAMESPACE
 from point_local.stack.manifests import apply_all
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 Limit = Callable[..., None]
 Resize = Callable[[int], None]
 
 GATEWAY = "deployment/istio-ingressgateway"
 LIMIT = 100
-SECONDS = 30 if os.environ.get("POINT_LONG") == "1" else 10
+SECONDS = size("LIMIT_SECONDS", 6, 30)
 HICCUP = 0.1
 """Seconds that the gateway waits for the rate limit service; a Local limit's burst is as long."""
 

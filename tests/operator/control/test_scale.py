@@ -1,9 +1,8 @@
 """Many PointServices on one API server: how long until all are right, how much memory, how quiet afterwards.
 
-POINT_SCALE=200 runs it in full size (docs/operator.md has the figures).
+20 of them in the gate, 200 in `make test-long` (docs/operator.md has the figures).
 """
 
-import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,11 +11,12 @@ from typing import Any
 
 import psutil
 import pytest
+from harness.sizes import size
 from point_operator.model import kinds
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(300)]
 
-COUNT = int(os.environ.get("POINT_SCALE", "40"))
+COUNT = size("SCALE", 20, 200)
 SECONDS, MEBIBYTES = 60, 150
 
 

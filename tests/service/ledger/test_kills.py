@@ -6,7 +6,6 @@
 """
 
 import asyncio
-import os
 import random
 import shutil
 import signal
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from harness.sizes import size
 from point_local.alone import mysqld, serve, servers
 from point_local.machine.pki import Authority
 from point_local.programs import paths
@@ -24,12 +24,12 @@ from point_service.mysql.migrate import migrate
 from point_service.settings import load
 from pymysql.cursors import DictCursor
 
-KILLS = int(os.environ.get("POINT_KILLS", "10"))
-ROWS = int(os.environ.get("POINT_ROWS", "100000"))
+KILLS = size("KILLS", 5, 100)
+ROWS = size("ROWS", 20_000, 100_000)
 MEMBERS = 12
 CLIENTS = 12
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180 + 20 * KILLS)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(180 + 20 * KILLS)]
 
 
 class Copy(servers.DatabaseServer):
