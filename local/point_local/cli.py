@@ -12,7 +12,7 @@ from point_local.build import sbom as bill
 from point_local.commands import demo as demo_steps
 from point_local.commands import status as stack_status
 from point_local.commands import up as stack
-from point_local.drill import faults as blows
+from point_local.drill import blows
 from point_local.drill import zones as zone_drill
 from point_local.failover import controller as data_failover
 from point_local.programs import paths

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 from harness.sizes import LONG
-from point_local.drill import faults as blows
-from point_local.drill import zones
-from point_local.drill.faults import Blow
+from point_local.drill import blows, zones
+from point_local.drill.blows import Blow
 from point_local.failover import controller
 from point_local.programs.command import wait
 from point_local.stack import data

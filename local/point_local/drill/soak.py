@@ -13,10 +13,9 @@ import psutil
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from point_local.drill import books, zones
-from point_local.drill import faults as blows
+from point_local.drill import blows, books, zones
+from point_local.drill.blows import Blow
 from point_local.drill.books import Verdict
-from point_local.drill.faults import Blow
 from point_local.drill.load import Load, percentile
 from point_local.drill.zones import Result, Seen
 from point_local.programs import paths

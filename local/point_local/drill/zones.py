@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from point_local.drill import books
+from point_local.drill.blows import Blow, whole
 from point_local.drill.books import Verdict
-from point_local.drill.faults import Blow, whole
 from point_local.drill.load import Generator as LoadGenerator
 from point_local.drill.load import Load, longest_gap, percentile
 from point_local.failover import controller
