@@ -102,17 +102,19 @@ def build(image: Image) -> Path:
     return _archive(image.name, [repr(image), *stamps], make)
 
 
-def build_ours(name: str, extra: str, containerfile: Path) -> Path:
+def build_ours(name: str, program: str) -> Path:
     """The image of one of this checkout's own programs, from the Containerfile that builds it anywhere.
 
-    `extra` is the package's extra; its wheels come from the cache, so that the build itself needs no network.
+    `program` is "service" or "operator"; its wheels come from the cache, so that the build itself needs no network.
     """
-    lock = paths.ROOT / "requirements" / f"{extra}.txt"
+    lock = paths.ROOT / "requirements" / f"{program}.txt"
+    containerfile = paths.ROOT / "Containerfile"
+    package = paths.ROOT / program / f"point_{program}"
     sources = [
         lock,
         containerfile,
-        paths.ROOT / "pyproject.toml",
-        *sorted(p for p in containerfile.parent.rglob("*") if p.is_file() and "__pycache__" not in p.parts),
+        containerfile.with_suffix(".dockerignore"),
+        *sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts),
     ]
     content = [hashlib.sha256(p.read_bytes()).hexdigest() + str(p.relative_to(paths.ROOT)) for p in sources]
     bases = {a: _base(r) for a, r in (("BASE", "python"), ("BUILD_BASE", "python-build"))}
@@ -129,6 +131,7 @@ def build_ours(name: str, extra: str, containerfile: Path) -> Path:
                 "--network=host",  # all that chroot isolation allows; pip itself is told to use no index
                 "--pull=never",
                 "-q",
+                f"--build-arg=PROGRAM={program}",
                 *(f"--build-arg={k}={v}" for k, v in bases.items()),
                 "--build-arg=PIP_ARGS=--no-index --find-links=/wheels",
                 f"--volume={wheels}:/wheels:ro",

@@ -18,10 +18,7 @@ from point_local.programs.progress import Steps, console
 from point_local.stack import application, credentials, data, edge, istio, namespaces, prometheus
 
 _DEPLOYED = paths.STATE / "deployed"
-OWN = {
-    versions.SERVICE_IMAGE: ("service", paths.ROOT / "service" / "Containerfile"),
-    versions.OPERATOR_IMAGE: ("operator", paths.ROOT / "operator" / "Containerfile"),
-}
+OWN = {versions.SERVICE_IMAGE: "service", versions.OPERATOR_IMAGE: "operator"}
 
 
 def up() -> None:
@@ -71,9 +68,9 @@ def build(steps: Steps) -> tuple[str, dict[str, Path]]:
         for done, image in enumerate(infrastructure):
             step.tell(image.name, done / total)
             archives[image.name] = images.build(image)
-        for name, (extra, containerfile) in OWN.items():
+        for name, program in OWN.items():
             step.tell(name, len(archives) / total)
-            archives[name] = images.build_ours(name, extra, containerfile)
+            archives[name] = images.build_ours(name, program)
     return server, archives
 
 
@@ -114,6 +111,7 @@ def _bring_up(steps: Steps, host: str) -> None:
 def _inputs() -> str:
     """A digest of everything in this checkout that decides what runs."""
     digest = hashlib.sha256(tools.envoy().read_bytes()[:4096])
+    digest.update((paths.ROOT / "Containerfile").read_bytes())
     folders = [
         "crds",
         "examples",
