@@ -87,6 +87,10 @@ check: $(VENV)/.installed ## Format, lint, types, and who imports whom
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 
+.PHONY: generate
+generate: $(VENV)/.installed ## Make operator/deploy from operator/chart, and what the chart has from elsewhere
+	@$(VENV)/bin/python operator/generate.py
+
 .PHONY: test-unit
 test-unit: $(VENV)/.installed ## Pure tests (seconds)
 	@echo "== unit: pure, no server =="

@@ -111,7 +111,7 @@ def _point_service() -> api.PointService:
 def test_every_alert_compares_something_that_is_there() -> None:
     words = (
         (alerts.ALERTS, alerts.values(_point_service())),
-        (operator_monitoring.ALERTS, operator_monitoring.VALUES),
+        (operator_monitoring.ALERTS, operator_monitoring.values("point-system")),
     )
     queries = {
         f"{alert.name} {condition.comparison} {condition.threshold}": panels.fill(condition.query, chosen)

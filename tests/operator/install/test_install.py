@@ -1,6 +1,7 @@
-"""The two ways to install say the same."""
+"""The two ways to install say the same, and a chart's value arrives or is refused."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,22 +10,31 @@ from typing import Any
 import pytest
 import yaml
 from point_local.programs import paths
+from point_operator import settings
 
 ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "operator/chart"
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
 
-def test_the_chart_is_up_to_date() -> None:
-    command = [sys.executable, str(ROOT / "operator/generate_chart.py"), "--check"]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert checked.returncode == 0, checked.stdout
+def test_what_is_put_into_the_chart_is_up_to_date() -> None:
+    made: dict[Path, str] = runpy.run_path(str(ROOT / "operator/generate.py"))["chart_files"]()
+    assert [path for path, text in made.items() if path.read_text() != text] == []
 
 
-def test_chart_and_kustomization_make_the_same_objects(tmp_path: Path) -> None:
-    helm, kubectl = _program("helm"), _program("kubectl")
-    chart = _objects([helm, "template", "x", str(ROOT / "operator/chart"), "-n", "point-system"], tmp_path)
-    plain = _objects([kubectl, "kustomize", str(ROOT / "operator/deploy")], tmp_path)
+@pytest.mark.integration
+def test_the_manifests_are_what_the_chart_gives() -> None:
+    command = [sys.executable, str(ROOT / "operator/generate.py"), "--check"]
+    path = f"{Path(_program('helm')).parent}:{os.environ['PATH']}"
+    checked = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "PATH": path}
+    )
+    assert (checked.returncode, checked.stdout) == (0, ""), checked.stderr
+
+
+@pytest.mark.integration
+def test_chart_and_kustomization_make_the_same_objects() -> None:
     apart = {
         ("Namespace", "", "point-system"),
         (
@@ -33,17 +43,85 @@ def test_chart_and_kustomization_make_the_same_objects(tmp_path: Path) -> None:
             "pointservices.pointservice.io",
         ),  # in the chart's own folder for them
     }
-    assert {key: value for key, value in plain.items() if key not in apart} == chart
+    plain = _kustomized("operator/deploy")
+    assert {key: value for key, value in plain.items() if key not in apart} == _chart("-n", "point-system")
+    watched = _chart("-n", "point-system", "--set", "monitoring.enabled=true")
+    assert plain | _kustomized("operator/deploy/monitoring") == plain | watched
 
 
-def test_the_chart_gives_rights_at_every_gateway(tmp_path: Path) -> None:
-    values = ["--set", "gatewayNamespaces={one,two}"]
-    made = _objects([_program("helm"), "template", "x", str(ROOT / "operator/chart"), *values], tmp_path)
+@pytest.mark.integration
+def test_the_chart_gives_rights_at_every_gateway_and_watches_it() -> None:
+    made = _chart("--set", "gatewayNamespaces={one,two},monitoring.enabled=true")
     roles = {namespace for kind, namespace, _ in made if kind == "Role"}
     assert {"one", "two"} <= roles
-    deployment = next(one for (kind, _, _), one in made.items() if kind == "Deployment")
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert {"name": "POINT_OPERATOR_GATEWAY_NAMESPACES", "value": "one,two"} in container["env"]
+    (monitor,) = [one for (_, _, name), one in made.items() if name == "point-gateway"]
+    assert monitor["spec"]["namespaceSelector"]["matchNames"] == ["one", "two"]
+
+
+@pytest.mark.integration
+def test_every_value_arrives_where_it_belongs() -> None:
+    chosen = {
+        "image": "registry.example/operator@sha256:" + "0" * 64,
+        "imagePullSecrets": [{"name": "registry"}],
+        "replicas": 3,
+        "gatewayNamespaces": ["one", "two"],
+        "rateLimitImage": "registry.example/ratelimit:1",
+        "logLevel": "DEBUG",
+        "workers": 3,
+        "resyncSeconds": 30,
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "pool", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "podAnnotations": {"team": "points", "prometheus.io/scrape": None},
+        "serviceAccount": {"annotations": {"team": "points"}},
+        "monitoring": {"enabled": True},
+    }
+    assert set(chosen) == set(yaml.safe_load((CHART / "values.yaml").read_text())), (
+        "a value is not tried here"
+    )
+    made = _chart("-n", "elsewhere", "--values", "-", stdin=yaml.safe_dump(chosen))
+    deployment = made["Deployment", "elsewhere", "point-operator"]
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    read = settings.load({one["name"]: one["value"] for one in container["env"] if "value" in one})
+    assert read.gateway_namespaces == ("one", "two")
+    assert (read.log_level, read.workers, read.resync_seconds) == ("DEBUG", 3, 30)
+    assert read.rate_limit_image == chosen["rateLimitImage"]
+    assert (deployment["spec"]["replicas"], container["image"]) == (3, chosen["image"])
+    assert container["resources"] == chosen["resources"]
+    for name in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity"):
+        assert pod["spec"][name] == chosen[name]
+    assert pod["metadata"]["annotations"] == {
+        "team": "points", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics",
+    }  # fmt: skip
+    account = made["ServiceAccount", "elsewhere", "point-operator"]
+    assert account["metadata"]["annotations"] == {"team": "points"}
+    for kind in ("PrometheusRule", "ConfigMap"):
+        text = yaml.safe_dump([one for key, one in made.items() if key[0] == kind])
+        assert 'namespace="elsewhere"' in text.replace("\\", "")
+        assert "point-system" not in text
+        assert "RELEASE_NAMESPACE" not in text
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("typo=1", "additional properties 'typo' not allowed"),
+        ("monitoring.enable=true", "at '/monitoring': additional properties 'enable' not allowed"),
+        ("replicas=two", "at '/replicas': got string, want integer"),
+        ("logLevel=TRACE", "at '/logLevel': value must be one of"),
+        ("workers=65", "at '/workers': maximum: got 65, want 64"),
+        ("gatewayNamespaces=null", "missing property 'gatewayNamespaces'"),
+        ("gatewayNamespaces={istio-system}", "gatewayNamespaces: istio-system can't be on it"),
+        ("podAnnotations.team=1", "at '/podAnnotations/team': got number, want string"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_in_one_line(value: str, line: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        _chart("--set", value)
+    assert line in refused.value.stderr
 
 
 def test_the_operators_pods_meet_the_restricted_standard() -> None:
@@ -62,11 +140,16 @@ def _program(name: str) -> str:
     return str(program)
 
 
-def _objects(command: list[str], home: Path) -> Objects:
-    environment = {**os.environ, "HOME": str(home), "HELM_CACHE_HOME": str(home)}
-    text = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=60, env=environment
-    ).stdout
+def _chart(*arguments: str, stdin: str = "") -> Objects:
+    return _objects([_program("helm"), "template", "x", str(CHART), *arguments], stdin)
+
+
+def _kustomized(folder: str) -> Objects:
+    return _objects([_program("kubectl"), "kustomize", str(ROOT / folder)])
+
+
+def _objects(command: list[str], stdin: str = "") -> Objects:
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, input=stdin).stdout
     found = [one for one in yaml.safe_load_all(text) if one]
     return {
         (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in found

@@ -3,8 +3,6 @@
 import inspect
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +71,3 @@ def test_two_services_have_dashboards_of_their_own(example: dict[str, Any]) -> N
     assert one["uid"] != other["uid"]
     assert one["title"] != other["title"]
     assert "points-" not in json.dumps(other).replace("point_requests", "")
-
-
-def test_the_operators_own_files_are_up_to_date() -> None:
-    command = [sys.executable, str(ROOT / "operator/generate_monitoring.py"), "--check"]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert checked.returncode == 0, checked.stdout

@@ -1,4 +1,4 @@
-"""What is watched of the operator itself: `operator/generate_monitoring.py` makes manifests of it."""
+"""What is watched of the operator itself: `operator/generate.py` puts it into the chart."""
 
 from point_operator.resources.watching.alerts import Alert, Condition
 from point_operator.resources.watching.panels import (
@@ -12,7 +12,11 @@ from point_operator.resources.watching.panels import (
     percentiles,
 )
 
-VALUES = {"operator": 'namespace="point-system",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
+
+def values(namespace: str) -> dict[str, str]:
+    """Return the words of these queries: `$operator` are the pods of the operator that runs in `namespace`."""
+    return {"operator": f'namespace="{namespace}",pod=~"point-operator-[a-z0-9]+-[a-z0-9]+"'}
+
 
 _LEADS = (
     "max by (pod) (point_operator_leader{$operator} and last_over_time(point_operator_leader{$operator}[1m]))"

@@ -2,7 +2,7 @@
 
 A member sees what the gateway answers: also the 503 when no pod is ready, which no pod counts. So errors are
 counted at the gateway, and in the pods only where nobody scrapes the gateway's proxies
-(`operator/deploy/monitoring`). In a query `$pods` and `$gateway` stand for label matchers (`rows.values`).
+(`operator/deploy/monitoring`). In a query `$pods` and `$gateway` stand for label matchers (`service_dashboard.values`).
 """
 
 import msgspec
