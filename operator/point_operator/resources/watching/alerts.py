@@ -16,35 +16,23 @@ SECONDS = 30
 """How often rules are looked at."""
 
 
-class Condition(msgspec.Struct, frozen=True):
-    """A query and what its value must be compared with. `absent` means that it must have none."""
-
-    query: str
-    comparison: str
-    threshold: str = ""
-
-    def expression(self) -> str:
-        """As Prometheus reads it."""
-        if self.comparison == "absent":
-            return f"absent({self.query})"
-        return f"{self.query} {self.comparison} {self.threshold}"
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert. All conditions must hold for `lasting`; a `page` wakes somebody, a `ticket` waits for the day."""
+class Alert(msgspec.Struct, frozen=True):
+    """One alert: a `page` wakes somebody, a `ticket` waits for the day. Its name leads to its place in the runbook."""
 
     name: str
     severity: str
+    lasting: str
+    """So long all conditions must hold."""
     summary: str
-    conditions: tuple[Condition, ...]
-    lasting: str = "2m"
+    conditions: tuple[str, ...]
+    """PromQL comparisons, or an `absent`."""
     labels: tuple[tuple[str, str], ...] = ()
 
     def rule(self, chosen: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
         """Return the alerting rule; `chosen` are the words of its queries, `labels` tell whom it is about."""
         return {
             "alert": self.name,
-            "expr": panels.fill(" and ".join(one.expression() for one in self.conditions), chosen),
+            "expr": panels.fill(" and ".join(self.conditions), chosen),
             "for": self.lasting,
             "labels": {"severity": self.severity} | labels | dict(self.labels),
             "annotations": {"summary": self.summary, "runbook": f"{RUNBOOK}#{self.name.lower()}"},
@@ -99,7 +87,7 @@ def _records(objectives: Sequence[slo.Objective]) -> tuple[tuple[str, str], ...]
     )
 
 
-def _burns(name: str, objective: slo.Objective, summary: str) -> tuple[Alert, ...]:
+def _burns(name: str, summary: str, objective: slo.Objective) -> tuple[Alert, ...]:
     bad, every = (f"{_recorded(objective, what)}{{$whose}}" for what in ("bad", "all"))
 
     def share(window: str) -> str:
@@ -107,15 +95,16 @@ def _burns(name: str, objective: slo.Objective, summary: str) -> tuple[Alert, ..
 
     return tuple(
         Alert(
-            name=name,
-            severity=burn.severity,
-            summary=f"{summary}: the budget burns {burn.factor:g} times too fast over {burn.long} and {burn.short}",
-            conditions=(
-                Condition(share(burn.long), ">", f"{burn.factor:g} * {objective.budget}"),
-                Condition(share(burn.short), ">", f"{burn.factor:g} * {objective.budget}"),
-                Condition(f"{SECONDS} * sum_over_time({bad}[{burn.long}])", ">", str(slo.LEAST_BAD)),
+            name,
+            burn.severity,
+            "2m",
+            f"{summary}: the budget burns {burn.factor:g} times too fast over {burn.long} and {burn.short}",
+            (
+                f"{share(burn.long)} > {burn.factor:g} * {objective.budget}",
+                f"{share(burn.short)} > {burn.factor:g} * {objective.budget}",
+                f"{SECONDS} * sum_over_time({bad}[{burn.long}]) > {slo.LEAST_BAD}",
             ),
-            labels=(("window", burn.long),),
+            (("window", burn.long),),
         )
         for burn in slo.BURNS
     )
@@ -123,95 +112,35 @@ def _burns(name: str, objective: slo.Objective, summary: str) -> tuple[Alert, ..
 
 RECORDED = _records((slo.ERRORS, slo.SLOW))
 
+_PODS = "count(count by (pod) (point_requests_in_flight{$pods}))"
+_LIMITED = slo.limited("5m")
+
 ALERTS = (
-    *_burns("PointServiceErrorBudgetBurn", slo.ERRORS, "Members get server errors"),
-    *_burns("PointServiceLatencyBudgetBurn", slo.SLOW, "Members wait longer than half a second"),
-    Alert(
-        name="PointServiceDown",
-        severity="page",
-        summary="No pod of the service can be seen",
-        conditions=(Condition("point_requests_in_flight{$pods}", "absent"),),
-    ),
-    Alert(
-        name="PointServiceDegraded",
-        severity="ticket",
-        summary="The operator can't make the service what its spec says",
-        conditions=(Condition("max(point_operator_degraded{$known})", ">", "0"),),
-        lasting="10m",
-    ),
-    Alert(
-        name="PointServiceTooFewPods",
-        severity="ticket",
-        summary="Fewer pods run than the least that should",
-        conditions=(Condition("count(count by (pod) (point_requests_in_flight{$pods}))", "<", "$min_pods"),),
-        lasting="10m",
-    ),
-    Alert(
-        name="PointServiceSaturated",
-        severity="ticket",
-        summary="The autoscaler is at its end and the pods' CPU is used up",
-        conditions=(
-            Condition("count(count by (pod) (point_requests_in_flight{$pods}))", ">=", "$max_pods"),
-            Condition("avg(rate(process_cpu_seconds_total{$pods}[5m])) / $cpu", ">", "0.9"),
-        ),
-        lasting="10m",
-    ),
-    Alert(
-        name="PointServiceRestarts",
-        severity="ticket",
-        summary="The process of a pod starts again and again",
-        conditions=(Condition("max by (pod) (changes(process_start_time_seconds{$pods}[15m]))", ">", "2"),),
-    ),
-    Alert(
-        name="PointServiceMemoryHigh",
-        severity="ticket",
-        summary="A pod is about to be killed for its memory",
-        conditions=(Condition("max by (pod) (process_resident_memory_bytes{$pods}) / $memory", ">", "0.9"),),
-        lasting="10m",
-    ),
-    Alert(
-        name="PointServiceDatabasePoolFull",
-        severity="page",
-        summary="Every database connection is in use, so requests wait for one",
-        conditions=(
-            Condition(
-                "sum(point_database_pool_in_use{$pods}) / sum(point_database_pool_size{$pods})", ">=", "1"
-            ),
-        ),
-        lasting="5m",
-    ),
-    Alert(
-        name="PointServiceWithoutRedis",
-        severity="ticket",
-        summary="The service goes on without Redis: right, but each write costs the database more",
-        conditions=(Condition("sum(rate(point_redis_unavailable_total{$pods}[5m]))", ">", "0"),),
-        lasting="5m",
-    ),
-    Alert(
-        name="PointServiceExpiryLate",
-        severity="ticket",
-        summary="Expired points have not been removed for a day (nobody can spend them all the same)",
-        conditions=(Condition("time() - max(point_expiry_finished_timestamp_seconds{$pods})", ">", "86400"),),
-        lasting="2h",  # a service that has just started has not come to it yet
-    ),
-    Alert(
-        name="PointServiceRateLimited",
-        severity="ticket",
-        summary="The gateway refuses more than one request in twenty for the rate limit",
-        conditions=(
-            Condition(
-                f"({slo.limited('5m')}) / ({slo.limited('5m')} + ({slo.ERRORS.every_over('5m')}))",
-                ">",
-                "0.05",
-            ),
-        ),
-        lasting="15m",
-    ),
-    Alert(
-        name="PointServicePodsTakenOut",
-        severity="ticket",
-        summary="The circuit breaker keeps pods out: they answer with errors",
-        conditions=(Condition("max(envoy_cluster_outlier_detection_ejections_active{$gateway})", ">", "0"),),
-        lasting="5m",
-    ),
-)
+    *_burns("PointServiceErrorBudgetBurn", "Members get server errors", slo.ERRORS),
+    *_burns("PointServiceLatencyBudgetBurn", "Members wait longer than half a second", slo.SLOW),
+    Alert("PointServiceDown", "page", "2m", "No pod of the service can be seen",
+          ("absent(point_requests_in_flight{$pods})",)),
+    Alert("PointServiceDegraded", "ticket", "10m", "The operator can't make the service what its spec says",
+          ("max(point_operator_degraded{$known}) > 0",)),
+    Alert("PointServiceTooFewPods", "ticket", "10m", "Fewer pods run than the least that should",
+          (f"{_PODS} < $min_pods",)),
+    Alert("PointServiceSaturated", "ticket", "10m", "The autoscaler is at its end and the pods' CPU is used up",
+          (f"{_PODS} >= $max_pods", "avg(rate(process_cpu_seconds_total{$pods}[5m])) / $cpu > 0.9")),
+    Alert("PointServiceRestarts", "ticket", "2m", "The process of a pod starts again and again",
+          ("max by (pod) (changes(process_start_time_seconds{$pods}[15m])) > 2",)),
+    Alert("PointServiceMemoryHigh", "ticket", "10m", "A pod is about to be killed for its memory",
+          ("max by (pod) (process_resident_memory_bytes{$pods}) / $memory > 0.9",)),
+    Alert("PointServiceDatabasePoolFull", "page", "5m", "Every database connection is in use, so requests wait for one",
+          ("sum(point_database_pool_in_use{$pods}) / sum(point_database_pool_size{$pods}) >= 1",)),
+    Alert("PointServiceWithoutRedis", "ticket", "5m",
+          "The service goes on without Redis: right, but each write costs the database more",
+          ("sum(rate(point_redis_unavailable_total{$pods}[5m])) > 0",)),
+    Alert("PointServiceExpiryLate", "ticket", "2h",  # a service that has just started has not come to it yet
+          "Expired points have not been removed for a day (nobody can spend them all the same)",
+          ("time() - max(point_expiry_finished_timestamp_seconds{$pods}) > 86400",)),
+    Alert("PointServiceRateLimited", "ticket", "15m",
+          "The gateway refuses more than one request in twenty for the rate limit",
+          (f"({_LIMITED}) / ({_LIMITED} + ({slo.ERRORS.every_over('5m')})) > 0.05",)),
+    Alert("PointServicePodsTakenOut", "ticket", "5m", "The circuit breaker keeps pods out: they answer with errors",
+          ("max(envoy_cluster_outlier_detection_ejections_active{$gateway}) > 0",)),
+)  # fmt: skip

@@ -1,6 +1,6 @@
 """What is watched of the operator itself: `operator/generate.py` puts it into the chart."""
 
-from point_operator.resources.watching.alerts import Alert, Condition
+from point_operator.resources.watching.alerts import Alert
 from point_operator.resources.watching.panels import (
     RATE,
     Panel,
@@ -127,57 +127,24 @@ ROWS = (
     ),
 )
 
-ALERTS = (
-    Alert(
-        name="PointOperatorAbsent",
-        severity="page",
-        summary="No replica of the point operator holds its Lease, so nothing is reconciled",
-        conditions=(Condition("point_operator_leader{$operator} == 1", "absent"),),
-        lasting="5m",
-    ),
-    Alert(
-        name="PointOperatorTwoLeaders",
-        severity="page",
-        summary="Two replicas of the point operator work at once",
-        conditions=(Condition(f"sum({_LEADS})", ">", "1"),),
-    ),
-    Alert(
-        name="PointOperatorWithoutStandby",
-        severity="ticket",
-        summary="Only one replica of the point operator runs: nobody takes over when it ends",
-        conditions=(Condition(f"count({_LEADS})", "<", "2"),),
-        lasting="15m",
-    ),
-    Alert(
-        name="PointOperatorFailing",
-        severity="ticket",
-        summary="The point operator's looks fail again and again",
-        conditions=(
-            Condition(
-                "(sum(rate(point_operator_errors_total{$operator}[10m])) "
-                "or 0 * sum(rate(point_operator_reconciles_total{$operator}[10m])))",
-                ">",
-                "0.05",
-            ),
-        ),
-        lasting="10m",
-    ),
-    Alert(
-        name="PointOperatorSlow",
-        severity="ticket",
-        summary="PointServices wait minutes for the point operator",
-        conditions=(Condition("max(min_over_time(point_operator_queue_waiting{$operator}[5m]))", ">", "0"),),
-        lasting="5m",
-    ),
-    Alert(
-        name="PointOperatorFights",
-        severity="ticket",
-        summary="Children of kind {{ $labels.kind }} are changed by someone else all the time",
-        conditions=(
-            Condition(
-                "sum by (kind) (rate(point_operator_drift_repaired_total{$operator}[15m]))", ">", "0.02"
-            ),
-        ),
-        lasting="30m",
-    ),
+_ERRORS, _ALL_LOOKS = (
+    f"sum(rate(point_operator_{what}_total{{$operator}}[10m]))" for what in ("errors", "reconciles")
 )
+
+ALERTS = (
+    Alert("PointOperatorAbsent", "page", "5m",
+          "No replica of the point operator holds its Lease, so nothing is reconciled",
+          ("absent(point_operator_leader{$operator} == 1)",)),
+    Alert("PointOperatorTwoLeaders", "page", "2m", "Two replicas of the point operator work at once",
+          (f"sum({_LEADS}) > 1",)),
+    Alert("PointOperatorWithoutStandby", "ticket", "15m",
+          "Only one replica of the point operator runs: nobody takes over when it ends",
+          (f"count({_LEADS}) < 2",)),
+    Alert("PointOperatorFailing", "ticket", "10m", "The point operator's looks fail again and again",
+          (f"({_ERRORS} or 0 * {_ALL_LOOKS}) > 0.05",)),
+    Alert("PointOperatorSlow", "ticket", "5m", "PointServices wait minutes for the point operator",
+          ("max(min_over_time(point_operator_queue_waiting{$operator}[5m])) > 0",)),
+    Alert("PointOperatorFights", "ticket", "30m",
+          "Children of kind {{ $labels.kind }} are changed by someone else all the time",
+          ("sum by (kind) (rate(point_operator_drift_repaired_total{$operator}[15m])) > 0.02",)),
+)  # fmt: skip
