@@ -7,8 +7,8 @@ from point_operator.resources.watching.panels import (
     Row,
     Stat,
     by_pod,
+    each,
     increase,
-    label,
     percentiles,
 )
 
@@ -86,7 +86,7 @@ ROWS = (
             Panel(
                 "Due and not taken up",
                 "none",
-                ((label("pod"), by_pod("point_operator_queue_waiting", "$operator")),),
+                each("pod", by_pod("point_operator_queue_waiting", "$operator")),
             ),
             Panel(
                 "Writes by kind",
@@ -112,16 +112,16 @@ ROWS = (
     Row(
         "Processes",
         (
-            Panel("Who leads", "none", ((label("pod"), _LEADS),)),
+            Panel("Who leads", "none", each("pod", _LEADS)),
             Panel(
                 "CPU (cores)",
                 "none",
-                ((label("pod"), f"sum by (pod) (rate(process_cpu_seconds_total{{$operator}}[{RATE}]))"),),
+                each("pod", f"sum by (pod) (rate(process_cpu_seconds_total{{$operator}}[{RATE}]))"),
             ),
             Panel(
                 "Memory",
                 "bytes",
-                ((label("pod"), by_pod("process_resident_memory_bytes", "$operator")),),
+                each("pod", by_pod("process_resident_memory_bytes", "$operator")),
             ),
         ),
     ),

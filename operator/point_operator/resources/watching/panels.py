@@ -59,6 +59,11 @@ def fill_json(text: str, chosen: dict[str, str]) -> str:
     return fill(text, {word: msgspec.json.encode(value).decode()[1:-1] for word, value in chosen.items()})
 
 
+def each(name: str, query: str) -> Queries:
+    """One line for each value of a label that the query keeps."""
+    return ((label(name), query),)
+
+
 def increase(metric: str, matchers: str, *by: str) -> Queries:
     """What a counter gains per second, for each value of the labels `by`."""
     legend = " ".join(label(one) for one in by)
