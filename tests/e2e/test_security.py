@@ -20,13 +20,24 @@ from point_local.build import image_files, rootfs, sbom, tools
 from point_local.commands import up
 from point_local.drill.observe import Object, get, items, service_pods
 from point_local.failover import controller
+from point_local.failover.record import Record
 from point_local.machine.cluster import NODES, WORKERS
 from point_local.machine.pki import Authority
 from point_local.programs import paths, versions
 from point_local.programs.command import LocalError, kubectl, run, succeeds, wait
-from point_local.stack import application, credentials, data, edge, manifests, namespaces, prometheus
+from point_local.stack import (
+    application,
+    credentials,
+    data,
+    edge,
+    manifests,
+    namespaces,
+    prometheus,
+    sessions,
+)
 from point_local.stack.manifests import apply_all
 from point_local.stack.reach import Peer, allowed
+from point_local.stack.sessions import SilentError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -298,16 +309,33 @@ def test_prometheus_asks_no_kubelet_that_it_cant_verify(stranger: Authority) -> 
 
 
 def test_the_failover_controller_says_nothing_to_an_api_server_it_cant_verify(
-    tmp_path: Path, stranger: Authority
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stranger: Authority
 ) -> None:
+    Record().writer()
     config = yaml.safe_load(paths.KUBECONFIG.read_text())
     ca = base64.b64encode(stranger.pem.encode()).decode()
     config["clusters"][0]["cluster"]["certificate-authority-data"] = ca
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-    reach = ["kubectl", "exec", "-n", "data", "mysql-a-0", "--", "true"]
-    run(reach)
-    with pytest.raises(LocalError, match="unknown authority"):
-        run(reach, env={"KUBECONFIG": str(tmp_path / "kubeconfig")})
+    monkeypatch.setattr(paths, "KUBECONFIG", tmp_path / "kubeconfig")
+    with pytest.raises(LocalError, match=r"(?i)certificate verify failed"):
+        Record().writer()
+
+
+def test_the_failover_controller_says_nothing_to_a_server_it_cant_verify(stranger: Authority) -> None:
+    if rootfs.database() == "mysql":
+        assert sessions.MySql("a").value("SELECT 1") == 1
+        with pytest.raises(SilentError, match=r"(?i)certificate verify failed"):
+            sessions.MySql("a", ssl.create_default_context(cadata=stranger.pem)).value("SELECT 1")
+    assert sessions.Valkey("a").call("ping") == "PONG"
+    with pytest.raises(SilentError, match=r"(?i)certificate verify failed"):
+        sessions.Valkey("a", stranger.pem).call("ping")
+
+
+def test_the_failover_controllers_user_reads_no_point() -> None:
+    if rootfs.database() != "mysql":
+        pytest.skip("MariaDB has no failover")
+    with pytest.raises(SilentError, match="denied"):
+        sessions.MySql("a").value("SELECT COUNT(*) FROM points.member_point")
 
 
 def test_a_copy_takes_nothing_from_a_writer_it_cant_verify(stranger: Authority) -> None:

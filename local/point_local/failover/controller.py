@@ -1,8 +1,8 @@
 """The failover controller of the local data tier, as Aurora's and ElastiCache's control planes are of theirs.
 
-It runs on the host, outside the zones, and sees the servers through the API server, as an operator does. Who
-the writer is lies in the ConfigMap `data/mysql-roles`, written before the writer is made one, so a
-controller that dies half-way is continued by the next.
+It runs on the host, outside the zones, with a connection to each server (`stack/sessions.py`). Who the writer is lies
+in the ConfigMap `data/mysql-roles` (`record.py`), written before the writer is made one, so a controller that dies
+half-way is continued by the next.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from types import FrameType
 
 from point_local.build import rootfs
 from point_local.failover import gtid
+from point_local.failover.record import Record
 from point_local.failover.roles import (
     Action,
     Apply,
@@ -32,21 +33,15 @@ from point_local.failover.roles import (
     reader,
 )
 from point_local.programs import paths
-from point_local.programs.command import LocalError, kubectl
-from point_local.programs.command import run as run_command
+from point_local.programs.command import LocalError
 from point_local.programs.daemon import Daemon
-from point_local.stack import data
-from point_local.stack.manifests import apply_all
+from point_local.stack import data, sessions
 
 ZONES = ("a", "b", "c")
 EVERY_SECONDS = 1.5
 HURRY_SECONDS = 0.3
 """Between two looks while the writer is silent."""
-PATIENCE_SECONDS = 4.0
-"""How long a server may take to answer."""
-SHORT_PATIENCE_SECONDS = 2.0
-"""How long a writer may take that was silent at the last look: each wait for it is one without a writer."""
-_LONGEST_LOOK = EVERY_SECONDS + PATIENCE_SECONDS + 0.5
+_LONGEST_LOOK = EVERY_SECONDS + sessions.PATIENCE_SECONDS + 0.5
 DAEMON = Daemon(paths.STATE / "failover.pid")
 """The controller in the background."""
 _OBSERVE = """
@@ -109,19 +104,21 @@ class Controller:
         self._looked = time.monotonic()
         self._silent = 0.0
         self._services: tuple[str, str] | None = None
+        self._record: Record | None = None
 
     def step(self) -> float:
         """Look once at every server and do what must be done; what fails is tried again at the next look.
 
         Return the seconds until then.
         """
-        writer = recorded_writer()
-        copies = observe(writer, SHORT_PATIENCE_SECONDS if self._silent else PATIENCE_SECONDS)
+        record = self._record = self._record or Record()
+        writer = _writer(record)
+        copies = observe(writer)
         self._count_silence(copies[writer] is None)
         for action in decide(writer, copies, self._silent):
             log.info("%s", action)
             try:
-                act(action, writer)
+                act(action, writer, record)
             except LocalError as error:
                 log.warning("%s failed: %s", action, error)
                 continue
@@ -129,7 +126,7 @@ class Controller:
                 writer, self._silent = action.zone, 0.0
         if self._silent:
             return HURRY_SECONDS
-        self._point_services(writer, reader(writer, copies))
+        self._point_services(record, writer, reader(writer, copies))
         return EVERY_SECONDS
 
     def _count_silence(self, silent: bool) -> None:
@@ -138,28 +135,25 @@ class Controller:
         self._silent = self._silent + min(now - self._looked, _LONGEST_LOOK) if silent else 0.0
         self._looked = now
 
-    def _point_services(self, writer: str, read: str) -> None:
+    def _point_services(self, record: Record, writer: str, read: str) -> None:
         if self._services != (writer, read):
-            for name, zone in (("mysql-writer", writer), ("mysql-reader", read)):
-                patch = {"spec": {"selector": {"app": "mysql", "instance": f"mysql-{zone}"}}}
-                kubectl("patch", "service", name, "-n", "data", "-p", json.dumps(patch))
+            record.point("mysql-writer", writer)
+            record.point("mysql-reader", read)
             log.info("mysql-writer is in zone %s, mysql-reader in zone %s", writer, read)
             self._services = (writer, read)
 
 
 def recorded_writer() -> str:
-    """The zone of the writer. Raises LocalError when the API server is away or nobody can tell.
+    """The zone of the writer. Raises LocalError when the API server is away or nobody can tell."""
+    return _writer(Record())
+
+
+def _writer(record: Record) -> str:
+    """The zone of the writer.
 
     A data tier without a record is a new one, whose first writer is in zone a, unless a copy says otherwise.
     """
-    found = run_command(
-        [
-            *("kubectl", "get", "configmap", "mysql-roles", "-n", "data", "--ignore-not-found"),
-            *("-o", "jsonpath={.data.writer}", "--request-timeout=4s"),
-        ],
-        timeout=6,
-        quiet=True,
-    )
+    found = record.writer()
     if found in ZONES:
         return found
     copies = observe(data.WRITER)
@@ -169,40 +163,35 @@ def recorded_writer() -> str:
         raise LocalError(
             "there is no record of the writer (ConfigMap data/mysql-roles), and the copies don't tell"
         )
-    _record(writable[0] if writable else data.WRITER)
+    record.write(writable[0] if writable else data.WRITER)
     return writable[0] if writable else data.WRITER
 
 
-def observe(writer: str, patience: float = PATIENCE_SECONDS) -> Mapping[str, Copy | None]:
-    """Every copy as it answers; the writer last, so that it is seen with all that the others have from it.
-
-    `patience` is how many seconds the writer may take.
-    """
+def observe(writer: str) -> Mapping[str, Copy | None]:
+    """Every copy as it answers; the writer last, so that it is seen with all that the others have from it."""
     others = [z for z in ZONES if z != writer]
     with ThreadPoolExecutor() as pool:
         seen = dict(zip(others, pool.map(_observe_one, others), strict=True))
-    return {**seen, writer: _observe_one(writer, patience)}
+    return {**seen, writer: _observe_one(writer)}
 
 
-def act(action: Action, writer: str) -> None:
+def act(action: Action, writer: str, record: Record) -> None:
     """Do one thing. A copy that goes away meanwhile is seen at the next look."""
     zone = action.zone
     match action:
         case Promote():
-            _record(zone)
+            record.write(zone)
             _make_writer(zone)
         case MakeWriter():
             _make_writer(zone)
         case Apply():
-            data.execute(zone, "START REPLICA SQL_THREAD")
+            sessions.mysql(zone).run("START REPLICA SQL_THREAD", timeout=20)
         case Freeze():
-            data.execute(zone, "STOP REPLICA IO_THREAD")
+            sessions.mysql(zone).run("STOP REPLICA IO_THREAD", timeout=20)
         case Follow():
             data.follow(zone, action.source)
         case Fence():
-            kubectl(
-                "delete", "pod", f"mysql-{zone}-0", "-n", "data", "--grace-period=0", "--force", timeout=20
-            )
+            record.end(zone)
         case Rebuild():
             data.clone(zone, writer)
         case _:
@@ -210,30 +199,20 @@ def act(action: Action, writer: str) -> None:
 
 
 def _make_writer(zone: str) -> None:
-    data.execute(
-        zone,
-        "STOP REPLICA; RESET REPLICA ALL; SET GLOBAL rpl_semi_sync_source_enabled = ON;"
-        " SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF",
+    sessions.mysql(zone).run(
+        "STOP REPLICA",
+        "RESET REPLICA ALL",
+        "SET GLOBAL rpl_semi_sync_source_enabled = ON",
+        "SET GLOBAL super_read_only = OFF",
+        "SET GLOBAL read_only = OFF",
+        timeout=20,
     )
 
 
-def _record(writer: str) -> None:
-    apply_all(
-        [
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": "mysql-roles", "namespace": "data"},
-                "data": {"writer": writer},
-            }
-        ]
-    )
-
-
-def _observe_one(zone: str, patience: float = PATIENCE_SECONDS) -> Copy | None:
+def _observe_one(zone: str) -> Copy | None:
     try:
-        answer = json.loads(data.execute(zone, _OBSERVE, timeout=patience))
-    except (LocalError, ValueError):
+        answer = json.loads(sessions.mysql(zone).value(_OBSERVE))
+    except LocalError:
         return None
     source = answer["source"]
     return Copy(
@@ -268,13 +247,13 @@ def _heal_cache() -> float:
                 data.meet(zone, other)
             elif "slave" in myself[2]:
                 log.info("the cache in zone %s takes over", zone)
-                data.valkey(zone, "cluster", "failover", "takeover", timeout=4)
+                data.valkey(zone, "cluster", "failover", "takeover")
     return EVERY_SECONDS
 
 
 def _cache_view(zone: str) -> list[list[str]] | None:
     """CLUSTER NODES as one server sees it, a list of fields a node; None when it does not answer."""
     try:
-        return [line.split() for line in data.valkey(zone, "cluster", "nodes", timeout=4).splitlines()]
+        return [line.split() for line in data.valkey(zone, "cluster", "nodes").splitlines()]
     except LocalError:
         return None

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from point_local.machine.cluster import WORKERS
 from point_local.machine.pki import Authority
 from point_local.programs import paths
 from point_local.programs.command import kubectl
@@ -55,6 +56,7 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
             {"username": "replication", "password": password("mysql-replication")},
         ),
         secret("data", "mysql-admin", admin),
+        secret("data", "mysql-failover", {"username": "failover", "password": password("mysql-failover")}),
         secret("data", "valkey-auth", auth),
         secret(application_namespace, "points-db-master", admin),
         secret(application_namespace, "points-db", application),
@@ -81,6 +83,7 @@ def certificates(gateway_namespace: str, hosts: Sequence[str]) -> dict[str, Mani
 
 def _tls(name: str, services: Sequence[str]) -> Manifest:
     names = [f"{s}.data{suffix}" for s in services for suffix in ("", ".svc", ".svc.cluster.local")]
+    names += [node.address for node in WORKERS]  # the host comes by their machines' addresses
     cert, key = data_authority().issue(names[0], names)
     return secret("data", name, {"tls.crt": cert, "tls.key": key, "ca.crt": data_authority().pem})
 

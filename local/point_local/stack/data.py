@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from point_local.machine.cluster import WORKERS
 from point_local.machine.node import DATA
 from point_local.programs import versions
 from point_local.programs.command import LocalError, kubectl, run, wait
+from point_local.stack import sessions
 from point_local.stack.manifests import apply
 
 _UID = 10002
@@ -42,12 +44,13 @@ def install(server: str) -> None:
         "mysql",
         writer=writer,
         reader="c" if writer == "a" else "a",
+        port=sessions.MYSQL_PORT,
         zones=ZONES,
         image=versions.local_image("database"),
         uid=_UID,
         server=server,
     )
-    apply("valkey", zones=ZONES, image=versions.local_image("valkey"), uid=_UID)
+    apply("valkey", port=sessions.VALKEY_PORT, zones=ZONES, image=versions.local_image("valkey"), uid=_UID)
 
 
 def join(server: str) -> None:
@@ -70,38 +73,43 @@ def execute(zone: str, statement: str, *, client: str = "mysql", timeout: float 
     return _in_pod(f"mysql-{zone}-0", [client, *options, "-e", statement], timeout)
 
 
-def valkey(zone: str, *command: str, timeout: float = 20) -> str:
-    """Run a Valkey command on one zone's server."""
-    return _in_pod(f"valkey-{zone}-0", ["sh", "/config/cli.sh", *command], timeout)
+def valkey(zone: str, *command: str) -> Any:
+    """Run a command on one zone's cache and return its answer. Raises LocalError."""
+    return sessions.valkey(zone).call(*command)
 
 
 def follow(zone: str, source: str) -> None:
     """Make one zone's MySQL copy from another's, checking its certificate."""
-    # The password is read inside the pod, so that it is in no argument of ours.
-    _script(
-        zone,
-        "mysql",
-        "STOP REPLICA; SET GLOBAL super_read_only = ON; SET GLOBAL rpl_semi_sync_source_enabled = OFF;"
-        f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='{_HOST.format(source)}', SOURCE_USER='replication', "
-        "SOURCE_PASSWORD='$P', SOURCE_AUTO_POSITION=1, SOURCE_SSL=1, SOURCE_SSL_CA='/tls/ca.crt', "
-        "SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=1000000; START REPLICA;",
+    login = sessions.secret("mysql-replication")
+    session = sessions.mysql(zone)
+    session.run(
+        "STOP REPLICA",
+        "SET GLOBAL super_read_only = ON",
+        "SET GLOBAL rpl_semi_sync_source_enabled = OFF",
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST=%s, SOURCE_USER=%s, SOURCE_PASSWORD=%s, SOURCE_AUTO_POSITION=1,"
+        " SOURCE_SSL=1, SOURCE_SSL_CA='/tls/ca.crt', SOURCE_SSL_VERIFY_SERVER_CERT=1, SOURCE_CONNECT_RETRY=1,"
+        " SOURCE_RETRY_COUNT=1000000",
+        parameters=(_HOST.format(source), login["username"], login["password"]),
+        timeout=20,
     )
+    session.run("START REPLICA", timeout=20)
 
 
 def clone(zone: str, source: str) -> None:
     """Replace one zone's data by a copy of another's; the server ends after that and starts with it."""
-    host = _HOST.format(source)
+    login, host = sessions.secret("mysql-replication"), _HOST.format(source)
+    session = sessions.mysql(zone)
+    # A clone needs its user to be able to write; read_only, which stays, keeps everybody else out.
+    session.run("STOP REPLICA", "SET GLOBAL super_read_only = OFF", timeout=20)
+    session.run("SET GLOBAL clone_valid_donor_list = %s", parameters=(f"{host}:3306",), timeout=20)
     try:
-        _script(
-            zone,
-            "mysql",
-            # A clone needs root to be able to write; read_only, which stays, keeps everybody else out.
-            f"STOP REPLICA; SET GLOBAL super_read_only = OFF; SET GLOBAL clone_valid_donor_list = '{host}:3306'; "
-            f"CLONE INSTANCE FROM 'replication'@'{host}':3306 IDENTIFIED BY '$P' REQUIRE SSL;",
+        session.run(
+            "CLONE INSTANCE FROM %s@%s:3306 IDENTIFIED BY %s REQUIRE SSL",
+            parameters=(login["username"], host, login["password"]),
             timeout=300,
         )
     except LocalError as error:
-        if "ERROR 3707" not in str(error):  # it can't restart itself: Kubernetes does that
+        if "3707" not in str(error):  # it can't restart itself: Kubernetes does that
             raise
 
 
@@ -117,9 +125,10 @@ def _writer_serves() -> bool:
     if not writer:
         return False
     with contextlib.suppress(LocalError):
-        writable = execute(writer, "SELECT @@GLOBAL.read_only").strip() == "0"
-        clients = execute(writer, "SHOW STATUS LIKE 'Rpl_semi_sync_source_clients'").split()
-        return writable and clients[-1:] == ["2"]
+        session = sessions.mysql(writer)
+        writable = session.value("SELECT @@GLOBAL.read_only") == 0
+        ((_, clients),) = session.run("SHOW STATUS LIKE 'Rpl_semi_sync_source_clients'")
+        return writable and clients == "2"
     return False
 
 
@@ -129,22 +138,21 @@ def _join_mariadb() -> None:
     )
     for zone in "bc":
         if "Slave_IO_Running: Yes" not in execute(zone, "SHOW SLAVE STATUS\\G", client="mariadb"):
-            _script(
+            _mariadb_script(
                 zone,
-                "mariadb",
                 f"CHANGE MASTER TO MASTER_HOST='{_HOST.format(WRITER)}', MASTER_USER='replication', "
                 "MASTER_PASSWORD='$P', MASTER_USE_GTID=slave_pos, MASTER_SSL=1, MASTER_SSL_CA='/tls/ca.crt', "
                 "MASTER_SSL_VERIFY_SERVER_CERT=1, MASTER_CONNECT_RETRY=2; START SLAVE;",
             )
 
 
-def _script(zone: str, client: str, statements: str, *, timeout: float = 20) -> None:
+def _mariadb_script(zone: str, statements: str) -> None:
     """Run SQL in which $P is the replication user's password, read in the pod."""
     script = (
         "P=$(cat /secrets/replication/password); "
-        f"{client} --defaults-file=/run/mysqld/client.cnf <<SQL\n{statements}\nSQL"
+        f"mariadb --defaults-file=/run/mysqld/client.cnf <<SQL\n{statements}\nSQL"
     )
-    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script, timeout=timeout)
+    kubectl("exec", "-n", "data", f"mysql-{zone}-0", "--", "sh", "-c", script, timeout=20)
 
 
 def _in_pod(pod: str, command: Sequence[str], timeout: float) -> str:
@@ -163,18 +171,20 @@ def _form_cache() -> None:
     if all("cluster_slots_assigned:0" in valkey(z, "cluster", "info") for z in CACHE_ZONES):
         valkey(first, "cluster", "addslotsrange", "0", "16383")
         meet(first, second)
-        primary = valkey(first, "cluster", "myid").strip()
+        primary = valkey(first, "cluster", "myid")
         wait("the caches know each other", lambda: primary in valkey(second, "cluster", "nodes"), seconds=30)
         wait(
             "the replica of the cache accepts its primary",
-            lambda: "OK" in valkey(second, "cluster", "replicate", primary),
+            lambda: valkey(second, "cluster", "replicate", primary) == "OK",
             seconds=30,
         )
     wait("the cache has a primary and its replica", _cache_whole, seconds=90)
 
 
 def _cache_whole() -> bool:
-    roles = {z: valkey(z, "role").split() for z in CACHE_ZONES}
-    healthy = all("cluster_state:ok" in valkey(z, "cluster", "info") for z in CACHE_ZONES)
-    linked = any("connected" in r for r in roles.values())
-    return sorted(r[0] for r in roles.values()) == ["master", "slave"] and healthy and linked
+    with contextlib.suppress(LocalError):
+        roles = {zone: valkey(zone, "role") for zone in CACHE_ZONES}
+        healthy = all("cluster_state:ok" in valkey(z, "cluster", "info") for z in CACHE_ZONES)
+        linked = any("connected" in role for role in roles.values())
+        return sorted(role[0] for role in roles.values()) == ["master", "slave"] and healthy and linked
+    return False

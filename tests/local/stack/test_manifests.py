@@ -9,6 +9,7 @@ from point_local.programs import versions
 from point_local.stack import application, data, issuer, manifests
 
 MYSQL: dict[str, Any] = {
+    "port": 30000,
     "zones": data.ZONES,
     "image": versions.local_image("database"),
     "uid": 10002,
@@ -61,6 +62,23 @@ def test_data_pods_are_restricted(name: str) -> None:
             assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert not any("PASSWORD" in e["name"].upper() for e in container["env"])
+
+
+@pytest.mark.parametrize("name", ["mysql", "valkey"])
+def test_the_host_reaches_each_server_by_its_own_zones_machine_alone(name: str) -> None:
+    """Through another zone's machine a server would be silent with a zone that isn't its own."""
+    found = [d["spec"] for d in documents(name, server="mysql", **MYSQL) if d["kind"] == "Service"]
+    ports = {
+        spec["selector"]["instance"]: (spec["externalTrafficPolicy"], spec["ports"][0]["nodePort"])
+        for spec in found
+        if spec.get("type") == "NodePort"
+    }
+    expected = {
+        f"{name}-{zone['letter']}": ("Local", 30000 + zone["index"])
+        for zone in data.ZONES
+        if name == "mysql" or zone["letter"] in data.CACHE_ZONES
+    }
+    assert ports == expected
 
 
 def test_the_cache_speaks_tls_only() -> None:
