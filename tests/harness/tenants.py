@@ -1,5 +1,6 @@
 """Tenants: namespaces with a PointService under a running operator; a test speaks for the controllers."""
 
+import datetime
 from typing import Any
 
 from point_operator.model import kinds
@@ -98,12 +99,10 @@ class Tenant:
         name = self.job()["metadata"]["name"]
         self.kube.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
 
-    def migration_failed(self, message: str) -> None:
-        """Say that the migration failed."""
-        both = [
-            _condition("FailureTarget", "True", message=message, reason="BackoffLimitExceeded"),
-            _condition("Failed", "True", message=message, reason="BackoffLimitExceeded"),
-        ]
+    def migration_failed(self, message: str, at: str = "") -> None:
+        """Say that the migration failed, now if `at` is empty: one that failed long ago is tried again at once."""
+        said = {"lastTransitionTime": at or _now(), "message": message, "reason": "BackoffLimitExceeded"}
+        both = [_condition(kind, "True", **said) for kind in ("FailureTarget", "Failed")]
         status = {"failed": 3, "startTime": NOW, "conditions": both}
         name = self.job()["metadata"]["name"]
         self.kube.patch(kinds.JOB, self.namespace, name, {"status": status}, "status")
@@ -138,6 +137,10 @@ class Tenant:
         self.rolled_out()
         self.wait_reason("Ready", "Available")
         self.wait_reason("Progressing", "Complete")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _condition(kind: str, status: str, **more: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from harness.tenants import NOW
 from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
@@ -141,6 +142,15 @@ def test_a_failed_migration_leaves_the_running_version(tenant: Any) -> None:
     assert tenant.condition("Ready")["status"] == "True"
     assert _image(tenant).endswith(":0.1.0")
     assert tenant.get(kinds.POINT_SERVICE)["status"]["image"].endswith(":0.1.0")
+
+
+def test_a_migration_that_failed_a_while_ago_is_tried_again(tenant: Any) -> None:
+    tenant.create()
+    first = tenant.job()["metadata"]["uid"]
+    tenant.migration_failed("no connection", at=NOW)
+    assert tenant.job()["metadata"]["uid"] != first
+    tenant.migrated()
+    tenant.kube.wait("the Deployment", lambda: tenant.get(kinds.DEPLOYMENT))
 
 
 def test_paused_changes_and_repairs_nothing(tenant: Any) -> None:
