@@ -25,8 +25,6 @@ ROUTE_GONE_SECONDS = 2.0
 HOPELESS = (BadRequestError, ForbiddenError, NotFoundError, UnprocessibleEntityError)
 """Answers of the API that another try would get again."""
 
-PER_GATEWAY = (kinds.ENVOY_FILTER, kinds.REQUEST_AUTHENTICATION, kinds.AUTHORIZATION_POLICY)
-
 
 class Finalizer:
     """Cleans up after PointServices that are being deleted."""
@@ -65,7 +63,7 @@ class Finalizer:
 
     async def _clean_gateways(self, selector: str) -> None:
         for namespace in self._fleet.allowed_namespaces:
-            for kind in PER_GATEWAY:
+            for kind in kinds.AT_GATEWAY:
                 for child in await self._found(kind, namespace, selector):
                     await self._applier.remove(child)
 

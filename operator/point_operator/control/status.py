@@ -1,4 +1,4 @@
-"""What is written to a PointService's status. Pure: facts in, status out."""
+"""What is written to a PointService's status. Pure: what was seen and what came of it in, status out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from point_operator.control.canary import Record
 from point_operator.model import names
 from point_operator.model.api import PointService
 from point_operator.observe.fleet import Refusal
-from point_operator.observe.workload import Migration, Rollout
+from point_operator.observe.look import Seen
+from point_operator.observe.workload import Rollout
 from point_operator.resources.gateway import rate_limit
 from point_operator.resources.pods import migration
-from point_operator.resources.surroundings import Surroundings
 
 Status = dict[str, Any]
 
@@ -20,20 +20,14 @@ LONGEST_MESSAGE = 2000
 """Characters; a container may have said more in its last words."""
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one reconcile found."""
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one look."""
 
-    surroundings: Surroundings = Surroundings()
-    blocked: Refusal | None = None
+    running: Rollout = Rollout()
+    """How the service's own pods are now."""
+    refusal: Refusal | None = None
     """Why the operator could not do what the spec says."""
-    secret_problems: tuple[str, ...] = ()
-    certificate_problem: str = ""
-    migration: Migration = Migration("Pending")
-    rollout: Rollout = Rollout()
-    rate_limit_service_down: bool = False
-    trial: Record | None = None
-    without_sidecar: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
+    canary: Record | None = None
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -45,16 +39,16 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def compute(
-    point_service: PointService, facts: Facts, before: Mapping[str, Any], now: str
+    point_service: PointService, seen: Seen, outcome: Outcome, before: Mapping[str, Any], now: str
 ) -> tuple[Status, list[Condition]]:
     """Return the new status and the conditions whose reason or state has changed, for Events.
 
     `before` is the status as it was, `now` an RFC 3339 time. A status equal to `before` needs no write.
     """
-    degraded = _degraded(facts)
+    degraded = _degraded(seen, outcome)
     conditions = {
-        "Ready": _ready(point_service, facts, degraded),
-        "Progressing": _progressing(point_service, facts, degraded),
+        "Ready": _ready(point_service, seen, outcome, degraded),
+        "Progressing": _progressing(point_service, seen, outcome, degraded),
         "Degraded": degraded,
     }
     old = {one["type"]: one for one in before.get("conditions") or []}
@@ -69,7 +63,7 @@ def compute(
         and (old.get(kind, {}).get("status"), old.get(kind, {}).get("reason"))
         != (_word(condition.status), condition.reason)
     ]
-    return _describe(point_service, facts, before) | {"conditions": written}, news
+    return _describe(point_service, seen, outcome, before) | {"conditions": written}, news
 
 
 def unreadable(body: Mapping[str, Any], message: str, now: str) -> tuple[Status, list[Condition]]:
@@ -88,8 +82,8 @@ def unreadable(body: Mapping[str, Any], message: str, now: str) -> tuple[Status,
     return before | {"observedGeneration": generation, "conditions": written}, news
 
 
-def _describe(point_service: PointService, facts: Facts, before: Mapping[str, Any]) -> Status:
-    spec, rollout = point_service.spec, facts.rollout
+def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before: Mapping[str, Any]) -> Status:
+    spec, rollout = point_service.spec, outcome.running
     status: Status = {
         "observedGeneration": point_service.generation,
         "url": f"https://{spec.gateway.hosts[0]}",
@@ -99,71 +93,71 @@ def _describe(point_service: PointService, facts: Facts, before: Mapping[str, An
         "migration": {
             "job": migration.name(point_service),
             "image": spec.image,
-            "state": facts.migration.state,
+            "state": seen.migration.state,
         },
     }
-    if facts.migration.message:
-        status["migration"]["message"] = facts.migration.message
+    if seen.migration.message:
+        status["migration"]["message"] = seen.migration.message
     image = rollout.image if rollout.complete else before.get("image", "")
     if image:
         status["image"] = image
-    if facts.trial is not None:
-        status["canary"] = msgspec.to_builtins(facts.trial)
+    if outcome.canary is not None:
+        status["canary"] = msgspec.to_builtins(outcome.canary)
     limit = spec.gateway.rate_limit
     if limit.enabled:
-        sharers = rate_limit.sharers(point_service, facts.surroundings)
+        sharers = rate_limit.sharers(point_service, seen.surroundings)
         status["rateLimit"] = {
-            "scope": rate_limit.scope(point_service, facts.surroundings),
-            "gatewayPods": facts.surroundings.gateway_pods,
+            "scope": rate_limit.scope(point_service, seen.surroundings),
+            "gatewayPods": seen.surroundings.gateway_pods,
             "requestsPerSecondPerPod": rate_limit.per_pod(limit.requests_per_second, sharers),
         }
     return status
 
 
-def _degraded(facts: Facts) -> Condition:
+def _degraded(seen: Seen, outcome: Outcome) -> Condition:
     """The first thing that a person has to look at."""
-    if facts.blocked:
-        return Condition(True, facts.blocked.reason, facts.blocked.message)
-    if facts.secret_problems:
-        return Condition(True, "SecretMissing", "; ".join(facts.secret_problems))
-    if facts.migration.state == "Failed":
-        serving = "; the running version keeps serving" if facts.rollout.available else ""
-        return Condition(True, "MigrationFailed", f"{facts.migration.message or 'no message'}{serving}")
-    if facts.without_sidecar:
-        pods = ", ".join(facts.without_sidecar)
+    if outcome.refusal:
+        return Condition(True, outcome.refusal.reason, outcome.refusal.message)
+    if seen.secret_problems:
+        return Condition(True, "SecretMissing", "; ".join(seen.secret_problems))
+    if seen.migration.state == "Failed":
+        serving = "; the running version keeps serving" if outcome.running.available else ""
+        return Condition(True, "MigrationFailed", f"{seen.migration.message or 'no message'}{serving}")
+    if seen.without_sidecar:
+        pods = ", ".join(seen.without_sidecar)
         return Condition(
             True,
             "NoSidecar",
             f"{pods}: no istio-proxy, so nothing checks who calls; is the injector running?",
         )
-    if facts.rollout.stuck:
-        serving = " The running version keeps serving." if facts.rollout.available else ""
+    if outcome.running.stuck:
+        serving = " The running version keeps serving." if outcome.running.available else ""
         return Condition(
             True,
             "RolloutStuck",
-            f"No new pod became ready in time.{serving} {_joined(facts.troubles)}".strip(),
+            f"No new pod became ready in time.{serving} {_joined(seen.troubles)}".strip(),
         )
-    if facts.certificate_problem:
-        return Condition(True, "CertificateMissing", facts.certificate_problem)
-    if facts.rate_limit_service_down:
+    if seen.certificate_problem:
+        return Condition(True, "CertificateMissing", seen.certificate_problem)
+    if seen.rate_limit_service_down:
         return Condition(
             True,
             "RateLimitServiceDown",
             "No pod of the rate limit service is ready (does it reach spec.cache?); meanwhile each gateway pod "
             "keeps its share of the limit",
         )
-    if facts.trial is not None and facts.trial.state == "Failed":
+    if outcome.canary is not None and outcome.canary.state == "Failed":
         return Condition(
             True,
             "CanaryFailed",
-            f"Image {facts.trial.image} on trial: {facts.trial.message}. {facts.rollout.image} serves all "
+            f"Image {outcome.canary.image} on trial: {outcome.canary.message}. {outcome.running.image} serves all "
             "requests again; it is tried again when spec.image or spec.rollout changes",
         )
     return Condition(False, "AsExpected", "Nothing needs attention")
 
 
-def _ready(point_service: PointService, facts: Facts, degraded: Condition) -> Condition:
-    rollout = facts.rollout
+def _ready(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
+    rollout = outcome.running
     bars = (
         "SecretMissing",
         "MigrationFailed",
@@ -179,30 +173,30 @@ def _ready(point_service: PointService, facts: Facts, degraded: Condition) -> Co
     if degraded.status:
         return Condition(False, degraded.reason, degraded.message)
     if rollout.exists:
-        troubles = f" {_joined(facts.troubles)}" if facts.troubles else ""
+        troubles = f" {_joined(seen.troubles)}" if seen.troubles else ""
         return Condition(False, "PodsNotReady", f"{rollout.ready} of {rollout.wanted} pods ready.{troubles}")
     if point_service.spec.paused:
         return Condition(False, "Paused", "spec.paused is true and nothing runs yet")
-    return Condition(False, "Migrating", f"Schema migration: {facts.migration.state}")
+    return Condition(False, "Migrating", f"Schema migration: {seen.migration.state}")
 
 
-def _progressing(point_service: PointService, facts: Facts, degraded: Condition) -> Condition:
-    rollout = facts.rollout
+def _progressing(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
+    rollout = outcome.running
     if point_service.spec.paused:
         return Condition(False, "Paused", "spec.paused is true: nothing is changed or repaired")
-    if facts.blocked or facts.secret_problems:
+    if outcome.refusal or seen.secret_problems:
         return Condition(False, degraded.reason, "Waits until what Degraded tells is put right")
-    if facts.migration.state == "Failed":
+    if seen.migration.state == "Failed":
         return Condition(False, "MigrationFailed", "The new version waits for its schema migration")
-    if facts.migration.state != "Succeeded":
-        return Condition(True, "Migrating", f"Schema migration: {facts.migration.state}")
+    if seen.migration.state != "Succeeded":
+        return Condition(True, "Migrating", f"Schema migration: {seen.migration.state}")
     if rollout.stuck:
         return Condition(False, "RolloutStuck", "The rollout has stopped")
-    trial = facts.trial
-    if trial is not None and trial.state == "Failed":
-        return Condition(False, "CanaryFailed", f"{trial.image} has failed on trial")
-    if trial is not None and trial.state in ("Starting", "Running"):
-        return Condition(True, "Canary", _on_trial(point_service, trial))
+    canary = outcome.canary
+    if canary is not None and canary.state == "Failed":
+        return Condition(False, "CanaryFailed", f"{canary.image} has failed on trial")
+    if canary is not None and canary.state in ("Starting", "Running"):
+        return Condition(True, "Canary", _canary(point_service, canary))
     if not rollout.complete:
         return Condition(
             True, "RollingOut", f"{rollout.updated} of {rollout.wanted} pods run the wanted version"
@@ -210,13 +204,13 @@ def _progressing(point_service: PointService, facts: Facts, degraded: Condition)
     return Condition(False, "Complete", "The cluster is as the spec says")
 
 
-def _on_trial(point_service: PointService, trial: Record) -> str:
+def _canary(point_service: PointService, record: Record) -> str:
     canary = point_service.spec.rollout.canary
-    if trial.state == "Starting":
-        return f"{trial.image} starts; it will get {canary.weight} percent of the requests"
+    if record.state == "Starting":
+        return f"{record.image} starts; it will get {canary.weight} percent of the requests"
     return (
-        f"{trial.image} gets {canary.weight} percent of the requests for {canary.bake_seconds} s "
-        f"since {trial.since}"
+        f"{record.image} gets {canary.weight} percent of the requests for {canary.bake_seconds} s "
+        f"since {record.since}"
     )
 
 

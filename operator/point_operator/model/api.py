@@ -184,7 +184,7 @@ class Observability(_Struct, frozen=True):
 
 
 class Canary(_Struct, frozen=True):
-    """A trial of a new image: `weight` percent of the requests for `bake_seconds`."""
+    """A canary of a new image: `weight` percent of the requests for `bake_seconds`."""
 
     weight: int = 10
     bake_seconds: int = 60

@@ -74,6 +74,9 @@ OWN_NAMESPACE = (
 GATEWAY_NAMESPACE = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY, GATEWAY)
 """Kinds made in the gateway's namespace."""
 
+AT_GATEWAY = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY)
+"""Those of them that belong to one PointService alone, and only a finalizer removes."""
+
 OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE, GRAFANA_DASHBOARD)
 """Kinds made in the PointService's namespace where the cluster knows them."""
 

@@ -1,7 +1,7 @@
-"""What the pods of a trial have answered, as their own proxies count it.
+"""What the pods of a canary have answered, as their own proxies count it.
 
 Read from the pods themselves, at the port at which Prometheus reads them too: that takes no right at the API
-server, no Prometheus, and no metric that the image on trial would have to have.
+server, no Prometheus, and no metric that the new image would have to have.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Requests that the pods of a trial have answered or given up, and how many of them failed (5xx, or none)."""
+    """Requests that the pods of a canary have answered or given up, and how many of them failed (5xx, or none)."""
 
     requests: int = 0
     errors: int = 0

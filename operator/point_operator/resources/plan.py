@@ -1,5 +1,6 @@
 """Everything that must exist for a PointService, in the order in which it is applied."""
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -28,33 +29,38 @@ from point_operator.resources.pods import (
     service,
     service_account,
 )
-from point_operator.resources.surroundings import Surroundings
+from point_operator.resources.surroundings import Release, Surroundings
 from point_operator.resources.watching import alerts, dashboard, service_monitor
 
 Manifest = metadata.Manifest
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Manifests by stage. Policies come before what they protect, the migration before the pods."""
+    """Manifests by stage, in the order in which they are applied: what protects comes before what it protects."""
 
     policies: tuple[Manifest, ...]
-    """What guards: applied before there is a route or a pod."""
+    """What guards: there before a route or a pod is."""
     foundation: tuple[Manifest, ...]
-    """What pods need, the migration last."""
-    workload: tuple[Manifest, ...]
-    """The pods; only once the migration is through."""
-    routes: tuple[Manifest, ...]
+    """What the migration and the pods need."""
+    migration: tuple[Manifest, ...]
+    """The schema migration of the wanted image."""
+    pods: tuple[Manifest, ...]
+    """What serves; only once the migration is through."""
+    scaling: tuple[Manifest, ...]
+    """How many of them there are."""
+    route: tuple[Manifest, ...]
     """What opens the gateway."""
+    observability: tuple[Manifest, ...]
+    """What is shown and what wakes somebody."""
 
-    @property
-    def everything(self) -> tuple[Manifest, ...]:
-        """All manifests in order."""
-        return self.policies + self.foundation + self.workload + self.routes
+    everything: tuple[Manifest, ...]
+    """All of them in order, also of a stage that has to wait: a child that is not among them is removed."""
 
 
-def build(point_service: PointService, surroundings: Surroundings) -> Plan:
+def build(point_service: PointService, surroundings: Surroundings, release: Release) -> Plan:
     """Return what belongs to one PointService alone."""
-    return Plan(
+    canary = (service, destination_rule) if release.canary else ()
+    return _plan(
         policies=_present(
             request_authentication.build(point_service),
             authorization_policy.build_gateway(point_service),
@@ -66,19 +72,20 @@ def build(point_service: PointService, surroundings: Surroundings) -> Plan:
             service_account.build(point_service),
             service.build(point_service),
             destination_rule.build(point_service),
-            service.build(point_service, names.CANARY) if surroundings.trial else None,
-            destination_rule.build(point_service, names.CANARY) if surroundings.trial else None,
+            *(one.build(point_service, names.CANARY) for one in canary),
             *rate_limit_service.build(point_service, surroundings),
-            migration.build(point_service),
         ),
-        workload=_present(
-            deployment.build(point_service, surroundings),
-            deployment.build_canary(point_service, surroundings),
+        migration=_present(migration.build(point_service)),
+        pods=_present(
+            deployment.build(point_service, release.image, surroundings.config_hash),
+            deployment.build_canary(point_service, release.canary, surroundings.config_hash),
+        ),
+        scaling=_present(
             autoscaler.build(point_service),
             disruption_budget.build(point_service),
         ),
-        routes=_present(
-            virtual_service.build(point_service, surroundings),
+        route=_present(virtual_service.build(point_service, release.weight)),
+        observability=_present(
             dashboard.build(point_service),
             dashboard.build_for_operator(point_service, surroundings),
             alerts.build(point_service, surroundings),
@@ -92,6 +99,10 @@ def build_shared(sharers: Sequence[PointService], kind: kinds.Kind) -> Manifest 
     builders = {kinds.ENVOY_FILTER: gateway_guard.build, kinds.GATEWAY: gateway.build}
     manifest = builders[kind](sharers)
     return _hashed(manifest) if manifest is not None else None
+
+
+def _plan(**stages: tuple[Manifest, ...]) -> Plan:
+    return Plan(everything=tuple(itertools.chain(*stages.values())), **stages)
 
 
 def _present(*manifests: Manifest | None) -> tuple[Manifest, ...]:

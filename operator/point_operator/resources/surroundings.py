@@ -1,19 +1,23 @@
-"""What builders need to know besides the spec: facts that the operator reads from the cluster."""
+"""What builders need to know besides the spec: facts of the cluster, and which images run side by side."""
 
 import msgspec
 
 from point_operator.model.kinds import Kind
 
 
-class Trial(msgspec.Struct, frozen=True):
-    """A new image on a few pods of its own: how many there are, and the percentage of requests they get."""
+class Release(msgspec.Struct, frozen=True):
+    """Which images run, and how the requests are shared among them."""
 
-    replicas: int
-    weight: int
+    image: str
+    """What the service's own pods run: the spec's, or an older one while the spec's has to prove itself."""
+    canary: int = 0
+    """Pods of their own that run the spec's image; 0 while there is no canary."""
+    weight: int = 0
+    """Percentage of the requests that they get."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about the cluster at the moment of a reconcile."""
+    """Facts about the cluster at the moment of a look."""
 
     gateway_pods: int = 1
     """Ready gateway pods that share the rate limit; never below 1."""
@@ -21,10 +25,6 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Changes when the content of a Secret that the pods mount may have changed."""
     optional_kinds: frozenset[Kind] = frozenset()
     """Kinds of other projects (`kinds.OPTIONAL`) that the cluster knows."""
-
-    image: str = ""
-    """Image that the service's own pods run while another one is tried; empty for the spec's."""
-    trial: Trial | None = None
 
     rate_limit_image: str = ""
     """Image of the Envoy rate limit service."""

@@ -1,4 +1,4 @@
-"""What becomes of the trial of a new image, step by step."""
+"""What becomes of the canary of a new image, step by step."""
 
 import copy
 import datetime
@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 from point_operator.control import canary
-from point_operator.control.canary import Record, Seen
+from point_operator.control.canary import Record
 from point_operator.model import api
+from point_operator.observe.look import Seen
 from point_operator.observe.workload import Counts, Rollout
+from point_operator.resources.surroundings import Release
 
 OLD, NEW = "service:1", "service:2"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 GOOD = Rollout(exists=True, complete=True, available=True, wanted=1, ready=1, serving=1, image=NEW)
 OLD_PODS = Rollout(exists=True, complete=True, available=True, wanted=2, ready=2, serving=2, image=OLD)
-FINE = Seen(running=OLD_PODS, trial=GOOD, counts=Counts(200, 2))
+FINE = Seen(running=OLD_PODS, canary=GOOD, canary_counts=Counts(200, 2))
 
 
 def _at(seconds: float) -> datetime.datetime:
@@ -24,7 +26,7 @@ def _at(seconds: float) -> datetime.datetime:
 
 @pytest.fixture
 def point_service(spec: dict[str, Any]) -> api.PointService:
-    """One that wants NEW, after a trial of 60 s in which at most 5 percent may fail."""
+    """One that wants NEW, after a canary of 60 s in which at most 5 percent may fail."""
     return _point_service(spec)
 
 
@@ -35,9 +37,9 @@ def _point_service(spec: dict[str, Any], **changes: Any) -> api.PointService:
 
 @pytest.fixture
 def running(point_service: api.PointService) -> Record:
-    """A trial that has just begun to get requests."""
+    """A canary that has just begun to get requests."""
     first = canary.decide(point_service, OLD, None, Seen(running=OLD_PODS), START)
-    record = canary.decide(point_service, OLD, first, Seen(running=OLD_PODS, trial=GOOD), START)
+    record = canary.decide(point_service, OLD, first, Seen(running=OLD_PODS, canary=GOOD), START)
     assert record is not None
     assert record.state == "Running"
     return record
@@ -47,10 +49,7 @@ def test_a_new_image_starts_without_requests(point_service: api.PointService) ->
     record = canary.decide(point_service, OLD, None, Seen(running=OLD_PODS), START)
     assert record is not None
     assert record.state == "Starting"
-    assert canary.image(record, OLD) == OLD
-    made = canary.trial(point_service, record, OLD_PODS, START)
-    assert made is not None
-    assert (made.replicas, made.weight) == (1, 0)
+    assert canary.release(point_service, OLD, record, OLD_PODS, START) == Release(OLD, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -58,31 +57,26 @@ def test_a_new_image_starts_without_requests(point_service: api.PointService) ->
     [("", {}), (NEW, {}), (OLD, {"rollout": {"strategy": "RollingUpdate"}}), (OLD, {"rollout": {}})],
     ids=["the first image", "the image that serves", "a rolling update", "by default"],
 )
-def test_there_is_no_trial_of(spec: dict[str, Any], stable: str, changes: dict[str, Any]) -> None:
+def test_there_is_no_canary_of(spec: dict[str, Any], stable: str, changes: dict[str, Any]) -> None:
     assert canary.decide(_point_service(spec, **changes), stable, None, FINE, START) is None
 
 
-def test_a_trial_gets_its_share_once_all_its_pods_serve(
+def test_a_canary_gets_its_share_once_all_its_pods_serve(
     point_service: api.PointService, running: Record
 ) -> None:
-    made = canary.trial(point_service, running, OLD_PODS, START)
-    assert made is not None
-    assert (made.replicas, made.weight) == (1, 10)
-    assert canary.image(running, OLD) == OLD
+    assert canary.release(point_service, OLD, running, OLD_PODS, START) == Release(OLD, 1, 10)
 
 
-def test_a_trial_has_as_many_pods_as_its_share_needs(spec: dict[str, Any], running: Record) -> None:
+def test_a_canary_has_as_many_pods_as_its_share_needs(spec: dict[str, Any], running: Record) -> None:
     point_service = _point_service(spec, rollout={"strategy": "Canary", "canary": {"weight": 25}})
     many = msgspec.structs.replace(OLD_PODS, wanted=10)
-    made = canary.trial(point_service, running, many, START)
-    assert made is not None
-    assert made.replicas == 3
+    assert canary.release(point_service, OLD, running, many, START).canary == 3
 
 
 def test_pods_of_another_image_do_not_count_as_started(point_service: api.PointService) -> None:
     first = canary.decide(point_service, OLD, None, Seen(), START)
     other = msgspec.structs.replace(GOOD, image="service:other")
-    assert canary.decide(point_service, OLD, first, Seen(trial=other), START) == first
+    assert canary.decide(point_service, OLD, first, Seen(canary=other), START) == first
 
 
 @pytest.mark.parametrize(
@@ -90,15 +84,15 @@ def test_pods_of_another_image_do_not_count_as_started(point_service: api.PointS
     [
         (30, FINE, "Running", ""),
         (60, FINE, "Promoting", ""),
-        (60, Seen(trial=GOOD, counts=Counts()), "Promoting", ""),
-        (30, Seen(trial=GOOD, counts=Counts(19, 19)), "Running", ""),
-        (60, Seen(trial=GOOD, counts=Counts(19, 1)), "Failed", "1 of 19 requests failed (5.3 percent, at most 5"),
-        (2, Seen(trial=GOOD, counts=Counts(40, 3)), "Failed", "3 of 40 requests failed (7.5 percent, at most 5"),
-        (60, Seen(trial=GOOD, counts=Counts(100, 5)), "Promoting", ""),
-        (30, Seen(trial=Rollout(exists=True, image=NEW), troubles=("p: gone",)), "Failed", "ready any more. p: gone"),
-        (30, Seen(trial=GOOD, restarts=2, counts=Counts(9, 0)), "Failed", "restarted 2 times"),
-        (90, Seen(trial=GOOD, counts=None), "Running", ""),
-        (120, Seen(trial=GOOD, counts=None), "Failed", "could not be counted"),
+        (60, Seen(canary=GOOD, canary_counts=Counts()), "Promoting", ""),
+        (30, Seen(canary=GOOD, canary_counts=Counts(19, 19)), "Running", ""),
+        (60, Seen(canary=GOOD, canary_counts=Counts(19, 1)), "Failed", "1 of 19 requests failed (5.3 percent"),
+        (2, Seen(canary=GOOD, canary_counts=Counts(40, 3)), "Failed", "failed (7.5 percent, at most 5"),
+        (60, Seen(canary=GOOD, canary_counts=Counts(100, 5)), "Promoting", ""),
+        (30, Seen(canary=Rollout(image=NEW), canary_troubles=("p: gone",)), "Failed", "any more. p: gone"),
+        (30, Seen(canary=GOOD, canary_restarts=2, canary_counts=Counts(9, 0)), "Failed", "restarted 2 times"),
+        (90, Seen(canary=GOOD, canary_counts=None), "Running", ""),
+        (120, Seen(canary=GOOD, canary_counts=None), "Failed", "could not be counted"),
     ],
     ids=[
         "well so far", "well to the end", "nobody came", "too few to judge early", "few, but judged at the end",
@@ -106,7 +100,7 @@ def test_pods_of_another_image_do_not_count_as_started(point_service: api.PointS
         "never countable",
     ],
 )  # fmt: skip
-def test_what_becomes_of_a_trial(
+def test_what_becomes_of_a_canary(
     point_service: api.PointService, running: Record, seconds: float, seen: Seen, state: str, message: str
 ) -> None:
     after = canary.decide(point_service, OLD, running, seen, _at(seconds))
@@ -116,24 +110,25 @@ def test_what_becomes_of_a_trial(
     assert bool(after.message) == (state == "Failed")
 
 
-def test_pods_that_do_not_start_in_time_end_the_trial(point_service: api.PointService) -> None:
+def test_pods_that_do_not_start_in_time_end_the_canary(point_service: api.PointService) -> None:
     first = canary.decide(point_service, OLD, None, Seen(), START)
     stuck = Rollout(exists=True, stuck=True, image=NEW)
-    after = canary.decide(point_service, OLD, first, Seen(trial=stuck, troubles=("p: crashed",)), _at(180))
+    after = canary.decide(
+        point_service, OLD, first, Seen(canary=stuck, canary_troubles=("p: crashed",)), _at(180)
+    )
     assert after is not None
     assert (after.state, after.message) == ("Failed", "no pod became ready in time. p: crashed")
 
 
-def test_a_failed_trial_gets_nothing_and_is_not_repeated(
+def test_a_failed_canary_gets_nothing_and_is_not_repeated(
     point_service: api.PointService, running: Record
 ) -> None:
-    failed = canary.decide(point_service, OLD, running, Seen(trial=GOOD, counts=Counts(50, 50)), _at(5))
+    failed = canary.decide(
+        point_service, OLD, running, Seen(canary=GOOD, canary_counts=Counts(50, 50)), _at(5)
+    )
     assert failed is not None
-    gone = canary.trial(point_service, failed, OLD_PODS, _at(6))
-    assert gone is not None
-    assert gone.weight == 0
-    assert canary.trial(point_service, failed, OLD_PODS, _at(8)) is None
-    assert canary.image(failed, OLD) == OLD
+    assert canary.release(point_service, OLD, failed, OLD_PODS, _at(6)) == Release(OLD, 1, 0)
+    assert canary.release(point_service, OLD, failed, OLD_PODS, _at(8)) == Release(OLD)
     assert canary.decide(point_service, OLD, failed, Seen(running=OLD_PODS), _at(100_000)) == failed
     assert canary.next_look(failed, _at(100_000)) is None
 
@@ -141,16 +136,18 @@ def test_a_failed_trial_gets_nothing_and_is_not_repeated(
 @pytest.mark.parametrize(
     "change", [{"image": "service:3"}, {"rollout": {"strategy": "Canary", "canary": {"weight": 5}}}], ids=str
 )
-def test_another_image_or_other_terms_are_another_trial(
+def test_another_image_or_other_terms_are_another_canary(
     spec: dict[str, Any], point_service: api.PointService, running: Record, change: dict[str, Any]
 ) -> None:
-    failed = canary.decide(point_service, OLD, running, Seen(trial=GOOD, counts=Counts(50, 50)), _at(5))
+    failed = canary.decide(
+        point_service, OLD, running, Seen(canary=GOOD, canary_counts=Counts(50, 50)), _at(5)
+    )
     after = canary.decide(_point_service(spec, **change), OLD, failed, Seen(), _at(9))
     assert after is not None
     assert (after.state, after.requests, after.message) == ("Starting", 0, "")
 
 
-def test_another_log_level_is_the_same_trial(spec: dict[str, Any], running: Record) -> None:
+def test_another_log_level_is_the_same_canary(spec: dict[str, Any], running: Record) -> None:
     after = canary.decide(_point_service(spec, logLevel="DEBUG"), OLD, running, FINE, _at(9))
     assert after is not None
     assert after.state == "Running"
@@ -161,38 +158,34 @@ def test_a_promoted_image_is_done_when_the_services_own_pods_run_it(
 ) -> None:
     promoted = canary.decide(point_service, OLD, running, FINE, _at(60))
     assert promoted is not None
-    assert canary.image(promoted, OLD) == ""
-    made = canary.trial(point_service, promoted, OLD_PODS, _at(60))
-    assert made is not None
-    assert made.weight == 10
+    assert canary.release(point_service, OLD, promoted, OLD_PODS, _at(60)) == Release(NEW, 1, 10)
     assert canary.decide(point_service, OLD, promoted, FINE, _at(70)) == promoted
     rolled = msgspec.structs.replace(OLD_PODS, image=NEW)
-    done = canary.decide(point_service, OLD, promoted, Seen(running=rolled, trial=GOOD), _at(80))
+    done = canary.decide(point_service, OLD, promoted, Seen(running=rolled, canary=GOOD), _at(80))
     assert done is not None
     assert (done.state, done.requests, done.errors) == ("Succeeded", 200, 2)
-    assert canary.trial(point_service, done, rolled, _at(81)) is not None
-    assert canary.trial(point_service, done, rolled, _at(83)) is None
+    assert canary.release(point_service, NEW, done, rolled, _at(81)) == Release(NEW, 1, 0)
+    assert canary.release(point_service, NEW, done, rolled, _at(83)) == Release(NEW)
     assert canary.decide(point_service, NEW, done, Seen(running=rolled), _at(90)) == done
 
 
-def test_setting_the_image_back_withdraws_the_trial_at_once(spec: dict[str, Any], running: Record) -> None:
+def test_setting_the_image_back_withdraws_the_canary_at_once(spec: dict[str, Any], running: Record) -> None:
     back = _point_service(spec, image=OLD)
     after = canary.decide(back, OLD, running, FINE, _at(9))
     assert after is not None
     assert after.state == "Withdrawn"
-    made = canary.trial(back, after, OLD_PODS, _at(9))
-    assert made is not None
-    assert made.weight == 0
+    assert canary.release(back, OLD, after, OLD_PODS, _at(9)) == Release(OLD, 1, 0)
     assert canary.decide(back, OLD, after, FINE, _at(12)) is None
 
 
-def test_a_rolling_update_overrules_a_failed_trial(spec: dict[str, Any], running: Record) -> None:
+def test_a_rolling_update_overrules_a_failed_canary(spec: dict[str, Any], running: Record) -> None:
     failed = msgspec.structs.replace(running, state="Failed", message="bad")
     at_once = _point_service(spec, rollout={"strategy": "RollingUpdate"})
     after = canary.decide(at_once, OLD, failed, Seen(), _at(60))
     assert after is None
-    assert canary.image(after, OLD) == ""
+    assert canary.release(at_once, OLD, after, OLD_PODS, _at(60)) == Release(NEW)
 
 
 def test_the_record_is_read_as_it_was_written(running: Record) -> None:
-    assert msgspec.convert(msgspec.to_builtins(running), Record) == running
+    assert canary.recorded({"canary": msgspec.to_builtins(running)}) == running
+    assert canary.recorded({}) is None

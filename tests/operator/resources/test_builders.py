@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from point_operator.model import api, kinds, names
@@ -14,12 +13,20 @@ from point_operator.resources import plan
 from point_operator.resources.gateway import gateway, gateway_guard, rate_limit, request_authentication
 from point_operator.resources.mesh import authorization_policy, virtual_service
 from point_operator.resources.pods import deployment, migration
-from point_operator.resources.surroundings import Surroundings, Trial
+from point_operator.resources.surroundings import Release, Surroundings
 
 GOLDEN = Path(__file__).parent / "golden"
 SURROUNDINGS = Surroundings(
     gateway_pods=2, config_hash="0123456789abcdef", optional_kinds=frozenset(kinds.OPTIONAL)
 )
+
+
+def _plan(point_service: api.PointService) -> plan.Plan:
+    return plan.build(point_service, SURROUNDINGS, Release(point_service.spec.image))
+
+
+def _deployment(point_service: api.PointService) -> dict[str, Any]:
+    return deployment.build(point_service, point_service.spec.image, SURROUNDINGS.config_hash)
 
 
 def _point_service(spec: dict[str, Any], **metadata: Any) -> api.PointService:
@@ -45,7 +52,7 @@ def full(example: dict[str, Any]) -> api.PointService:
 def test_the_manifests_are_as_agreed(name: str, request: pytest.FixtureRequest) -> None:
     point_service = request.getfixturevalue(name)
     shared = [plan.build_shared([point_service], kind) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)]
-    manifests = [*plan.build(point_service, SURROUNDINGS).everything, *shared]
+    manifests = [*_plan(point_service).everything, *shared]
     manifests = copy.deepcopy(manifests)
     (board,) = {_dashboard_taken_from(one) for one in manifests} - {""}
     texts = {
@@ -65,39 +72,37 @@ def _dashboard_taken_from(manifest: dict[str, Any]) -> str:
 
 
 def test_the_same_spec_makes_the_same_manifests(full: api.PointService) -> None:
-    assert plan.build(full, SURROUNDINGS) == plan.build(full, SURROUNDINGS)
+    assert _plan(full) == _plan(full)
 
 
 def test_the_replicas_are_left_to_the_autoscaler(minimal: api.PointService) -> None:
-    assert "replicas" not in deployment.build(minimal, SURROUNDINGS)["spec"]
+    assert "replicas" not in _deployment(minimal)["spec"]
 
 
-def test_a_trial_is_the_service_with_another_image_and_a_selector_of_its_own(
+def test_a_canary_is_the_service_with_another_image_and_a_selector_of_its_own(
     minimal: api.PointService,
 ) -> None:
-    on_trial = msgspec.structs.replace(SURROUNDINGS, image="old:1", trial=Trial(replicas=1, weight=10))
-    manifests = {
-        (one["kind"], one["metadata"]["name"]): one for one in plan.build(minimal, on_trial).everything
-    }
-    own, trial = (manifests["Deployment", name]["spec"] for name in ("points", "points-canary"))
+    made = plan.build(minimal, SURROUNDINGS, Release("old:1", canary=1, weight=10)).everything
+    manifests = {(one["kind"], one["metadata"]["name"]): one for one in made}
+    own, canary = (manifests["Deployment", name]["spec"] for name in ("points", "points-canary"))
     assert own["template"]["spec"]["containers"][0]["image"] == "old:1"
-    assert trial["template"]["spec"]["containers"][0]["image"] == minimal.spec.image
-    assert (trial["replicas"], "replicas" in own) == (1, False)
-    assert manifests["Service", "points-canary"]["spec"]["selector"] == trial["selector"]["matchLabels"]
+    assert canary["template"]["spec"]["containers"][0]["image"] == minimal.spec.image
+    assert (canary["replicas"], "replicas" in own) == (1, False)
+    assert manifests["Service", "points-canary"]["spec"]["selector"] == canary["selector"]["matchLabels"]
     assert manifests["Service", "points"]["spec"]["selector"] == own["selector"]["matchLabels"]
-    assert not own["selector"]["matchLabels"].items() <= trial["template"]["metadata"]["labels"].items()
+    assert not own["selector"]["matchLabels"].items() <= canary["template"]["metadata"]["labels"].items()
     for kind in ("AuthorizationPolicy", "PeerAuthentication"):
         guarded = manifests[kind, "points"]["spec"]["selector"]["matchLabels"]
-        assert guarded.items() <= trial["template"]["metadata"]["labels"].items()
+        assert guarded.items() <= canary["template"]["metadata"]["labels"].items()
 
 
-def test_without_a_trial_nothing_of_it_is_wanted(minimal: api.PointService) -> None:
-    names_made = {one["metadata"]["name"] for one in plan.build(minimal, SURROUNDINGS).everything}
+def test_without_a_canary_nothing_of_it_is_wanted(minimal: api.PointService) -> None:
+    names_made = {one["metadata"]["name"] for one in _plan(minimal).everything}
     assert "points-canary" not in names_made
 
 
 def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
-    pod = deployment.build(full, SURROUNDINGS)["spec"]["template"]["spec"]
+    pod = _deployment(full)["spec"]["template"]["spec"]
     mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
     assert mounted == {"points-db", "points-db-ca", "points-redis", "points-redis-ca"}
     assert not any("secretKeyRef" in str(one) for one in pod["containers"][0]["env"])
@@ -105,10 +110,10 @@ def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
 
 def test_only_the_migration_sees_the_master(full: api.PointService) -> None:
     assert "points-db-master" in str(migration.build(full))
-    assert "points-db-master" not in str(deployment.build(full, SURROUNDINGS))
+    assert "points-db-master" not in str(_deployment(full))
 
 
-@pytest.mark.parametrize("build", [migration.build, lambda one: deployment.build(one, SURROUNDINGS)])
+@pytest.mark.parametrize("build", [migration.build, _deployment])
 def test_pods_meet_the_restricted_standard(full: api.PointService, build: Any) -> None:
     pod = build(full)["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -129,7 +134,7 @@ def test_another_image_is_another_migration(spec: dict[str, Any]) -> None:
 
 
 def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
-    routes = {route["name"]: route for route in virtual_service.build(full, SURROUNDINGS)["spec"]["http"]}
+    routes = {route["name"]: route for route in virtual_service.build(full)["spec"]["http"]}
     assert routes["write"]["retries"] == {"attempts": 0}
     assert routes["read"]["match"][0]["method"] == {"regex": "GET|HEAD"}
     assert routes["read"]["retries"]["attempts"] == 2
@@ -137,9 +142,9 @@ def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
 
 
 def test_the_route_leaves_headers_alone(full: api.PointService) -> None:
-    assert "headers" not in str(virtual_service.build(full, SURROUNDINGS)).replace(
-        "allowHeaders", ""
-    ).replace("exposeHeaders", "")
+    assert "headers" not in str(virtual_service.build(full)).replace("allowHeaders", "").replace(
+        "exposeHeaders", ""
+    )
 
 
 def test_a_token_is_only_looked_for_in_the_authorization_header(full: api.PointService) -> None:

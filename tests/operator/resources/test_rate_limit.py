@@ -11,10 +11,11 @@ import yaml
 from point_operator.control import status
 from point_operator.model import api, kinds
 from point_operator.observe import workload
+from point_operator.observe.look import Seen
 from point_operator.resources import plan
 from point_operator.resources.gateway import rate_limit, rate_limit_service
 from point_operator.resources.mesh import authorization_policy
-from point_operator.resources.surroundings import Surroundings
+from point_operator.resources.surroundings import Release, Surroundings
 
 GOLDEN = Path(__file__).parent / "golden/rate_limit.yaml"
 READY = Surroundings(gateway_pods=3, rate_limit_image="ratelimit:1", rate_limit_service_ready=True)
@@ -35,7 +36,7 @@ def everywhere(spec: dict[str, Any]) -> api.PointService:
 
 
 def test_the_manifests_are_as_agreed(everywhere: api.PointService) -> None:
-    made = plan.build(everywhere, READY).everything
+    made = plan.build(everywhere, READY, Release(everywhere.spec.image)).everything
     ours = [
         one
         for one in made
@@ -186,13 +187,9 @@ def test_a_service_is_down_when_no_pod_is_there_or_coming(
 
 
 def test_a_service_that_is_down_is_told_and_takes_nothing_down(everywhere: api.PointService) -> None:
-    facts = status.Facts(
-        surroundings=ABSENT,
-        migration=workload.Migration("Succeeded"),
-        rollout=workload.Rollout(exists=True, available=True, complete=True),
-        rate_limit_service_down=True,
-    )
-    after, _ = status.compute(everywhere, facts, {}, "2026-01-01T00:00:00Z")
+    seen = Seen(surroundings=ABSENT, migration=workload.Migration("Succeeded"), rate_limit_service_down=True)
+    outcome = status.Outcome(running=workload.Rollout(exists=True, available=True, complete=True))
+    after, _ = status.compute(everywhere, seen, outcome, {}, "2026-01-01T00:00:00Z")
     conditions = {one["type"]: (one["status"], one["reason"]) for one in after["conditions"]}
     assert conditions["Degraded"] == ("True", "RateLimitServiceDown")
     assert conditions["Ready"] == ("True", "Available")
@@ -204,7 +201,6 @@ def _deployment(point_service: api.PointService, surroundings: Surroundings) -> 
 
 
 def _status(point_service: api.PointService, surroundings: Surroundings) -> dict[str, Any]:
-    after, _ = status.compute(
-        point_service, status.Facts(surroundings=surroundings), {}, "2026-01-01T00:00:00Z"
-    )
+    seen = Seen(surroundings=surroundings)
+    after, _ = status.compute(point_service, seen, status.Outcome(), {}, "2026-01-01T00:00:00Z")
     return after

@@ -6,17 +6,16 @@ from point_operator.model import kinds, names
 from point_operator.model.api import Cors, PointService
 from point_operator.resources import metadata
 from point_operator.resources.pods import service
-from point_operator.resources.surroundings import Surroundings
 
 RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
 """Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
 
 
-def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
+def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manifest:
     """Return the VirtualService: /healthz and /v1/ only, everything else is 404.
 
-    A trial gets its share of /v1/; the health check stays with the service, so that a bad image on trial
-    can't have a load balancer take the whole gateway out.
+    A canary gets `canary_weight` percent of /v1/; the health check stays with the service's own pods, so that
+    a bad image can't have a load balancer take the whole gateway out.
 
     It removes no header: removing X-Member-Id here would delete the verified value that the gateway has
     just set. `gateway_guard` removes a client's own before the token is looked at.
@@ -25,7 +24,7 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
     gateway = spec.gateway
     timeout = {"timeout": f"{spec.mesh.timeout_seconds}s"}
     whole = {**timeout, "route": [_destination(point_service)]}
-    route = {**timeout, "route": _split(point_service, surroundings)}
+    route = {**timeout, "route": _split(point_service, canary_weight)}
     cors = {"corsPolicy": _cors(gateway.cors)} if gateway.cors else {}
     manifest = metadata.own(kinds.VIRTUAL_SERVICE, point_service, point_service.name)
     manifest["spec"] = {
@@ -63,13 +62,12 @@ def _destination(point_service: PointService, component: str = names.SERVICE) ->
     return {"destination": {"host": host, "port": {"number": service.PORT}}}
 
 
-def _split(point_service: PointService, surroundings: Surroundings) -> list[dict[str, Any]]:
-    weight = surroundings.trial.weight if surroundings.trial else 0
-    if not weight:
+def _split(point_service: PointService, canary_weight: int) -> list[dict[str, Any]]:
+    if not canary_weight:
         return [_destination(point_service)]
     return [
-        _destination(point_service) | {"weight": 100 - weight},
-        _destination(point_service, names.CANARY) | {"weight": weight},
+        _destination(point_service) | {"weight": 100 - canary_weight},
+        _destination(point_service, names.CANARY) | {"weight": canary_weight},
     ]
 
 

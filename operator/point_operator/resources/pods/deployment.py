@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import msgspec
-
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService, Resources
 from point_operator.resources import metadata
 from point_operator.resources.pods import container
-from point_operator.resources.surroundings import Surroundings
 
 DRAIN_SECONDS = 5
 """From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
@@ -19,26 +16,21 @@ COUNTED = "proxyStatsMatcher: {inclusionRegexps: ['http.inbound_.*downstream_rq_
 """Has the proxy count what comes in, which `traffic` reads; Istio leaves that out otherwise."""
 
 
-def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest:
-    """Return the service's Deployment. `replicas` is left out: it belongs to the autoscaler."""
-    if surroundings.image:
-        spec = msgspec.structs.replace(point_service.spec, image=surroundings.image)
-        point_service = msgspec.structs.replace(point_service, spec=spec)
-    return _build(point_service, surroundings, names.SERVICE, PROXY)
+def build(point_service: PointService, image: str, config_hash: str) -> metadata.Manifest:
+    """Return the Deployment of the service's own pods. `replicas` is left out: it belongs to the autoscaler."""
+    return _build(point_service, names.SERVICE, image, config_hash)
 
 
-def build_canary(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
-    """Return the Deployment of a trial, or None when there is none."""
-    if surroundings.trial is None:
+def build_canary(point_service: PointService, replicas: int, config_hash: str) -> metadata.Manifest | None:
+    """Return the Deployment that tries the spec's image, or None when it has no pods."""
+    if not replicas:
         return None
-    manifest = _build(point_service, surroundings, names.CANARY, PROXY + COUNTED)
-    manifest["spec"]["replicas"] = surroundings.trial.replicas
+    manifest = _build(point_service, names.CANARY, point_service.spec.image, config_hash)
+    manifest["spec"]["replicas"] = replicas
     return manifest
 
 
-def _build(
-    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
-) -> metadata.Manifest:
+def _build(point_service: PointService, component: str, image: str, config_hash: str) -> metadata.Manifest:
     name = names.serving(point_service, component)
     manifest = metadata.own(kinds.DEPLOYMENT, point_service, name, component)
     manifest["spec"] = {
@@ -48,8 +40,8 @@ def _build(
         "progressDeadlineSeconds": point_service.spec.rollout.progress_deadline_seconds,
         "revisionHistoryLimit": 3,
         "template": {
-            "metadata": _pod_metadata(point_service, surroundings, component, proxy),
-            "spec": _pod(point_service, component),
+            "metadata": _pod_metadata(point_service, component, image, config_hash),
+            "spec": _pod(point_service, component, image),
         },
     }
     return manifest
@@ -67,7 +59,7 @@ def start(point_service: PointService) -> metadata.Manifest:
 
 
 def _pod_metadata(
-    point_service: PointService, surroundings: Surroundings, component: str, proxy: str
+    point_service: PointService, component: str, image: str, config_hash: str
 ) -> dict[str, Any]:
     database, cache = point_service.spec.database, point_service.spec.cache
     ports = sorted({database.port, cache.port})
@@ -76,13 +68,13 @@ def _pod_metadata(
         "labels": labels
         | {
             "app": point_service.name,  # Kiali groups pods by `app` and `version`
-            "version": names.version(point_service.spec.image),
+            "version": names.version(image),
             "sidecar.istio.io/inject": "true",
         },
         "annotations": {
-            names.CONFIG_HASH: surroundings.config_hash,
+            names.CONFIG_HASH: config_hash,
             "kubectl.kubernetes.io/default-container": names.APPLICATION,
-            "proxy.istio.io/config": proxy,
+            "proxy.istio.io/config": PROXY + COUNTED if component == names.CANARY else PROXY,
             # Without a request of the proxy's own, autoscaling on CPU has nothing to divide by (istio 13977).
             "sidecar.istio.io/proxyCPU": "100m",
             "sidecar.istio.io/proxyMemory": "96Mi",
@@ -96,7 +88,7 @@ def _pod_metadata(
     }
 
 
-def _pod(point_service: PointService, component: str) -> dict[str, Any]:
+def _pod(point_service: PointService, component: str, image: str) -> dict[str, Any]:
     files = container.service_files(point_service)
     return {
         "serviceAccountName": point_service.name,
@@ -106,16 +98,16 @@ def _pod(point_service: PointService, component: str) -> dict[str, Any]:
         "securityContext": container.pod_security(),
         "topologySpreadConstraints": spread(names.pod_labels(point_service, component)),
         "tolerations": tolerations(),
-        "containers": [_container(point_service, files)],
+        "containers": [_container(point_service, image, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
     }
 
 
-def _container(point_service: PointService, files: list[container.Files]) -> dict[str, Any]:
+def _container(point_service: PointService, image: str, files: list[container.Files]) -> dict[str, Any]:
     spec = point_service.spec
     return {
         "name": names.APPLICATION,
-        "image": spec.image,
+        "image": image,
         "imagePullPolicy": spec.image_pull_policy,
         "args": ["serve"],
         "env": container.service_environment(point_service),

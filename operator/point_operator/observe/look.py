@@ -1,0 +1,130 @@
+"""All that there is of one PointService, read from the cluster anew each time."""
+
+import asyncio
+import time
+
+import msgspec
+
+from point_operator.kube.apply import Identity, identity
+from point_operator.kube.cluster import Cluster, Object
+from point_operator.model import kinds, names
+from point_operator.model.api import PointService
+from point_operator.observe import secrets, traffic, workload
+from point_operator.observe.fleet import Fleet, Refusal
+from point_operator.observe.gateways import Gateways
+from point_operator.observe.workload import Counts, Migration, Rollout
+from point_operator.resources.gateway import rate_limit_service
+from point_operator.resources.pods import migration
+from point_operator.resources.surroundings import Surroundings
+
+OPTIONAL_KINDS_SECONDS = 60.0
+"""How long the answer is believed whether the cluster knows an optional kind."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look finds."""
+
+    children: dict[Identity, Object] = {}
+    """Every child that exists."""
+    surroundings: Surroundings = Surroundings()
+    refusal: Refusal | None = None
+    """Why it gets nothing at its gateway."""
+    secret_problems: tuple[str, ...] = ()
+    certificate_problem: str = ""
+    migration: Migration = Migration("Pending")
+    rate_limit_service_down: bool = False
+
+    running: Rollout = Rollout()
+    """How the service's own pods are."""
+    troubles: tuple[str, ...] = ()
+    """Why some of them are not ready."""
+    without_sidecar: tuple[str, ...] = ()
+
+    canary: Rollout = Rollout()
+    """How the pods are that try a new image."""
+    canary_troubles: tuple[str, ...] = ()
+    canary_restarts: int = 0
+    canary_counts: Counts | None = None
+    """None when they were not asked, or one of them could not be."""
+
+
+class Observer:
+    """Looks at PointServices."""
+
+    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, rate_limit_image: str) -> None:
+        self._cluster = cluster
+        self._fleet = fleet
+        self._gateways = gateways
+        self._rate_limit_image = rate_limit_image
+        self._kinds: frozenset[kinds.Kind] = frozenset()
+        self._kinds_until = float("-inf")
+
+    async def look(self, point_service: PointService, *, counting: bool) -> Seen:
+        """Read it all; `counting` has the canary's pods asked what they have answered."""
+        gateway, namespace = point_service.spec.gateway, point_service.namespace
+        allowed = gateway.namespace in self._fleet.allowed_namespaces
+        optional_kinds = await self.optional_kinds()
+        children, pods, found = await asyncio.gather(
+            self._children(point_service, optional_kinds),
+            self._cluster.list(
+                kinds.POD, namespace, f"{names.OWNER_NAME}={point_service.name},{names.SELECTOR}"
+            ),
+            secrets.look(self._cluster, point_service),
+        )
+        canary_pods = workload.of_component(pods, names.CANARY)
+        canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
+        limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
+        job = children.get((kinds.JOB.kind, namespace, migration.name(point_service)))
+        return Seen(
+            children=children,
+            surroundings=Surroundings(
+                gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
+                config_hash=found.config_hash,
+                optional_kinds=optional_kinds,
+                rate_limit_image=self._rate_limit_image,
+                rate_limit_service_ready=workload.rollout(limiter).serving > 0,
+                cache_user_named=found.cache_user_named,
+            ),
+            refusal=self._fleet.refusal(point_service),
+            secret_problems=found.problems,
+            certificate_problem=await secrets.certificate_problem(self._cluster, point_service)
+            if allowed
+            else "",
+            migration=workload.migration(job, pods),
+            rate_limit_service_down=workload.is_down(limiter),
+            running=running(point_service, children),
+            troubles=tuple(workload.troubles(pods)),
+            without_sidecar=tuple(workload.without_sidecar(pods)),
+            canary=workload.rollout(canary),
+            canary_troubles=tuple(workload.troubles(canary_pods, names.CANARY)),
+            canary_restarts=workload.restarts(canary_pods, names.CANARY),
+            canary_counts=await traffic.count(canary_pods) if counting else None,
+        )
+
+    async def optional_kinds(self, *, anew: bool = False) -> frozenset[kinds.Kind]:
+        """Return which of `kinds.OPTIONAL` the cluster knows, as asked not long ago or `anew`."""
+        if anew or time.monotonic() > self._kinds_until:
+            served = await asyncio.gather(*(self._cluster.serves(kind) for kind in kinds.OPTIONAL))
+            self._kinds = frozenset(
+                kind for kind, serves in zip(kinds.OPTIONAL, served, strict=True) if serves
+            )
+            self._kinds_until = time.monotonic() + OPTIONAL_KINDS_SECONDS
+        return self._kinds
+
+    async def _children(
+        self, point_service: PointService, optional_kinds: frozenset[kinds.Kind]
+    ) -> dict[Identity, Object]:
+        """Return every child, found by its labels."""
+        selector = names.owner_selector(*point_service.key)
+        places = {(kind, point_service.namespace) for kind in (*kinds.OWN_NAMESPACE, *optional_kinds)}
+        places |= {
+            (kind, namespace) for kind in kinds.AT_GATEWAY for namespace in self._fleet.allowed_namespaces
+        }
+        lists = await asyncio.gather(*(self._cluster.list(kind, where, selector) for kind, where in places))
+        return {identity(child): child for children in lists for child in children}
+
+
+def running(point_service: PointService, children: dict[Identity, Object]) -> Rollout:
+    """Return how the service's own pods are."""
+    deployment = children.get((kinds.DEPLOYMENT.kind, point_service.namespace, point_service.name))
+    return workload.rollout(deployment, point_service.spec.autoscaling.min_replicas)
