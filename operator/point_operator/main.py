@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import sys
-from typing import NoReturn
 
 from point_operator import settings
 from point_operator.kube import connection, lease
@@ -67,15 +66,8 @@ async def _run(chosen: settings.Settings, kubeconfig: str | None, *, with_lease:
             log.exception("ending")
         # Nothing is written any more, so the next one need not wait for our watches to end.
         await held.release()
-        if not await operator.close():
-            _exit(status)
+        await operator.close()
         return status
-
-
-def _exit(status: int) -> NoReturn:
-    """End the process without waiting for anything."""
-    logging.shutdown()
-    os._exit(status)
 
 
 async def _alone(operator: Operator, stop: asyncio.Event) -> int:
@@ -90,7 +82,8 @@ async def _while_held(operator: Operator, held: lease.Lease, stop: asyncio.Event
         await asyncio.wait((keeping, working), return_when=asyncio.FIRST_COMPLETED)
         if keeping.done():
             log.critical("lost the Lease: ending", exc_info=keeping.exception())
-            _exit(70)  # at once: another process may be writing already
+            logging.shutdown()
+            os._exit(70)  # at once: another process may be writing already
         working.result()
         return 0
     finally:

@@ -1,5 +1,6 @@
 """What kopf is told to watch. Each handler only says which PointService to look at."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,21 +56,30 @@ class Handlers:
         return []
 
 
-def register(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, handlers: Handlers) -> None:
-    """Have kopf watch PointServices and, by label on the server side, their children."""
+def register(
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    handlers: Handlers,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Have kopf watch PointServices and, by label on the server side, their children.
+
+    It calls from its own thread; the handlers run in `loop`.
+    """
 
     @kopf.on.event(*_selector(kinds.POINT_SERVICE), registry=registry)
     async def _point_service(event: Mapping[str, Any], **_: Any) -> None:
-        handlers.point_service(event)
+        loop.call_soon_threadsafe(handlers.point_service, event)
 
     for kind in kinds.MADE:
         settings.watching.label_selectors[_selector(kind)] = names.SELECTOR
-        kopf.on.event(*_selector(kind), registry=registry, id=f"child-{kind.plural}")(_child(handlers, kind))
+        child = _child(handlers, kind, loop)
+        kopf.on.event(*_selector(kind), registry=registry, id=f"child-{kind.plural}")(child)
 
 
-def _child(handlers: Handlers, kind: kinds.Kind) -> Callable[..., Any]:
+def _child(handlers: Handlers, kind: kinds.Kind, loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
     async def child(event: Mapping[str, Any], **_: Any) -> None:
-        handlers.child(kind, event)
+        loop.call_soon_threadsafe(handlers.child, kind, event)
 
     return child
 

@@ -4,20 +4,19 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from typing import Any
 
-import kopf
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from point_operator.control.reconcile import Reconciler
-from point_operator.kube import connection
 from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds
 from point_operator.observe.fleet import Fleet
 from point_operator.observe.gateways import Gateways
-from point_operator.process import handlers
+from point_operator.process import watches
+from point_operator.process.handlers import Handlers
 from point_operator.process.health import Health, beating
 from point_operator.process.queue import Queue
 from point_operator.settings import Settings
@@ -26,12 +25,6 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
 """How long what is being done may take to end when the process is asked to."""
-WATCH_CHECK_SECONDS = 1.0
-"""How often it is looked at whether kopf still watches."""
-KOPF_WATCHES = "multidimensional multitasker"
-"""kopf's name for the task that runs all its watches."""
-CLOSE_SECONDS = 3.0
-"""How long the watches may take to end after that."""
 
 
 class Operator:
@@ -47,8 +40,6 @@ class Operator:
         self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
         self._work: list[asyncio.Task[Any]] = []
-        self._abandoned = False
-        """Whether an earlier kopf was left behind, which may never end."""
 
     def check(self, health: Health) -> None:
         """Make health depend on the queue's being alive."""
@@ -78,16 +69,12 @@ class Operator:
         for task in ended:
             task.result()
 
-    async def close(self) -> bool:
-        """End the watches and everything else; return whether all has ended.
-
-        A watch of kopf 1.45 that is cancelled while objects' workers end may wait for ever: its scheduler
-        waits for a cleaner that was cancelled with it.
-        """
+    async def close(self) -> None:
+        """End the watches and everything else."""
         for task in self._work:
             task.cancel()
-        _, left = await asyncio.wait(self._work, timeout=CLOSE_SECONDS) if self._work else ((), ())
-        return not left and not self._abandoned
+        if self._work:
+            await asyncio.wait(self._work)
 
     async def _list_at_last(self) -> None:
         """List until it works: right after the CRD was made the API server answers 429."""
@@ -122,74 +109,12 @@ class Operator:
                 await self._reconciler.shared.sweep()
 
     async def _watch(self) -> None:
-        """Watch for ever: kopf's watches end when one of them fails, and are then started anew."""
+        """Watch for ever: the watches end when one of them fails, and are then started anew."""
+        told = Handlers(self.fleet, self._reconciler.applier, self.queue)
         while True:
-            await self._watch_once()
-            self._abandoned = True
+            await watches.watch(told, self._client, self._kubeconfig)
             log.warning("the watches have ended: starting them anew")
             await self._list_at_last()  # what happened meanwhile
-
-    async def _watch_once(self) -> None:
-        registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
-        settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
-        settings.watching.chunk_size = 50  # a list of everything at once would double the memory at start
-        settings.queueing.idle_timeout = 0.5  # each object keeps its last event for that long
-        settings.watching.server_timeout = 240
-        settings.watching.client_timeout = 300
-        settings.watching.connect_timeout = 10
-        connection.login(registry, self._client, self._kubeconfig)
-        handlers.register(
-            registry, settings, handlers.Handlers(self.fleet, self._reconciler.applier, self.queue)
-        )
-        started = asyncio.Event()
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=registry, settings=settings, standalone=True, clusterwide=True, ready_flag=started
-            )
-        )
-        ready = asyncio.create_task(started.wait())
-        try:
-            with signals_kept():
-                await asyncio.wait((watching, ready), return_when=asyncio.FIRST_COMPLETED)
-            await _ended(watching)
-        finally:
-            ready.cancel()
-            watching.cancel()
-            # Not awaited without end: kopf 1.45 may hang on its own way out, see `close`.
-            await asyncio.wait((watching,), timeout=CLOSE_SECONDS)
-
-
-async def _ended(watching: asyncio.Task[Any]) -> None:
-    """Return when kopf has ended, or when the task in it that runs the watches has.
-
-    A watch that is answered 404, because its kind was uninstalled while the API server was away, ends that
-    task, but kopf 1.45 may then hang on its way out and look alive.
-    """
-    while not watching.done():
-        await asyncio.wait((watching,), timeout=WATCH_CHECK_SECONDS)
-        if not any(task.get_name() == KOPF_WATCHES and not task.done() for task in asyncio.all_tasks()):
-            return
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        log.error("kopf ended", exc_info=error)
-
-
-@contextlib.contextmanager
-def signals_kept() -> Generator[None]:
-    """Keep the signals while kopf starts.
-
-    It takes them unasked, and would stop watching before our work is done, or have one that comes now end its
-    watches alone.
-    """
-
-    def leave(*_: object) -> None:
-        pass
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler = leave  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        yield
-    finally:
-        del loop.add_signal_handler
 
 
 def on_signals(stop: asyncio.Event) -> None:

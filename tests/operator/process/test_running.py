@@ -3,23 +3,49 @@
 import asyncio
 import os
 import signal
+import threading
+from pathlib import Path
 
-from point_operator.process.running import before, on_signals, signals_kept
+import pytest
+from point_operator.kube import connection
+from point_operator.kube.apply import Applier
+from point_operator.kube.cluster import Cluster
+from point_operator.observe.fleet import Fleet
+from point_operator.process import watches
+from point_operator.process.handlers import Handlers
+from point_operator.process.queue import Queue
+from point_operator.process.running import before, on_signals
 
 
-async def test_whoever_takes_the_signals_meanwhile_does_not_get_them() -> None:
-    stop, taken = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+async def _never(_: tuple[str, str]) -> None:
+    raise AssertionError
+
+
+@pytest.mark.integration
+async def test_signals_are_ours_while_kopf_runs_and_it_ends_when_told(
+    account: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = asyncio.Event()
     on_signals(stop)
     try:
-        with signals_kept():
-            loop.add_signal_handler(signal.SIGTERM, taken.set)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(stop.wait(), 2)
-        assert not taken.is_set()
+        async with await connection.connect(str(account)) as client:
+            handlers = Handlers(Fleet([]), Applier(Cluster(client)), Queue(_never, 1))
+            watching = asyncio.create_task(watches.watch(handlers, client, str(account)))
+            async with asyncio.timeout(10):
+                while "signals are ignored" not in caplog.text:  # noqa: ASYNC110 - said in another thread
+                    await asyncio.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGTERM)
+                await stop.wait()
+            assert not watching.done()
+            watching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watching
+        for kopf in [one for one in threading.enumerate() if one.name == "kopf"]:
+            await asyncio.to_thread(kopf.join, 10)
+            assert not kopf.is_alive()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def test_what_is_waited_for_ends_when_stop_comes_first() -> None:

@@ -1,0 +1,72 @@
+"""kopf, in a thread with a loop of its own, as its documentation has it embedded.
+
+In the main thread it would take the signals and stop watching before our work is done, and in our loop it would
+cancel every task that is younger than itself when it ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+
+import kopf
+from kubernetes.aio.client import ApiClient
+
+from point_operator.kube import connection
+from point_operator.process.handlers import Handlers, register
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 3.0
+"""How long kopf may take to end when it is asked to."""
+
+
+async def watch(handlers: Handlers, client: ApiClient, kubeconfig: str | None = None) -> None:
+    """Tell `handlers` what happens, in the loop that this runs in, until a watch fails."""
+    loop, stop, ended = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
+    registry, settings = kopf.OperatorRegistry(), _settings()
+    connection.login(registry, client, kubeconfig)
+    register(registry, settings, handlers, loop)
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(ended.set)
+
+    # Cleaning up begins when the watches have ended. kopf 1.45 itself may hang after that: a watch that is
+    # answered 404, because its kind was uninstalled while the API server was away, has all others cancelled, and
+    # their scheduler waits for a cleaner that was cancelled with it.
+    @kopf.on.cleanup(registry=registry)
+    async def _cleanup(**_: object) -> None:
+        tell()
+
+    def run() -> None:
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=registry, settings=settings, standalone=True, clusterwide=True, stop_flag=stop
+                )
+            )
+        except Exception:
+            log.exception("kopf ended")
+        finally:
+            tell()
+
+    threading.Thread(target=run, name="kopf", daemon=True).start()
+    try:
+        await ended.wait()
+    finally:
+        stop.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await ended.wait()
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False  # Events are posted on transitions only, by the reconciler
+    settings.watching.chunk_size = 50  # a list of everything at once would double the memory at start
+    settings.queueing.idle_timeout = 0.5  # each object keeps its last event for that long
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 300
+    settings.watching.connect_timeout = 10
+    return settings
