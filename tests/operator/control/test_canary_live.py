@@ -56,7 +56,7 @@ class Proxy:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """The proxy of the trial's pod."""
+    """The proxy of the canary's pod."""
     made = Proxy()
     yield made
     made.close()
@@ -64,13 +64,13 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture
 def start(tenant: Any, proxy: Proxy) -> Callable[[], None]:
-    """How to bring a trial to where it gets requests."""
+    """How to bring a canary to where it gets requests."""
 
     def start() -> None:
         tenant.ready(rollout=TERMS)
         tenant.spec(image=NEW)
         tenant.migrated()
-        tenant.kube.wait("the trial's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
+        tenant.kube.wait("the canary's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
         assert _weights(tenant) == [(tenant.namespace, "points", None)]
         _pod(tenant, proxy.address)
         tenant.rolled_out(1, name=CANARY)
@@ -118,23 +118,23 @@ def test_a_bad_image_goes_at_once_and_is_not_tried_again(
     assert tenant.get(kinds.POINT_SERVICE)["status"]["image"].endswith(":0.1.0")
     tenant.spec(image="docker.io/library/point-service:0.3.0")
     tenant.migrated()
-    tenant.kube.wait("another trial", lambda: _image(tenant, CANARY).endswith(":0.3.0"))
+    tenant.kube.wait("another canary", lambda: _image(tenant, CANARY).endswith(":0.3.0"))
 
 
-def test_pods_that_do_not_start_end_the_trial_and_name_their_trouble(tenant: Any) -> None:
+def test_pods_that_do_not_start_end_the_canary_and_name_their_trouble(tenant: Any) -> None:
     tenant.ready(rollout=TERMS)
     tenant.spec(image=NEW)
     tenant.migrated()
-    tenant.kube.wait("the trial's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
+    tenant.kube.wait("the canary's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off"}
     _pod(tenant, "127.0.0.20", waiting=waiting)
     tenant.rolled_out(1, available=0, stuck=True, name=CANARY)
     degraded = tenant.wait_reason("Degraded", "CanaryFailed")
-    assert "no pod became ready in time. trial: app CrashLoopBackOff back-off" in degraded["message"]
+    assert "no pod became ready in time. canary: app CrashLoopBackOff back-off" in degraded["message"]
     assert tenant.condition("Ready")["status"] == "True"
 
 
-def test_what_runs_is_repaired_and_changed_during_a_trial(
+def test_what_runs_is_repaired_and_changed_during_a_canary(
     tenant: Any, proxy: Proxy, start: Callable[[], None]
 ) -> None:
     proxy.counts = (10, 0)
@@ -148,7 +148,7 @@ def test_what_runs_is_repaired_and_changed_during_a_trial(
     tenant.kube.wait("the old image back", lambda: _image(tenant).endswith(":0.1.0"))
 
 
-def test_a_restarted_operator_goes_on_with_a_trial(
+def test_a_restarted_operator_goes_on_with_a_canary(
     tenant: Any, proxy: Proxy, start: Callable[[], None], operator: Any
 ) -> None:
     start()
@@ -163,19 +163,19 @@ def test_a_restarted_operator_goes_on_with_a_trial(
 
 
 def _pod(tenant: Any, address: str, waiting: dict[str, str] | None = None) -> None:
-    """Make the trial's pod, as a kubelet would tell of it."""
+    """Make the canary's pod, as a kubelet would tell of it."""
     template = tenant.get(kinds.DEPLOYMENT, CANARY)["spec"]["template"]
     labels = template["metadata"]["labels"]
     sidecar = {"name": "istio-proxy", "image": "proxy"}
     spec = template["spec"] | {"containers": [*template["spec"]["containers"], sidecar]}
-    metadata = {"name": "trial", "namespace": tenant.namespace, "labels": labels}
+    metadata = {"name": "canary", "namespace": tenant.namespace, "labels": labels}
     tenant.kube.create(kinds.POD, {"metadata": metadata, "spec": spec})
     state = {"waiting": waiting} if waiting else {"running": {}}
     container = {
         "name": "app", "image": NEW, "imageID": "", "ready": not waiting, "restartCount": 0, "state": state
     }  # fmt: skip
     status = {"podIP": address, "podIPs": [{"ip": address}], "containerStatuses": [container]}
-    tenant.kube.patch(kinds.POD, tenant.namespace, "trial", {"status": status}, "status")
+    tenant.kube.patch(kinds.POD, tenant.namespace, "canary", {"status": status}, "status")
 
 
 def _weights(tenant: Any) -> list[tuple[str, str, int | None]]:
@@ -195,7 +195,7 @@ def _image(tenant: Any, name: str = "points") -> str:
 
 def _wait_until_gone(tenant: Any) -> None:
     for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.DESTINATION_RULE):
-        tenant.kube.wait(f"no {kind.kind} of the trial", lambda k=kind: tenant.get(k, CANARY) is None)
+        tenant.kube.wait(f"no {kind.kind} of the canary", lambda k=kind: tenant.get(k, CANARY) is None)
 
 
 def _look_again(tenant: Any, operator: Any) -> None:
