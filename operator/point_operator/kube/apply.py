@@ -84,7 +84,7 @@ class Applier:
             return self._remember(live, manifest)
         return await self._repair(manifest, live)
 
-    def left(self, live: Mapping[str, Any], *, with_status: bool) -> bool:
+    def is_as_left(self, live: Mapping[str, Any], *, with_status: bool) -> bool:
         """Whether an event shows a child just as we left it, its status taken into account or not.
 
         Compared with what we left and not with the event before: someone may make the same change again.

@@ -43,7 +43,7 @@ class Handlers:
         body = event["object"]
         if event["type"] == "DELETED":
             self._applier.forget(body)
-        elif self._applier.left(body, with_status=kind in WITH_STATUS):
+        elif self._applier.is_as_left(body, with_status=kind in WITH_STATUS):
             return
         for key in self._owners(body["metadata"].get("labels") or {}):
             self._queue.add(key, COALESCE_SECONDS)
