@@ -8,9 +8,9 @@ import msgspec
 from point_service.contract import schemas
 from point_service.contract.errors import OrderAlreadyUsed
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain import policy, rules
+from point_service.domain import orders, policy
+from point_service.domain.orders import GrantKind, NewGrant
 from point_service.domain.policy import Policy
-from point_service.domain.rules import GrantKind, NewGrant
 from point_service.ledger.sharing import SharedTransactions
 from point_service.ledger.transaction import Asked, Decide, Decision, Written, alone
 from point_service.mysql.database import Database
@@ -65,7 +65,7 @@ class Points:
         """Take a whole grant back."""
 
         def decide(snapshot: Snapshot, balance: int) -> Decision:
-            entry = rules.cancel_earn(snapshot.grant, snapshot.now, snapshot.first_entry)
+            entry = orders.cancel_earn(snapshot.grant, snapshot.now, snapshot.first_entry)
             return Decision(
                 entries=[entry],
                 answer=lambda _: schemas.EarnCancelled(
@@ -81,9 +81,9 @@ class Points:
         def decide(snapshot: Snapshot, balance: int) -> Decision:
             if snapshot.order_used:
                 raise OrderAlreadyUsed(f"points were already used for order {request.order_id}")
-            allocations = rules.allocate(snapshot.grants, request.amount, snapshot.now)
+            allocations = orders.allocate(snapshot.grants, request.amount, snapshot.now)
             return Decision(
-                entries=rules.use(allocations, request.order_id),
+                entries=orders.use(allocations, request.order_id),
                 answer=lambda _: schemas.Used(
                     order_id=request.order_id,
                     amount=request.amount,
@@ -102,7 +102,7 @@ class Points:
         lifetime = timedelta(days=self._policy.default_expiry_days)
 
         def decide(snapshot: Snapshot, balance: int) -> Decision:
-            back = rules.cancel_use(
+            back = orders.cancel_use(
                 request.order_id,
                 snapshot.order_entries,
                 snapshot.order_grants,
@@ -135,7 +135,7 @@ class Points:
 
 
 def _use_cancelled(
-    request: schemas.CancelUseRequest, back: rules.GivenBack, ids: Sequence[int], balance: int
+    request: schemas.CancelUseRequest, back: orders.GivenBack, ids: Sequence[int], balance: int
 ) -> schemas.UseCancelled:
     return schemas.UseCancelled(
         order_id=request.order_id,

@@ -7,7 +7,7 @@ from asyncmy.connection import Connection
 
 from point_service.contract import schemas
 from point_service.contract.errors import OrderNotFound, Unavailable
-from point_service.domain import rules
+from point_service.domain import orders
 from point_service.domain.policy import Policy
 from point_service.mysql.database import Database
 from point_service.mysql.store import reads
@@ -41,7 +41,7 @@ class Views:
         entries = await self._writer.read(
             lambda connection: reads.order_entries(connection, member_id, order_id)
         )
-        parts = rules.taken(entries)
+        parts = orders.taken(entries)
         if not parts:
             raise OrderNotFound(f"no points were used for order {order_id}")
         used, cancelled = sum(part.amount for part in parts), sum(part.given_back for part in parts)

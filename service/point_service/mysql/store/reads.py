@@ -5,7 +5,7 @@ from typing import Any
 
 from asyncmy.connection import Connection
 
-from point_service.domain.rules import OrderEntry
+from point_service.domain.orders import OrderEntry
 from point_service.mysql.store.execution import Row, run
 from point_service.mysql.store.member import ORDER_ENTRIES, order_entry
 

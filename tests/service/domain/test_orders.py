@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from point_service.contract.errors import HoldingCapExceeded, InsufficientPoints, InvalidField
-from point_service.domain import rules
+from point_service.domain import orders
+from point_service.domain.orders import EntryKind, Grant, GrantKind, allocate
 from point_service.domain.policy import Policy, check_earn, check_holding
-from point_service.domain.rules import EntryKind, Grant, GrantKind, allocate
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -47,14 +47,14 @@ def test_manual_points_go_first_then_the_soonest_to_expire_then_the_oldest_grant
 
 
 def test_a_grant_expires_at_its_moment_and_not_after():
-    assert rules.live([grant(1, 10, days=0)], NOW) == []
-    assert rules.due([grant(1, 10, days=0)], NOW) != []
-    assert rules.live([grant(1, 10, days=1e-9)], NOW - timedelta(microseconds=1)) != []
+    assert orders.live([grant(1, 10, days=0)], NOW) == []
+    assert orders.due([grant(1, 10, days=0)], NOW) != []
+    assert orders.live([grant(1, 10, days=1e-9)], NOW - timedelta(microseconds=1)) != []
 
 
 @given(grant_lists(), st.integers(1, 4000))
 def test_what_is_taken_is_exactly_what_was_asked_and_never_more_than_a_grant_has(grants, amount):
-    spendable = {g.grant_id: g.remaining for g in rules.live(grants, NOW)}
+    spendable = {g.grant_id: g.remaining for g in orders.live(grants, NOW)}
     if sum(spendable.values()) < amount:
         with pytest.raises(InsufficientPoints) as refused:
             allocate(grants, amount, NOW)
@@ -69,7 +69,7 @@ def test_what_is_taken_is_exactly_what_was_asked_and_never_more_than_a_grant_has
 @given(grant_lists(), st.integers(1, 4000))
 def test_only_the_last_grant_is_taken_in_part_and_none_before_it_is_passed_over(grants, amount):
     spendable = sorted(
-        rules.live(grants, NOW), key=lambda g: (g.kind != GrantKind.MANUAL, g.expires_at, g.grant_id)
+        orders.live(grants, NOW), key=lambda g: (g.kind != GrantKind.MANUAL, g.expires_at, g.grant_id)
     )
     if sum(g.remaining for g in spendable) < amount:
         return
@@ -80,16 +80,16 @@ def test_only_the_last_grant_is_taken_in_part_and_none_before_it_is_passed_over(
 
 @given(grant_lists())
 def test_expiring_leaves_exactly_the_live_points(grants):
-    entries = rules.expire(grants, NOW)
+    entries = orders.expire(grants, NOW)
     left = sum(g.remaining for g in grants) + sum(entry.amount for entry in entries)
-    assert left == sum(g.remaining for g in rules.live(grants, NOW))
+    assert left == sum(g.remaining for g in orders.live(grants, NOW))
     assert all(entry.kind is EntryKind.EXPIRE and entry.amount < 0 for entry in entries)
 
 
 @given(grant_lists(), st.integers(1, 4000))
 def test_the_entries_of_a_use_add_up_and_only_the_first_carries_position_zero(grants, amount):
     try:
-        entries = rules.use(allocate(grants, amount, NOW), "o-1")
+        entries = orders.use(allocate(grants, amount, NOW), "o-1")
     except InsufficientPoints:
         return
     assert sum(entry.amount for entry in entries) == -amount
