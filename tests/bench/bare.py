@@ -12,7 +12,7 @@ import time
 
 from asyncmy.connection import Connection
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain.orders import Entry, EntryKind
+from point_service.domain.entries import Entry, EntryKind
 from point_service.mysql.pool import opener
 from point_service.mysql.store.change import Change, commit
 from point_service.mysql.store.member import Wanted, lock_member

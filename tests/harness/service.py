@@ -22,7 +22,7 @@ from point_service.contract.schemas import (
     Request,
     UseRequest,
 )
-from point_service.domain.orders import GrantKind
+from point_service.domain.grants import GrantKind
 from point_service.ledger.points import Outcome, Points
 from point_service.ledger.views import Views
 from point_service.mysql.database import Database

@@ -1,133 +1,16 @@
-"""The rules of the point programme: pure decisions over data, no input or output.
+"""Orders: which points each took from which grants, and their giving back.
 
 Amounts are whole points; moments are aware datetimes in UTC.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import msgspec
 
-from point_service.contract.errors import (
-    CancelExceedsUse,
-    GrantNotCancellable,
-    GrantNotFound,
-    InsufficientPoints,
-    OrderNotFound,
-)
-
-
-class GrantKind(StrEnum):
-    """NORMAL: earned. MANUAL: granted by an operator, and used first."""
-
-    NORMAL = "NORMAL"
-    MANUAL = "MANUAL"
-
-
-class EntryKind(StrEnum):
-    """What a ledger entry records; the sign of its amount follows from it."""
-
-    EARN = "EARN"
-    CANCEL_EARN = "CANCEL_EARN"
-    USE = "USE"
-    CANCEL_USE = "CANCEL_USE"
-    EXPIRE = "EXPIRE"
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """Points granted at once: what was earned, what is left of it, until when."""
-
-    grant_id: int
-    kind: GrantKind
-    amount: int
-    remaining: int
-    expires_at: datetime
-
-
-class Allocation(msgspec.Struct, frozen=True):
-    """Points taken from one grant."""
-
-    grant_id: int
-    amount: int
-
-
-def due(grants: Iterable[Grant], now: datetime) -> list[Grant]:
-    """Return the grants that have points left and are past their expiry at `now`."""
-    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at <= now]
-
-
-def live(grants: Iterable[Grant], now: datetime) -> list[Grant]:
-    """Return the grants whose points can be spent at `now`."""
-    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at > now]
-
-
-def allocate(grants: Sequence[Grant], amount: int, now: datetime) -> list[Allocation]:
-    """Take `amount` points from live grants: manual first, then soonest to expire, then the oldest.
-
-    Raises InsufficientPoints when the live grants hold less than `amount`.
-    """
-    spendable = sorted(
-        live(grants, now),
-        key=lambda grant: (grant.kind != GrantKind.MANUAL, grant.expires_at, grant.grant_id),
-    )
-    held = sum(grant.remaining for grant in spendable)
-    if held < amount:
-        raise InsufficientPoints(f"{amount} points asked for, {held} there", balance=held)
-    allocations: list[Allocation] = []
-    missing = amount
-    for grant in spendable:
-        if missing == 0:
-            break
-        taken = min(grant.remaining, missing)
-        allocations.append(Allocation(grant.grant_id, taken))
-        missing -= taken
-    return allocations
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed movement of points of one grant.
-
-    `position` orders the USE entries of an order; the one at 0 carries the order's uniqueness.
-    """
-
-    grant_id: int
-    kind: EntryKind
-    amount: int
-    order_id: str | None = None
-    position: int = 0
-    reversed_entry_id: int | None = None
-
-
-class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant to be made; `entry_kind` says by what (earned, or granted anew by a cancelled use)."""
-
-    kind: GrantKind
-    amount: int
-    expires_at: datetime
-    reason: str | None = None
-    source_grant_id: int | None = None
-    entry_kind: EntryKind = EntryKind.EARN
-    order_id: str | None = None
-    reversed_entry_id: int | None = None
-
-    def entry(self, grant_id: int) -> Entry:
-        """Return the entry that records this grant once it has its id."""
-        return Entry(
-            grant_id=grant_id,
-            kind=self.entry_kind,
-            amount=self.amount,
-            order_id=self.order_id,
-            reversed_entry_id=self.reversed_entry_id,
-        )
-
-
-def expire(grants: Iterable[Grant], now: datetime) -> list[Entry]:
-    """Return the EXPIRE entries that are due at `now`."""
-    return [
-        Entry(grant_id=grant.grant_id, kind=EntryKind.EXPIRE, amount=-grant.remaining)
-        for grant in due(grants, now)
-    ]
+from point_service.contract.errors import CancelExceedsUse, OrderNotFound
+from point_service.domain.entries import Entry, EntryKind
+from point_service.domain.grants import Allocation, Grant, NewGrant
 
 
 def use(allocations: Sequence[Allocation], order_id: str) -> list[Entry]:
@@ -144,25 +27,6 @@ def use(allocations: Sequence[Allocation], order_id: str) -> list[Entry]:
     ]
 
 
-def cancel_earn(grant: Grant | None, now: datetime, reversed_entry_id: int | None) -> Entry:
-    """Return the entry that takes a whole grant back.
-
-    Raises GrantNotFound, or GrantNotCancellable when some of it is used, gone, or expired.
-    """
-    if grant is None:
-        raise GrantNotFound("the member has no such grant")
-    if grant.expires_at <= now:
-        raise GrantNotCancellable("the grant has expired")
-    if grant.remaining != grant.amount:
-        raise GrantNotCancellable(f"{grant.remaining} of its {grant.amount} points are left; all must be")
-    return Entry(
-        grant_id=grant.grant_id,
-        kind=EntryKind.CANCEL_EARN,
-        amount=-grant.amount,
-        reversed_entry_id=reversed_entry_id,
-    )
-
-
 class OrderEntry(msgspec.Struct, frozen=True):
     """One movement of an order: a use, or its giving back (then `reversed_entry_id` is the use)."""
 
@@ -174,7 +38,7 @@ class OrderEntry(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class Taken(msgspec.Struct, frozen=True):
+class OrderPart(msgspec.Struct, frozen=True):
     """What an order took from one grant, and how much of it was given back."""
 
     entry_id: int
@@ -189,14 +53,14 @@ class Taken(msgspec.Struct, frozen=True):
         return self.amount - self.given_back
 
 
-def taken(entries: Sequence[OrderEntry]) -> list[Taken]:
+def parts(entries: Sequence[OrderEntry]) -> list[OrderPart]:
     """Return what an order took, in the order it was taken."""
     given_back: dict[int | None, int] = {}
     for entry in entries:
         if entry.kind == EntryKind.CANCEL_USE:
             given_back[entry.reversed_entry_id] = given_back.get(entry.reversed_entry_id, 0) + entry.amount
     return [
-        Taken(
+        OrderPart(
             entry.entry_id, entry.grant_id, -entry.amount, given_back.get(entry.entry_id, 0), entry.created_at
         )
         for entry in entries
@@ -225,17 +89,17 @@ def cancel_use(
     What came from a grant that expired meanwhile is granted anew for `lifetime`, with the old grant's kind.
     Raises OrderNotFound, or CancelExceedsUse when less than `amount` is left to give back.
     """
-    parts = taken(entries)
-    if not parts:
+    taken = parts(entries)
+    if not taken:
         raise OrderNotFound(f"no points were used for order {order_id}")
-    cancellable = sum(part.outstanding for part in parts)
+    cancellable = sum(part.outstanding for part in taken)
     if amount > cancellable:
         raise CancelExceedsUse(f"{amount} points asked back, {cancellable} can be")
     by_id = {grant.grant_id: grant for grant in grants}
     restored: list[Entry] = []
     regranted: list[NewGrant] = []
     missing = amount
-    for part in parts:
+    for part in taken:
         back = min(part.outstanding, missing)
         if back == 0:
             continue

@@ -22,7 +22,7 @@ from point_service.contract.errors import (
 )
 from point_service.contract.idempotency import Key, check_key, request_hash
 from point_service.contract.identity import MEMBER_HEADER, ROLE_HEADER, Caller, Role, identify
-from point_service.domain.orders import GrantKind
+from point_service.domain.grants import GrantKind
 from point_service.ledger.points import Outcome, Points
 from point_service.ledger.views import Views
 from point_service.telemetry import logs

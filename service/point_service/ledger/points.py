@@ -8,8 +8,8 @@ import msgspec
 from point_service.contract import schemas
 from point_service.contract.errors import OrderAlreadyUsed
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain import orders, policy
-from point_service.domain.orders import GrantKind, NewGrant
+from point_service.domain import grants, orders, policy
+from point_service.domain.grants import GrantKind, NewGrant
 from point_service.domain.policy import Policy
 from point_service.ledger.sharing import SharedTransactions
 from point_service.ledger.transaction import Asked, Decide, Decision, Written, alone
@@ -65,7 +65,7 @@ class Points:
         """Take a whole grant back."""
 
         def decide(snapshot: Snapshot, balance: int) -> Decision:
-            entry = orders.cancel_earn(snapshot.grant, snapshot.now, snapshot.first_entry)
+            entry = grants.cancel_earn(snapshot.grant, snapshot.now, snapshot.first_entry)
             return Decision(
                 entries=[entry],
                 answer=lambda _: schemas.EarnCancelled(
@@ -81,7 +81,7 @@ class Points:
         def decide(snapshot: Snapshot, balance: int) -> Decision:
             if snapshot.order_used:
                 raise OrderAlreadyUsed(f"points were already used for order {request.order_id}")
-            allocations = orders.allocate(snapshot.grants, request.amount, snapshot.now)
+            allocations = grants.allocate(snapshot.grants, request.amount, snapshot.now)
             return Decision(
                 entries=orders.use(allocations, request.order_id),
                 answer=lambda _: schemas.Used(

@@ -8,8 +8,8 @@ from asyncmy.connection import Connection
 from point_service.contract import schemas
 from point_service.contract.errors import Refusal, encode
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain import orders
-from point_service.domain.orders import Entry, NewGrant
+from point_service.domain.entries import Entry
+from point_service.domain.grants import NewGrant, expire
 from point_service.mysql.store.change import Change, add_grants, commit
 from point_service.mysql.store.member import Snapshot, Wanted, lock_member
 from point_service.mysql.store.shared import lock_free_members
@@ -116,7 +116,7 @@ async def _write(connection: Connection, requests: Sequence[tuple[Asked, Snapsho
 
 
 def _decide(asked: Asked, snapshot: Snapshot) -> tuple[list[Entry], Decision | Refusal]:
-    expired = orders.expire(snapshot.grants, snapshot.now)
+    expired = expire(snapshot.grants, snapshot.now)
     try:
         return expired, asked.decide(snapshot, snapshot.balance + sum(entry.amount for entry in expired))
     except Refusal as refusal:

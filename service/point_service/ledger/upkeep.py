@@ -12,7 +12,8 @@ import time
 from asyncmy.connection import Connection
 
 from point_service.contract.errors import Problem
-from point_service.domain import orders
+from point_service.domain import grants
+from point_service.domain.entries import EntryKind
 from point_service.mysql.database import Database
 from point_service.mysql.store import upkeep
 from point_service.mysql.store.change import Change, commit
@@ -81,7 +82,7 @@ async def keep_up(database: Database, interval: float, retention_hours: int) -> 
 async def _expire_member(database: Database, member_id: str) -> int:
     async def work(connection: Connection) -> int:
         snapshot = await lock_member_if_free(connection, member_id)
-        entries = orders.expire(snapshot.grants, snapshot.now) if snapshot is not None else []
+        entries = grants.expire(snapshot.grants, snapshot.now) if snapshot is not None else []
         if snapshot is None or not entries:
             await connection.rollback()
             return 0
@@ -90,5 +91,5 @@ async def _expire_member(database: Database, member_id: str) -> int:
 
     expired = await database.transact(work)
     if expired:
-        metrics.POINTS.labels(orders.EntryKind.EXPIRE).inc(expired)
+        metrics.POINTS.labels(EntryKind.EXPIRE).inc(expired)
     return expired

@@ -41,7 +41,7 @@ class Views:
         entries = await self._writer.read(
             lambda connection: reads.order_entries(connection, member_id, order_id)
         )
-        parts = orders.taken(entries)
+        parts = orders.parts(entries)
         if not parts:
             raise OrderNotFound(f"no points were used for order {order_id}")
         used, cancelled = sum(part.amount for part in parts), sum(part.given_back for part in parts)

@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from point_service.contract.errors import Refusal
-from point_service.domain.orders import EntryKind
+from point_service.domain.entries import EntryKind
 
 REQUESTS = Counter("point_requests", "Requests answered", ["route", "method", "status"])
 DURATION = Histogram(

@@ -5,7 +5,7 @@ import json
 
 import msgspec
 import pytest
-from point_service.domain.orders import GrantKind
+from point_service.domain.grants import GrantKind
 from point_service.ledger.views import Views
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool, opener

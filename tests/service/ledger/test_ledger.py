@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed
 from point_service.contract.schemas import MAX_ID
-from point_service.domain.orders import GrantKind
+from point_service.domain.grants import GrantKind
 from point_service.ledger.upkeep import expire_due
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

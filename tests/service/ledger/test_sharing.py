@@ -6,7 +6,7 @@ import json
 import pytest
 from point_service.contract.idempotency import StoredAnswer
 from point_service.contract.schemas import UseRequest
-from point_service.domain import orders
+from point_service.domain import grants, orders
 from point_service.mysql.store.change import Change, StaleVersionError, commit
 from point_service.mysql.store.member import Wanted
 from point_service.mysql.store.shared import lock_free_members
@@ -108,7 +108,7 @@ async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(me
         changes = [
             Change(
                 snapshot,
-                orders.use(orders.allocate(snapshot.grants, 1, snapshot.now), "o"),
+                orders.use(grants.allocate(snapshot.grants, 1, snapshot.now), "o"),
                 (),
                 (key, StoredAnswer(key.request_hash, 201, "{}")),
             )

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from point_service.contract.errors import OrderNotFound
-from point_service.domain.orders import GrantKind
+from point_service.domain.grants import GrantKind
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ import pytest
 from asyncmy import errors as driver
 from point_service.contract.errors import Unavailable
 from point_service.contract.schemas import UseRequest
-from point_service.domain import orders
+from point_service.domain import grants, orders
 from point_service.mysql.database import Fault, backoff, classify
 from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store.change import Change, StaleVersionError, commit
@@ -203,7 +203,7 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
         snapshot = await lock_member(connection, key, Wanted(live_grants=True))
         if stolen == "balance":
             snapshot.version += 1
-        entries = orders.use(orders.allocate(snapshot.grants, 10, snapshot.now), "o-1")
+        entries = orders.use(grants.allocate(snapshot.grants, 10, snapshot.now), "o-1")
         if stolen == "grant":
             entries = [
                 msgspec.structs.replace(entry, grant_id=entry.grant_id + 1_000_000) for entry in entries

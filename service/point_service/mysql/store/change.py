@@ -8,7 +8,8 @@ from asyncmy.connection import Connection
 from asyncmy.errors import MySQLError
 
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain.orders import Entry, NewGrant
+from point_service.domain.entries import Entry
+from point_service.domain.grants import NewGrant
 from point_service.mysql.store.execution import naive, run
 from point_service.mysql.store.member import Snapshot
 

@@ -8,7 +8,8 @@ import msgspec
 from asyncmy.connection import Connection
 
 from point_service.contract.idempotency import Key, StoredAnswer
-from point_service.domain.orders import Grant, GrantKind, OrderEntry
+from point_service.domain.grants import Grant, GrantKind
+from point_service.domain.orders import OrderEntry
 from point_service.mysql.store.execution import Result, Row, run, utc
 
 BEGIN = "START TRANSACTION"

@@ -1,0 +1,120 @@
+"""Grants: points given at once, what is left of them, until when.
+
+Amounts are whole points; moments are aware datetimes in UTC.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from point_service.contract.errors import GrantNotCancellable, GrantNotFound, InsufficientPoints
+from point_service.domain.entries import Entry, EntryKind
+
+
+class GrantKind(StrEnum):
+    """NORMAL: earned. MANUAL: granted by an operator, and used first."""
+
+    NORMAL = "NORMAL"
+    MANUAL = "MANUAL"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Points granted at once: what was earned, what is left of it, until when."""
+
+    grant_id: int
+    kind: GrantKind
+    amount: int
+    remaining: int
+    expires_at: datetime
+
+
+class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant to be made; `entry_kind` says by what (earned, or granted anew by a cancelled use)."""
+
+    kind: GrantKind
+    amount: int
+    expires_at: datetime
+    reason: str | None = None
+    source_grant_id: int | None = None
+    entry_kind: EntryKind = EntryKind.EARN
+    order_id: str | None = None
+    reversed_entry_id: int | None = None
+
+    def entry(self, grant_id: int) -> Entry:
+        """Return the entry that records this grant once it has its id."""
+        return Entry(
+            grant_id=grant_id,
+            kind=self.entry_kind,
+            amount=self.amount,
+            order_id=self.order_id,
+            reversed_entry_id=self.reversed_entry_id,
+        )
+
+
+def due(grants: Iterable[Grant], now: datetime) -> list[Grant]:
+    """Return the grants that have points left and are past their expiry at `now`."""
+    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at <= now]
+
+
+def live(grants: Iterable[Grant], now: datetime) -> list[Grant]:
+    """Return the grants whose points can be spent at `now`."""
+    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at > now]
+
+
+def expire(grants: Iterable[Grant], now: datetime) -> list[Entry]:
+    """Return the EXPIRE entries that are due at `now`."""
+    return [
+        Entry(grant_id=grant.grant_id, kind=EntryKind.EXPIRE, amount=-grant.remaining)
+        for grant in due(grants, now)
+    ]
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """Points taken from one grant."""
+
+    grant_id: int
+    amount: int
+
+
+def allocate(grants: Sequence[Grant], amount: int, now: datetime) -> list[Allocation]:
+    """Take `amount` points from live grants: manual first, then soonest to expire, then the oldest.
+
+    Raises InsufficientPoints when the live grants hold less than `amount`.
+    """
+    spendable = sorted(
+        live(grants, now),
+        key=lambda grant: (grant.kind != GrantKind.MANUAL, grant.expires_at, grant.grant_id),
+    )
+    held = sum(grant.remaining for grant in spendable)
+    if held < amount:
+        raise InsufficientPoints(f"{amount} points asked for, {held} there", balance=held)
+    allocations: list[Allocation] = []
+    missing = amount
+    for grant in spendable:
+        if missing == 0:
+            break
+        taken = min(grant.remaining, missing)
+        allocations.append(Allocation(grant.grant_id, taken))
+        missing -= taken
+    return allocations
+
+
+def cancel_earn(grant: Grant | None, now: datetime, reversed_entry_id: int | None) -> Entry:
+    """Return the entry that takes a whole grant back.
+
+    Raises GrantNotFound, or GrantNotCancellable when some of it is used, gone, or expired.
+    """
+    if grant is None:
+        raise GrantNotFound("the member has no such grant")
+    if grant.expires_at <= now:
+        raise GrantNotCancellable("the grant has expired")
+    if grant.remaining != grant.amount:
+        raise GrantNotCancellable(f"{grant.remaining} of its {grant.amount} points are left; all must be")
+    return Entry(
+        grant_id=grant.grant_id,
+        kind=EntryKind.CANCEL_EARN,
+        amount=-grant.amount,
+        reversed_entry_id=reversed_entry_id,
+    )
