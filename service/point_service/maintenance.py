@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 async def expire(settings: Settings) -> None:
-    """Expire what is due and forget old answers. Raises Unavailable."""
+    """Expire what is due and forget old answers. Raises MemberBusy, Unavailable."""
     async with _database(settings) as database:
         points = await expire_due(database)
         answers = await forget_answers(database, settings.idempotency_retention_hours)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from point_service.ledger.transaction import Asked, Written, together
-from point_service.mysql.database import Fault, classify
+from point_service.mysql.faults import classify
 from point_service.mysql.pool import Pool
 from point_service.telemetry import metrics, traces
 from point_service.turns.batches import Batches
@@ -48,9 +48,9 @@ class SharedTransactions:
                 outcomes = await together(connection, requests)
         except Exception as error:
             fault = classify(error)
-            metrics.DATABASE_RETRIES.labels(fault.value).inc()
-            log.warning("shared transaction failed", extra={"fault": fault.value, "error": repr(error)})
-            if fault in (Fault.LOST, Fault.READ_ONLY):
+            metrics.DATABASE_RETRIES.labels(fault.name).inc()
+            log.warning("shared transaction failed", extra={"fault": fault.name, "error": repr(error)})
+            if fault.drops_pool:
                 self._paused_until = time.monotonic() + PAUSE
         metrics.SHARED.observe(len(requests))
         return outcomes

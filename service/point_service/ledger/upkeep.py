@@ -30,7 +30,7 @@ async def expire_due(database: Database) -> int:
     """Write the EXPIRE entries that are due, one member a transaction; return the points that expired.
 
     A member somebody works on is left out: that operation expires what is due itself. May be stopped and run
-    again at any point. Raises Unavailable.
+    again at any point. Raises MemberBusy, Unavailable.
     """
     total = 0
     while members := await database.read(lambda connection: upkeep.due_members(connection, MEMBERS_AT_ONCE)):
@@ -46,10 +46,13 @@ async def expire_due(database: Database) -> int:
 
 
 async def forget_answers(database: Database, hours: int) -> int:
-    """Delete idempotency rows older than `hours`, in batches; return how many went. Raises Unavailable."""
+    """Delete idempotency rows older than `hours`, in batches; return how many went.
+
+    Raises MemberBusy, Unavailable.
+    """
     total = 0
     while True:
-        gone = await database.read(
+        gone = await database.transact(
             lambda connection: upkeep.forget_answers(connection, hours, ANSWERS_AT_ONCE)
         )
         total += gone

@@ -9,7 +9,8 @@ from asyncmy import errors as driver
 from point_service.contract.errors import Unavailable
 from point_service.contract.schemas import UseRequest
 from point_service.domain import grants, orders
-from point_service.mysql.database import Fault, backoff, classify
+from point_service.mysql import faults
+from point_service.mysql.database import backoff
 from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store.change import Change, StaleVersionError, commit
 from point_service.mysql.store.execution import run
@@ -171,20 +172,20 @@ async def test_a_request_that_gets_no_connection_in_time_is_told_so(settings, ma
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (driver.OperationalError(1213, "Deadlock found"), Fault.DEADLOCK),
-        (driver.OperationalError(1205, "Lock wait timeout"), Fault.LOCK_WAIT),
-        (driver.OperationalError(1290, "read-only"), Fault.READ_ONLY),
-        (driver.OperationalError(1836, "read-only"), Fault.READ_ONLY),
-        (driver.OperationalError(2013, "Lost connection"), Fault.LOST),
-        (driver.InterfaceError(0, "Not connected"), Fault.LOST),
-        (ConnectionResetError(), Fault.LOST),
-        (driver.IntegrityError(1062, "Duplicate"), Fault.OTHER),
-        (driver.ProgrammingError("Cursor closed"), Fault.OTHER),
-        (ValueError(), Fault.OTHER),
+        (driver.OperationalError(1213, "Deadlock found"), faults.DEADLOCK),
+        (driver.OperationalError(1205, "Lock wait timeout"), faults.LOCK_WAIT),
+        (driver.OperationalError(1290, "read-only"), faults.READ_ONLY),
+        (driver.OperationalError(1836, "read-only"), faults.READ_ONLY),
+        (driver.OperationalError(2013, "Lost connection"), faults.LOST),
+        (driver.InterfaceError(0, "Not connected"), faults.LOST),
+        (ConnectionResetError(), faults.LOST),
+        (driver.IntegrityError(1062, "Duplicate"), faults.OTHER),
+        (driver.ProgrammingError("Cursor closed"), faults.OTHER),
+        (ValueError(), faults.OTHER),
     ],
 )
 def test_faults_are_told_apart(error, fault):
-    assert classify(error) is fault
+    assert faults.classify(error) is fault
 
 
 def test_the_wait_before_another_attempt_grows_but_stays_bounded():
