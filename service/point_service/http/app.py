@@ -20,6 +20,7 @@ from point_service.contract.errors import (
 )
 from point_service.contract.schemas import MAX_BODY_BYTES
 from point_service.http import probes, routes
+from point_service.http.bounds import Bounded
 from point_service.http.observe import Observed
 from point_service.http.routes import Call, problem_response
 from point_service.ledger.points import Points
@@ -35,8 +36,11 @@ from point_service.turns.lock import MemberLock
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Observed:
-    """Return the ASGI application; its pools open with the server and close after the last request."""
+def create_app(settings: Settings) -> tuple[Observed, Bounded]:
+    """Return the ASGI application, and within it what ends requests.
+
+    Its pools open with the server and close after the last request.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -45,6 +49,7 @@ def create_app(settings: Settings) -> Observed:
             traces.start(settings.traces_endpoint, pod=settings.pod_name, zone=settings.zone)
         pool = _pool(database, database.host)
         reader = _pool(database, database.reader_host) if database.reader_host is not None else None
+        metrics.IN_FLIGHT.set_function(lambda: bounded.in_flight)
         metrics.POOL_SIZE.set(database.pool_size)
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
         writer = Database(pool)
@@ -57,7 +62,7 @@ def create_app(settings: Settings) -> Observed:
         # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
         probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)
         app.state.readiness = probes.Readiness(Database(probe), pool)
-        app.state.observed = observed
+        app.state.bounded = bounded
         interval = settings.upkeep_interval
         keeping_up = (
             asyncio.create_task(keep_up(writer, interval, settings.idempotency_retention_hours))
@@ -67,7 +72,7 @@ def create_app(settings: Settings) -> Observed:
         try:
             yield
         finally:
-            await observed.drained(settings.drain_timeout)
+            await bounded.drained(settings.drain_timeout)
             if keeping_up is not None:
                 keeping_up.cancel()
                 await asyncio.wait((keeping_up,))
@@ -79,7 +84,7 @@ def create_app(settings: Settings) -> Observed:
                 await cache.close()
             traces.stop()
 
-    observed = Observed(
+    bounded = Bounded(
         Litestar(
             [*routes.HANDLERS, *probes.HANDLERS],
             lifespan=[lifespan],
@@ -91,7 +96,7 @@ def create_app(settings: Settings) -> Observed:
         ),
         settings.request_timeout,
     )
-    return observed
+    return Observed(bounded), bounded
 
 
 def _pool(settings: DatabaseSettings, host: str) -> Pool:

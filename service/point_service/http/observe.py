@@ -1,16 +1,13 @@
-"""Around every request: its id, its deadline, its metrics and its log line; and the drain at the end."""
+"""What is known of every request: its id and its trace, its metrics and its log line."""
 
-import asyncio
 import logging
 import re
 import time
 import uuid
 from contextlib import nullcontext
 
-from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from point_service.contract import errors
-from point_service.contract.errors import PROBLEM_MEDIA_TYPE, Unavailable
 from point_service.telemetry import logs, metrics, traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -21,32 +18,10 @@ log = logging.getLogger("point_service.access")
 
 
 class Observed:
-    """An ASGI application with the service's own view of each request. `deadline` is seconds."""
+    """An ASGI application with the service's own view of each request."""
 
-    def __init__(self, application: ASGIApp, deadline: float) -> None:
+    def __init__(self, application: ASGIApp) -> None:
         self._application = application
-        self._deadline = deadline
-        self._in_flight = 0
-        self._seen = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.draining = False
-
-    async def drained(self, timeout: float, quiet: float = 0) -> bool:  # noqa: ASYNC109 - the wait is this object's own
-        """Wait until no request has been answered for `quiet` seconds; False when one still is after `timeout` seconds.
-
-        A client that had its answer before the drain began may just be sending its next request.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                seen = -1
-                while self._in_flight or self._seen != seen:
-                    seen = self._seen
-                    await self._idle.wait()
-                    await asyncio.sleep(quiet)
-        except TimeoutError:
-            return self._in_flight == 0
-        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass the life of the server through."""
@@ -58,44 +33,25 @@ class Observed:
         traced = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
         logs.REQUEST_ID.set(request_id)
         logs.TRACE_ID.set(traced.group(1).decode() if traced else None)
-        self._in_flight += 1
-        self._seen += 1
-        self._idle.clear()
-        metrics.IN_FLIGHT.inc()
         quiet = scope["path"] in QUIET
-        try:
-            with nullcontext() if quiet else traces.request(scope["method"], headers):
-                await self._answer(scope, receive, send, request_id)
-        finally:
-            metrics.IN_FLIGHT.dec()
-            self._in_flight -= 1
-            if self._in_flight == 0:
-                self._idle.set()
+        with nullcontext() if quiet else traces.request(scope["method"], headers):
+            await self._answer(scope, receive, send, request_id)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
         started = time.perf_counter()
-        status = 0
+        status = 500
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                added = [(b"x-request-id", request_id.encode())]
-                if self.draining:  # the client's next request then goes to another pod
-                    added.append((b"connection", b"close"))
-                message["headers"] = [*message.get("headers", ()), *added]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
-            async with asyncio.timeout(self._deadline):
-                await self._application(scope, receive, sending)
-        except TimeoutError:
-            if status:
-                raise
-            late = Unavailable("the request took too long; try again with the same key")
-            await _send_problem(sending, late, request_id)
+            await self._application(scope, receive, sending)
         finally:
-            _record(scope, status or 500, time.perf_counter() - started)
+            _record(scope, status, time.perf_counter() - started)
 
 
 def _record(scope: HTTPScope, status: int, seconds: float) -> None:
@@ -121,18 +77,3 @@ def _record(scope: HTTPScope, status: int, seconds: float) -> None:
 def _request_id(headers: dict[bytes, bytes]) -> str:
     value = headers.get(b"x-request-id", b"")
     return value.decode() if REQUEST_ID.fullmatch(value) else str(uuid.uuid4())
-
-
-async def _send_problem(send: Send, problem: errors.Problem, request_id: str) -> None:
-    body = errors.encode(problem, request_id)
-    start: HTTPResponseStartEvent = {
-        "type": "http.response.start",
-        "status": problem.status,
-        "headers": [
-            (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(problem.retry_after or 1).encode()),
-        ],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -71,7 +71,7 @@ async def healthz() -> Response[bytes]:
 @get("/readyz")
 async def readyz(request: Call) -> Response[bytes]:
     """Ready: requests may be sent here. Redis is not asked, the service runs without it."""
-    if request.app.state.observed.draining:
+    if request.app.state.bounded.draining:
         reason = "draining"
     else:
         reason = await request.app.state.readiness.reason_against()

@@ -71,7 +71,7 @@ def _listen(address: str, port: int) -> socket.socket:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    app = create_app(settings)
+    app, bounded = create_app(settings)
     server = Server(app)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -83,9 +83,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
         # Unready first, so that nobody sends more; then what is here ends; only then the port closes.
-        app.draining = True
+        bounded.draining = True
         log.info("draining")
-        if not await app.drained(settings.drain_timeout, QUIET):
+        if not await bounded.drained(settings.drain_timeout, QUIET):
             log.warning("requests were still running at the end of the drain")
         server.should_exit = True
     stopping.cancel()

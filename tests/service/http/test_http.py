@@ -22,7 +22,7 @@ SERVICE = MEMBER | {"X-Member-Role": "service"}
 @pytest.fixture(scope="module")
 def client():
     """The application without a database: everything here must be answered before one is asked."""
-    app = create_app(load({"POINT_DATABASE_HOST": "nowhere.invalid"}))
+    app, _ = create_app(load({"POINT_DATABASE_HOST": "nowhere.invalid"}))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://points")
 
 
