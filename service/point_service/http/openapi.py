@@ -9,7 +9,7 @@ import yaml
 from point_service import VERSION
 from point_service.contract import errors, schemas
 from point_service.contract.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
-from point_service.http.operations import OPERATIONS, Operation
+from point_service.http.examples import OPERATIONS, Operation
 
 WIDTH = 110  # columns of the file
 REFERENCE = "#/components/schemas/{name}"

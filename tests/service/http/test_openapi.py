@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from litestar import Litestar
 from point_service.http import openapi, probes, routes
-from point_service.http.operations import OPERATIONS
+from point_service.http.examples import OPERATIONS
 
 KEPT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
