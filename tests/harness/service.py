@@ -15,14 +15,13 @@ import httpx
 import pymysql
 from point_local.alone import servers
 from point_service.contract.idempotency import Key, request_hash
-from point_service.contract.schemas import (
-    CancelEarnRequest,
-    CancelUseRequest,
-    EarnRequest,
-    Request,
-    UseRequest,
-)
 from point_service.domain.grants import GrantKind
+from point_service.domain.operations.cancel_earn import CancelEarn, CancelEarnRequest
+from point_service.domain.operations.cancel_use import CancelUse, CancelUseRequest
+from point_service.domain.operations.earn import Earn, EarnRequest
+from point_service.domain.operations.operation import Operation
+from point_service.domain.operations.use import Use, UseRequest
+from point_service.domain.policy import Policy
 from point_service.ledger.points import Outcome, Points
 from point_service.ledger.views import Views
 from point_service.mysql.database import Database
@@ -96,23 +95,28 @@ class Pod(NamedTuple):
     points: Points
     views: Views
     database: Database
+    policy: Policy
 
 
 class Member:
     """One member's requests, each with its own key unless it is given."""
 
     def __init__(self, pod: Pod, member_id: str | None = None) -> None:
-        self.points, self.views, self.database = pod
+        self.points, self.views, self.database, self.policy = pod
         self.member_id = member_id or f"m-{uuid.uuid4()}"
 
-    def key(self, operation: str, request: Request, value: str | None = None) -> Key:
-        """Return the key of a request."""
+    def key(self, operation: Operation, value: str | None = None) -> Key:
+        """Return the key of a request for an operation."""
         return Key(
             f"member:{self.member_id}",
             self.member_id,
             value or str(uuid.uuid4()),
-            request_hash(operation, request),
+            request_hash(operation.name, operation.request),
         )
+
+    async def do(self, operation: Operation, key: str | None = None) -> Outcome:
+        """Do an operation."""
+        return await self.points.do(self.key(operation, key), operation)
 
     async def earn(
         self,
@@ -123,24 +127,19 @@ class Member:
         key: str | None = None,
     ) -> Outcome:
         """Grant points."""
-        request = EarnRequest(amount=amount, expires_in_days=days)
-        return await self.points.earn(self.key("earn", request, key), request, kind)
+        return await self.do(Earn(EarnRequest(amount=amount, expires_in_days=days), kind, self.policy), key)
 
     async def use(self, amount: int, order_id: str | None = None, *, key: str | None = None) -> Outcome:
         """Use points, for an order of its own unless it is given."""
-        request = UseRequest(order_id=order_id or str(uuid.uuid4()), amount=amount)
-        return await self.points.use(self.key("use", request, key), request)
+        return await self.do(Use(UseRequest(order_id=order_id or str(uuid.uuid4()), amount=amount)), key)
 
     async def cancel_earn(self, grant_id: int, *, key: str | None = None) -> Outcome:
         """Take a grant back."""
-        return await self.points.cancel_earn(
-            self.key(f"cancel-earn {grant_id}", CancelEarnRequest(), key), grant_id
-        )
+        return await self.do(CancelEarn(CancelEarnRequest(), grant_id), key)
 
     async def cancel_use(self, amount: int, order_id: str, *, key: str | None = None) -> Outcome:
         """Give points of an order back."""
-        request = CancelUseRequest(order_id=order_id, amount=amount)
-        return await self.points.cancel_use(self.key("cancel-use", request, key), request)
+        return await self.do(CancelUse(CancelUseRequest(order_id=order_id, amount=amount), self.policy), key)
 
     async def balance(self) -> int:
         """Return what can be spent."""

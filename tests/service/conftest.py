@@ -79,8 +79,8 @@ async def running_pod(
     cache = Cache(settings.cache) if cached and settings.cache is not None else None
     try:
         writer = Database(pool)
-        points = Points(writer, MemberLock(cache), settings.policy)
-        yield Pod(points, Views(writer, None, settings.policy), writer)
+        points = Points(writer, MemberLock(cache))
+        yield Pod(points, Views(writer, None, settings.policy), writer, settings.policy)
     finally:
         await pool.close()
         if cache is not None:

@@ -1,1 +1,1 @@
-"""What goes over the wire: bodies, errors, who calls, under which key. Imports no other room."""
+"""What goes over the wire: what bodies are made of, errors, who calls, under which key. Imports no other room."""

@@ -9,7 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
-from point_service.contract.errors import GrantNotCancellable, GrantNotFound, InsufficientPoints
+from point_service.contract.errors import InsufficientPoints
+from point_service.contract.schemas import Answer
 from point_service.domain.entries import Entry, EntryKind
 
 
@@ -71,8 +72,8 @@ def expire(grants: Iterable[Grant], now: datetime) -> list[Entry]:
     ]
 
 
-class Allocation(msgspec.Struct, frozen=True):
-    """Points taken from one grant."""
+class Allocation(Answer, frozen=True, kw_only=True):
+    """How many points came from which grant."""
 
     grant_id: int
     amount: int
@@ -96,25 +97,6 @@ def allocate(grants: Sequence[Grant], amount: int, now: datetime) -> list[Alloca
         if missing == 0:
             break
         taken = min(grant.remaining, missing)
-        allocations.append(Allocation(grant.grant_id, taken))
+        allocations.append(Allocation(grant_id=grant.grant_id, amount=taken))
         missing -= taken
     return allocations
-
-
-def cancel_earn(grant: Grant | None, now: datetime, reversed_entry_id: int | None) -> Entry:
-    """Return the entry that takes a whole grant back.
-
-    Raises GrantNotFound, or GrantNotCancellable when some of it is used, gone, or expired.
-    """
-    if grant is None:
-        raise GrantNotFound("the member has no such grant")
-    if grant.expires_at <= now:
-        raise GrantNotCancellable("the grant has expired")
-    if grant.remaining != grant.amount:
-        raise GrantNotCancellable(f"{grant.remaining} of its {grant.amount} points are left; all must be")
-    return Entry(
-        grant_id=grant.grant_id,
-        kind=EntryKind.CANCEL_EARN,
-        amount=-grant.amount,
-        reversed_entry_id=reversed_entry_id,
-    )

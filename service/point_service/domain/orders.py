@@ -1,30 +1,11 @@
-"""Orders: which points each took from which grants, and their giving back.
-
-Amounts are whole points; moments are aware datetimes in UTC.
-"""
+"""Orders: which points each took, and how much of it was given back. Amounts are whole points."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from point_service.contract.errors import CancelExceedsUse, OrderNotFound
-from point_service.domain.entries import Entry, EntryKind
-from point_service.domain.grants import Allocation, Grant, NewGrant
-
-
-def use(allocations: Sequence[Allocation], order_id: str) -> list[Entry]:
-    """Return the USE entries of an order."""
-    return [
-        Entry(
-            grant_id=allocation.grant_id,
-            kind=EntryKind.USE,
-            amount=-allocation.amount,
-            order_id=order_id,
-            position=position,
-        )
-        for position, allocation in enumerate(allocations)
-    ]
+from point_service.domain.entries import EntryKind
 
 
 class OrderEntry(msgspec.Struct, frozen=True):
@@ -66,65 +47,3 @@ def parts(entries: Sequence[OrderEntry]) -> list[OrderPart]:
         for entry in entries
         if entry.kind == EntryKind.USE
     ]
-
-
-class GivenBack(msgspec.Struct, frozen=True):
-    """A cancelled use: entries on grants that still live, new grants for what expired meanwhile."""
-
-    restored: Sequence[Entry]
-    regranted: Sequence[NewGrant]
-    cancellable: int
-
-
-def cancel_use(
-    order_id: str,
-    entries: Sequence[OrderEntry],
-    grants: Sequence[Grant],
-    amount: int,
-    now: datetime,
-    lifetime: timedelta,
-) -> GivenBack:
-    """Give `amount` points of an order back, in the order in which they were taken.
-
-    What came from a grant that expired meanwhile is granted anew for `lifetime`, with the old grant's kind.
-    Raises OrderNotFound, or CancelExceedsUse when less than `amount` is left to give back.
-    """
-    taken = parts(entries)
-    if not taken:
-        raise OrderNotFound(f"no points were used for order {order_id}")
-    cancellable = sum(part.outstanding for part in taken)
-    if amount > cancellable:
-        raise CancelExceedsUse(f"{amount} points asked back, {cancellable} can be")
-    by_id = {grant.grant_id: grant for grant in grants}
-    restored: list[Entry] = []
-    regranted: list[NewGrant] = []
-    missing = amount
-    for part in taken:
-        back = min(part.outstanding, missing)
-        if back == 0:
-            continue
-        missing -= back
-        grant = by_id[part.grant_id]
-        if grant.expires_at > now:
-            restored.append(
-                Entry(
-                    grant_id=grant.grant_id,
-                    kind=EntryKind.CANCEL_USE,
-                    amount=back,
-                    order_id=order_id,
-                    reversed_entry_id=part.entry_id,
-                )
-            )
-        else:
-            regranted.append(
-                NewGrant(
-                    kind=grant.kind,
-                    amount=back,
-                    expires_at=now + lifetime,
-                    source_grant_id=grant.grant_id,
-                    entry_kind=EntryKind.CANCEL_USE,
-                    order_id=order_id,
-                    reversed_entry_id=part.entry_id,
-                )
-            )
-    return GivenBack(restored, regranted, cancellable - amount)

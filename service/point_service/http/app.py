@@ -19,10 +19,10 @@ from point_service.contract.errors import (
     Problem,
 )
 from point_service.contract.schemas import MAX_BODY_BYTES
-from point_service.http import probes, routes
+from point_service.http import answers, handlers, probes
 from point_service.http.bounds import Bounded
 from point_service.http.observe import Observed
-from point_service.http.routes import Call, problem_response
+from point_service.http.requests import Call
 from point_service.ledger.points import Points
 from point_service.ledger.upkeep import keep_up
 from point_service.ledger.views import Views
@@ -57,7 +57,8 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         if cache is not None:
             await cache.warm_up()
         lock = MemberLock(cache, f"point:{database.ledger}")
-        app.state.points = Points(writer, lock, settings.policy, settings.shared_requests)
+        app.state.points = Points(writer, lock, settings.shared_requests)
+        app.state.policy = settings.policy
         app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
         # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
         probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)
@@ -86,7 +87,7 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
 
     bounded = Bounded(
         Litestar(
-            [*routes.HANDLERS, *probes.HANDLERS],
+            [*handlers.handlers(), *probes.HANDLERS],
             lifespan=[lifespan],
             state=State(),
             openapi_config=None,
@@ -107,7 +108,7 @@ def _pool(settings: DatabaseSettings, host: str) -> Pool:
 
 def _problem(_: Call, problem: Problem) -> Response[bytes]:
     metrics.REFUSED.labels(problem.code).inc()
-    return problem_response(problem)
+    return answers.refused(problem)
 
 
 def _http_error(request: Call, error: HTTPException) -> Response[bytes]:
@@ -132,4 +133,4 @@ def _http_error(request: Call, error: HTTPException) -> Response[bytes]:
 
 def _bug(_: Call, error: Exception) -> Response[bytes]:
     log.error("unexpected error", exc_info=error)
-    return problem_response(InternalError("the error is in the log under this request's id"))
+    return answers.refused(InternalError("the error is in the log under this request's id"))

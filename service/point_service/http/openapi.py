@@ -1,5 +1,6 @@
 """The API's description (OpenAPI 3.1), made from the types that the service itself decodes and encodes."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,13 @@ import yaml
 from point_service import VERSION
 from point_service.contract import errors, schemas
 from point_service.contract.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
-from point_service.http.examples import OPERATIONS, Operation
+from point_service.http.examples import EXAMPLES
+from point_service.http.routes import ROUTES, Read, Write
 
 WIDTH = 110  # columns of the file
 REFERENCE = "#/components/schemas/{name}"
 
-# Every operation can meet these.
+# Every call can meet these.
 ALWAYS: Sequence[type[Problem]] = (
     errors.InvalidRequest,
     errors.NoMember,
@@ -128,12 +130,12 @@ HEADERS: dict[str, dict[str, Any]] = {
 def document() -> dict[str, Any]:
     """Return the description as plain data."""
     types: list[Any] = [ProblemDocument]
-    for operation in OPERATIONS:
-        types += [type(operation.answer), *([type(operation.body)] if operation.body else [])]
+    for route in ROUTES:
+        types += [route.answer, *([route.body] if isinstance(route, Write) else [])]
     _, components = msgspec.json.schema_components(dict.fromkeys(types), ref_template=REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    for route in ROUTES:
+        paths.setdefault(route.path, {})["post" if isinstance(route, Write) else "get"] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -166,38 +168,56 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    writing = operation.method == "post"
-    names = ["X-Member-Id", "X-Member-Role", *(["Idempotency-Key"] if writing else []), *operation.parameters]
+def _operation(route: Write | Read) -> dict[str, Any]:
+    writing = isinstance(route, Write)
+    example = EXAMPLES[route.name]
+    in_path = re.findall(r"{(\w+)}", route.path)
+    names = [
+        "X-Member-Id",
+        "X-Member-Role",
+        *(["Idempotency-Key"] if writing else []),
+        *in_path,
+        *route.query,
+    ]
+    problems = [
+        *ALWAYS,
+        *(WRITING if writing else ()),
+        *([errors.RoleMissing] if route.roles else []),
+        *([errors.NotFound] if "member_id" in in_path else []),
+        *([errors.InvalidField] if route.query else []),
+        *route.problems,
+    ]
     described: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.summary,
+        "operationId": route.name,
+        "summary": route.summary,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
         "responses": {
             "201" if writing else "200": {
-                "description": operation.summary,
+                "description": route.summary,
                 "headers": _headers("X-Request-Id", *(["Idempotency-Replayed"] if writing else [])),
-                "content": _content(operation.answer),
+                "content": _content(route.answer, example.answer),
             },
-            **_problems([*ALWAYS, *(WRITING if writing else ()), *operation.problems]),
+            **_problems(problems),
         },
     }
-    if operation.body is not None:
+    if writing:
         described["requestBody"] = {
             "required": True,
-            "content": _content(operation.body, optional=True),
+            "content": _content(route.body, example.body, optional=True),
         }
     return described
 
 
-def _content(example: msgspec.Struct, *, optional: bool = False) -> dict[str, Any]:
+def _content(
+    kind: type[msgspec.Struct], example: msgspec.Struct | None, *, optional: bool = False
+) -> dict[str, Any]:
     """Return a body's description; with `optional` its example leaves out what is null."""
     shown = {
         name: value
         for name, value in msgspec.to_builtins(example).items()
         if not (optional and value is None)
     }
-    return {"application/json": {"schema": _reference(type(example)), "example": shown}}
+    return {"application/json": {"schema": _reference(kind), "example": shown}}
 
 
 def _problems(kinds: Sequence[type[Problem]]) -> dict[str, Any]:

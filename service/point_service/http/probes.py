@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from point_service.contract.errors import Problem
 from point_service.http import openapi
-from point_service.http.routes import Call
+from point_service.http.requests import Call
 from point_service.mysql import revision
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from point_service.ledger.transaction import Asked, Written, together
+from point_service.ledger.transaction import Command, Result, execute
 from point_service.mysql.faults import classify
 from point_service.mysql.pool import Pool
 from point_service.telemetry import metrics, traces
@@ -29,31 +29,31 @@ class SharedTransactions:
     def __init__(self, pool: Pool, most: int) -> None:
         self._pool = pool
         self._alone = most == 1
-        self._batches = Batches(self._transact, most)
+        self._batches = Batches(self._share, most)
         self._paused_until = 0.0
 
-    async def attempt(self, asked: Asked) -> Written | None:
-        """Do a request together with others; None when it has to go alone, done or not."""
-        if self._alone or not asked.wanted.shareable or self._paused():
+    async def attempt(self, command: Command) -> Result | None:
+        """Do a command together with others; None when it has to go alone, done or not."""
+        if self._alone or self._paused():
             return None
         with traces.span("shared transaction", "mysql"):
-            return await self._batches.put(asked)
+            return await self._batches.put(command)
 
-    async def _transact(self, requests: Sequence[Asked]) -> Sequence[Written | None]:
-        outcomes: Sequence[Written | None] = [None] * len(requests)
+    async def _share(self, commands: Sequence[Command]) -> Sequence[Result | None]:
+        results: dict[str, Result] = {}
         if self._paused():  # since they began to wait
-            return outcomes
+            return [None] * len(commands)
         try:
             async with asyncio.timeout(TIMEOUT), self._pool.connection() as connection:
-                outcomes = await together(connection, requests)
+                results = await execute(connection, commands, wait=False)
         except Exception as error:
             fault = classify(error)
             metrics.DATABASE_RETRIES.labels(fault.name).inc()
             log.warning("shared transaction failed", extra={"fault": fault.name, "error": repr(error)})
             if fault.drops_pool:
                 self._paused_until = time.monotonic() + PAUSE
-        metrics.SHARED.observe(len(requests))
-        return outcomes
+        metrics.SHARED.observe(len(commands))
+        return [results.get(command.key.member_id) for command in commands]
 
     def _paused(self) -> bool:
         return time.monotonic() < self._paused_until

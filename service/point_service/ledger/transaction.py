@@ -1,44 +1,30 @@
-"""One transaction: members locked, requests decided each on its own, everything written and committed at once."""
+"""One transaction: members locked, commands decided each on its own, everything written and committed at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from asyncmy.connection import Connection
 
-from point_service.contract import schemas
 from point_service.contract.errors import Refusal, encode
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
-from point_service.domain.grants import NewGrant, expire
+from point_service.domain.operations.operation import Decision, Operation
+from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.change import Change, add_grants, commit
-from point_service.mysql.store.member import Snapshot, Wanted, lock_member
-from point_service.mysql.store.shared import lock_free_members
+from point_service.mysql.store.member import Wanted, lock_members
 
 CREATED = 201
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation changes, and its answer once the new grants have their ids."""
-
-    answer: Callable[[Sequence[int]], schemas.Answer]
-    entries: Sequence[Entry] = ()
-    new_grants: Sequence[NewGrant] = ()
-
-
-Decide = Callable[[Snapshot, int], Decision]
-"""Decides from a member's snapshot and its balance without the points that are due to expire."""
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """One request: under which key, what its decision needs to know, and how it is made."""
+class Command(msgspec.Struct, frozen=True):
+    """An operation on the points of a key's member, to be done once for that key."""
 
     key: Key
-    wanted: Wanted
-    decide: Decide
+    operation: Operation
 
 
-class Written(msgspec.Struct, frozen=True):
-    """What a transaction left behind: the answer, the entries it wrote, the refusal's code if it was one."""
+class Result(msgspec.Struct, frozen=True):
+    """What a command left behind: the answer, the entries it wrote, the refusal's code if it was one."""
 
     answer: StoredAnswer
     entries: Sequence[Entry] = ()
@@ -46,78 +32,55 @@ class Written(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def alone(connection: Connection, asked: Asked) -> Written:
-    """Do one request in a transaction of its own, behind whoever has its member.
+async def execute(connection: Connection, commands: Sequence[Command], *, wait: bool) -> dict[str, Result]:
+    """Do commands of different members in one transaction; return the results by member.
 
-    Two round trips, one more when it grants points, two more for a new member.
+    With `wait`, behind whoever has the members. Without, those whose member is new or in other hands are left out: it
+    waits for no lock then, so it can't be part of a deadlock.
+    Two round trips, one more when points are granted, two more for new members.
     """
-    snapshot = await lock_member(connection, asked.key, asked.wanted)
-    if snapshot.answer is not None:
-        await connection.rollback()
-        return Written(snapshot.answer, replayed=True)
-    [written] = await _write(connection, [(asked, snapshot)])
-    return written
-
-
-async def together(connection: Connection, requests: Sequence[Asked]) -> list[Written | None]:
-    """Do requests of different members in one transaction; None for each that has to go alone.
-
-    Those are the ones whose member is new or in other hands: this never waits for a lock, so it can't be part of
-    a deadlock. As many round trips as for one request.
-    """
-    snapshots = await lock_free_members(connection, [(asked.key, asked.wanted) for asked in requests])
-    fresh = [
-        (asked, snapshot)
-        for asked, snapshot in zip(requests, snapshots, strict=True)
-        if snapshot is not None and snapshot.answer is None
-    ]
-    if fresh:
-        written = iter(await _write(connection, fresh))
-    else:
-        await connection.rollback()
-        written = iter(())
-    return [
-        None
-        if snapshot is None
-        else Written(snapshot.answer, replayed=True)
+    wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
+    snapshots = await lock_members(connection, wanted, wait=wait)
+    results = {
+        member_id: Result(snapshot.answer, replayed=True)
+        for member_id, snapshot in snapshots.items()
         if snapshot.answer is not None
-        else next(written)
-        for snapshot in snapshots
+    }
+    fresh = [
+        (command.key, snapshot, _decide(command.operation, snapshot))
+        for command in commands
+        if (snapshot := snapshots.get(command.key.member_id)) is not None and snapshot.answer is None
     ]
-
-
-async def _write(connection: Connection, requests: Sequence[tuple[Asked, Snapshot]]) -> list[Written]:
-    """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
-    decided = [_decide(asked, snapshot) for asked, snapshot in requests]
-    grants = [
+    if not fresh:
+        await connection.rollback()
+        return results
+    new_grants = [
         (snapshot, grant)
-        for (_, snapshot), (_, decision) in zip(requests, decided, strict=True)
+        for _, snapshot, decision in fresh
         if isinstance(decision, Decision)
         for grant in decision.new_grants
     ]
-    ids = iter(await add_grants(connection, grants) if grants else ())
+    ids = iter(await add_grants(connection, new_grants) if new_grants else ())
     changes: list[Change] = []
-    written: list[Written] = []
-    for (asked, snapshot), (moves, decision) in zip(requests, decided, strict=True):
-        added: list[Entry] = []
-        request_hash = asked.key.request_hash
+    for key, snapshot, decision in fresh:
+        moves, added = snapshot.expired, list[Entry]()
         if isinstance(decision, Refusal):
-            answer = StoredAnswer(request_hash, decision.status, encode(decision).decode())
+            answer = StoredAnswer(key.request_hash, decision.status, encode(decision).decode())
         else:
             own = [next(ids) for _ in decision.new_grants]
-            added = [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
-            moves = [*moves, *decision.entries]
-            answer = StoredAnswer(request_hash, CREATED, msgspec.json.encode(decision.answer(own)).decode())
-        changes.append(Change(snapshot, moves, added, (asked.key, answer)))
+            added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
+            moves += decision.entries
+            body = msgspec.json.encode(decision.answer(own)).decode()
+            answer = StoredAnswer(key.request_hash, CREATED, body)
+        changes.append(Change(snapshot, moves, added, (key, answer)))
         refused = decision.code if isinstance(decision, Refusal) else None
-        written.append(Written(answer, [*moves, *added], refused))
+        results[key.member_id] = Result(answer, [*moves, *added], refused)
     await commit(connection, changes)
-    return written
+    return results
 
 
-def _decide(asked: Asked, snapshot: Snapshot) -> tuple[list[Entry], Decision | Refusal]:
-    expired = expire(snapshot.grants, snapshot.now)
+def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Refusal:
     try:
-        return expired, asked.decide(snapshot, snapshot.balance + sum(entry.amount for entry in expired))
+        return operation.decide(snapshot)
     except Refusal as refusal:
-        return expired, refusal
+        return refusal

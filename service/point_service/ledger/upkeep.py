@@ -12,12 +12,11 @@ import time
 from asyncmy.connection import Connection
 
 from point_service.contract.errors import Problem
-from point_service.domain import grants
 from point_service.domain.entries import EntryKind
 from point_service.mysql.database import Database
 from point_service.mysql.store import upkeep
 from point_service.mysql.store.change import Change, commit
-from point_service.mysql.store.member import lock_member_if_free
+from point_service.mysql.store.member import Wanted, lock_members
 from point_service.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -84,13 +83,10 @@ async def keep_up(database: Database, interval: float, retention_hours: int) -> 
 
 async def _expire_member(database: Database, member_id: str) -> int:
     async def work(connection: Connection) -> int:
-        snapshot = await lock_member_if_free(connection, member_id)
-        entries = grants.expire(snapshot.grants, snapshot.now) if snapshot is not None else []
-        if snapshot is None or not entries:
-            await connection.rollback()
-            return 0
-        await commit(connection, [Change(snapshot, entries)])
-        return -sum(entry.amount for entry in entries)
+        locked = await lock_members(connection, [Wanted(member_id)], wait=False)
+        changes = [Change(snapshot, snapshot.expired) for snapshot in locked.values() if snapshot.expired]
+        await (commit(connection, changes) if changes else connection.rollback())
+        return -sum(entry.amount for change in changes for entry in change.moves)
 
     expired = await database.transact(work)
     if expired:

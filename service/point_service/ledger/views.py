@@ -1,12 +1,14 @@
-"""What is only looked at: balance, grants, history, an order's trace."""
+"""What is only looked at: balance, grants, history, an order's trace. Each with its answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
 
+import msgspec
 from asyncmy.connection import Connection
 
-from point_service.contract import schemas
 from point_service.contract.errors import OrderNotFound, Unavailable
+from point_service.contract.schemas import Answer
 from point_service.domain import orders
 from point_service.domain.policy import Policy
 from point_service.mysql.database import Database
@@ -14,6 +16,79 @@ from point_service.mysql.store import reads
 from point_service.mysql.store.execution import utc
 
 T = TypeVar("T")
+
+
+class Expiring(Answer, frozen=True, kw_only=True):
+    """Points that expire on one day (Asia/Seoul)."""
+
+    on: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="A date in Asia/Seoul")]
+    amount: int
+
+
+class Balance(Answer, frozen=True, kw_only=True):
+    """What the member can spend now, and what of it expires soon."""
+
+    member_id: str
+    balance: int
+    expiring: list[Expiring]
+
+
+class TracedAllocation(Answer, frozen=True, kw_only=True):
+    """What an order took from one grant, and how much of it was given back."""
+
+    grant_id: int
+    amount: int
+    cancelled: int
+    used_at: datetime
+
+
+class OrderTrace(Answer, frozen=True, kw_only=True):
+    """Where an order's points came from, and what of them can still be given back."""
+
+    order_id: str
+    used: int
+    cancelled: int
+    cancellable: int
+    allocations: list[TracedAllocation]
+
+
+class GrantState(Answer, frozen=True, kw_only=True):
+    """One grant as it is now; what is left of an expired one is nothing."""
+
+    grant_id: int
+    kind: Literal["NORMAL", "MANUAL"]
+    amount: int
+    remaining: int
+    expires_at: datetime
+    expired: bool
+    source_grant_id: int | None
+    reason: str | None
+    granted_at: datetime
+
+
+class Grants(Answer, frozen=True, kw_only=True):
+    """A page of grants, newest first; `next_cursor` is null on the last page."""
+
+    grants: list[GrantState]
+    next_cursor: str | None
+
+
+class HistoryEntry(Answer, frozen=True, kw_only=True):
+    """One movement of points: positive into the balance, negative out of it."""
+
+    entry_id: int
+    kind: Literal["EARN", "CANCEL_EARN", "USE", "CANCEL_USE", "EXPIRE"]
+    amount: int
+    grant_id: int
+    order_id: str | None
+    at: datetime
+
+
+class History(Answer, frozen=True, kw_only=True):
+    """A page of entries, newest first; `next_cursor` is null on the last page."""
+
+    entries: list[HistoryEntry]
+    next_cursor: str | None
 
 
 class Views:
@@ -24,48 +99,48 @@ class Views:
         self._reader = reader
         self._policy = policy
 
-    async def balance(self, member_id: str) -> schemas.Balance:
+    async def balance(self, member_id: str) -> Balance:
         """Return what the member can spend now; nothing for a member never seen."""
         days = await self._writer.read(
             lambda connection: reads.live_by_day(connection, member_id, self._policy.expiring_soon_days)
         )
-        return schemas.Balance(
+        return Balance(
             member_id=member_id,
             balance=sum(amount for _, amount in days),
-            expiring=[schemas.Expiring(on=day, amount=amount) for day, amount in days if day is not None],
+            expiring=[Expiring(on=day, amount=amount) for day, amount in days if day is not None],
         )
 
-    async def order(self, member_id: str, order_id: str) -> schemas.OrderTrace:
+    async def order(self, member_id: str, order_id: str) -> OrderTrace:
         """Return where an order's points came from. Raises OrderNotFound."""
         # From the writer: a shop asks this right after it used or cancelled.
         entries = await self._writer.read(
             lambda connection: reads.order_entries(connection, member_id, order_id)
         )
-        parts = orders.parts(entries)
-        if not parts:
+        taken = orders.parts(entries)
+        if not taken:
             raise OrderNotFound(f"no points were used for order {order_id}")
-        used, cancelled = sum(part.amount for part in parts), sum(part.given_back for part in parts)
-        return schemas.OrderTrace(
+        used, cancelled = sum(part.amount for part in taken), sum(part.given_back for part in taken)
+        return OrderTrace(
             order_id=order_id,
             used=used,
             cancelled=cancelled,
             cancellable=used - cancelled,
             allocations=[
-                schemas.TracedAllocation(
+                TracedAllocation(
                     grant_id=part.grant_id, amount=part.amount, cancelled=part.given_back, used_at=part.at
                 )
-                for part in parts
+                for part in taken
             ],
         )
 
-    async def grants(self, member_id: str, before: int, limit: int, only_live: bool) -> schemas.Grants:
+    async def grants(self, member_id: str, before: int, limit: int, only_live: bool) -> Grants:
         """Return up to `limit` grants older than the grant `before`, newest first."""
         rows = await self._lagging(
             lambda connection: reads.grants(connection, member_id, before, limit + 1, only_live)
         )
-        return schemas.Grants(
+        return Grants(
             grants=[
-                schemas.GrantState(
+                GrantState(
                     grant_id=row[0],
                     kind=row[1],
                     amount=row[2],
@@ -81,12 +156,12 @@ class Views:
             next_cursor=str(rows[limit - 1][0]) if len(rows) > limit else None,
         )
 
-    async def history(self, member_id: str, before: int, limit: int) -> schemas.History:
+    async def history(self, member_id: str, before: int, limit: int) -> History:
         """Return up to `limit` entries older than the entry `before`, newest first."""
         rows = await self._lagging(lambda connection: reads.entries(connection, member_id, before, limit + 1))
-        return schemas.History(
+        return History(
             entries=[
-                schemas.HistoryEntry(
+                HistoryEntry(
                     entry_id=row[0],
                     kind=row[1],
                     amount=row[2],

@@ -89,7 +89,7 @@ class Breaker:
         self._pause = SHORTEST_PAUSE
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _Call(msgspec.Struct, frozen=True):
     """One call of a script, and what is missed without it."""
 
     purpose: str
@@ -117,7 +117,7 @@ class Cache:
         """Open a connection, if Redis is there; without it the service starts all the same."""
         with suppress(Exception):
             async with asyncio.timeout(WARM_UP):
-                await self._evaluate([_Asked("warm", Script("return 1"), ["warm"], [])])
+                await self._evaluate([_Call("warm", Script("return 1"), ["warm"], [])])
 
     async def run(
         self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
@@ -126,11 +126,11 @@ class Cache:
 
         Raises CacheAwayError; `purpose` then says in the metrics what was missed.
         """
-        return _given(await self._batches.put(_Asked(purpose, script, keys, arguments)))
+        return _given(await self._batches.put(_Call(purpose, script, keys, arguments)))
 
     def send(self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None:
         """Run a script before those that are asked for later; wait neither for it nor for its failure."""
-        self._batches.put(_Asked(purpose, script, keys, arguments))
+        self._batches.put(_Call(purpose, script, keys, arguments))
 
     async def pop(self, purpose: str, key: str, wait: float) -> bool:
         """Wait up to `wait` seconds for an element of a list and take it.
@@ -156,7 +156,7 @@ class Cache:
         with suppress(Exception):
             await self._client.aclose()
 
-    async def _run_together(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+    async def _run_together(self, asked: Sequence[_Call]) -> Sequence[Any]:
         return await self._call(
             [call.purpose for call in asked], self._timeout, lambda: self._evaluate(asked)
         )
@@ -209,7 +209,7 @@ class Cache:
                     await self._client.aclose()
                     await self._client.initialize()
 
-    async def _evaluate(self, asked: Sequence[_Asked]) -> Sequence[Any]:
+    async def _evaluate(self, asked: Sequence[_Call]) -> Sequence[Any]:
         """Return each script's answer or error."""
         answers = await self._pipeline([call.command("EVALSHA", call.script.digest) for call in asked])
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]

@@ -51,8 +51,8 @@ return 1
 """)
 
 
-class Turn:
-    """What is known while a member is held: an answer given before, or the one to remember."""
+class Remembered:
+    """The answer that goes with a key: the one given before, or the one to be given again from now on."""
 
     __slots__ = ("answer",)
 
@@ -73,21 +73,21 @@ class MemberLock:
         self._queue = _Queue()
 
     @asynccontextmanager
-    async def hold(self, key: Key) -> AsyncGenerator[Turn]:
+    async def hold(self, key: Key) -> AsyncGenerator[Remembered]:
         """Wait for the member's turn and hold it for the block. Raises MemberBusy when it doesn't come."""
         started = time.perf_counter()
         deadline = started + LONGEST_WAIT
         async with self._queue.turn(key.member_id, LONGEST_WAIT):
             lease = _Lease(self._cache, self._prefix, key) if self._cache is not None else None
-            turn, found = Turn(), None
+            remembered, found = Remembered(), None
             try:
                 if lease is not None:
-                    turn.answer = found = await lease.acquire(deadline)
+                    remembered.answer = found = await lease.acquire(deadline)
                 metrics.LOCK_WAIT.observe(time.perf_counter() - started)
-                yield turn
+                yield remembered
             finally:
                 if lease is not None and found is None:
-                    lease.release(turn.answer)
+                    lease.release(remembered.answer)
 
 
 class _Lease:
@@ -151,9 +151,9 @@ class _Lease:
         self._renewal = asyncio.get_running_loop().call_later(LEASE / 3, self._renew)
 
     def _renew(self) -> None:
-        self._renewing = asyncio.create_task(self._renew_once())
+        self._renewing = asyncio.create_task(self._extend())
 
-    async def _renew_once(self) -> None:
+    async def _extend(self) -> None:
         try:
             kept = await self._cache.run("lock", RENEW, (self._lock,), (self._token, int(LEASE * 1000)))
         except CacheAwayError:

@@ -1,15 +1,20 @@
-"""Orders, for every case Hypothesis can think of."""
+"""Orders: what each took, and what of it was given back."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-from point_service.domain import orders
-from point_service.domain.grants import Allocation
+from datetime import UTC, datetime
 
-ALLOCATIONS = st.lists(st.builds(Allocation, st.integers(1), st.integers(1, 1000)), min_size=1, max_size=12)
+from point_service.domain.orders import OrderEntry, parts
+
+NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 
-@given(ALLOCATIONS)
-def test_the_entries_of_a_use_add_up_and_only_the_first_carries_position_zero(allocations):
-    entries = orders.use(allocations, "o-1")
-    assert sum(entry.amount for entry in entries) == -sum(taken.amount for taken in allocations)
-    assert [entry.position for entry in entries] == list(range(len(entries)))
+def test_what_was_given_back_counts_against_the_use_it_reverses():
+    entries = [
+        OrderEntry(1, 11, "USE", -100, None, NOW),
+        OrderEntry(2, 12, "USE", -50, None, NOW),
+        OrderEntry(3, 11, "CANCEL_USE", 30, 1, NOW),
+        OrderEntry(4, 13, "CANCEL_USE", 20, 1, NOW),  # on a grant made anew
+    ]
+    assert [(part.grant_id, part.amount, part.given_back, part.outstanding) for part in parts(entries)] == [
+        (11, 100, 50, 50),
+        (12, 50, 0, 50),
+    ]

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from litestar import Litestar
-from point_service.http import openapi, probes, routes
-from point_service.http.examples import OPERATIONS
+from point_service.http import openapi, probes
+from point_service.http.examples import EXAMPLES
+from point_service.http.handlers import handlers
+from point_service.http.routes import ROUTES, Write
 
 KEPT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
@@ -15,22 +17,31 @@ def test_the_kept_description_is_the_current_one():
 
 
 def test_every_route_is_described_and_nothing_else():
-    app = Litestar([*routes.HANDLERS], openapi_config=None)
+    app = Litestar(handlers(), openapi_config=None)
     served = {
         (method.lower(), route.path_format)
         for route in app.routes
         for method in route.methods
         if method != "OPTIONS"
     }
-    described = {(operation.method, operation.path) for operation in OPERATIONS}
+    described = {
+        (method, path) for path, methods in openapi.document()["paths"].items() for method in methods
+    }
     assert served == described
     assert probes.HANDLERS
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_every_operation_names_its_problems_and_references_what_is_there(operation):
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_every_example_is_of_what_its_route_takes_and_gives(route):
+    example = EXAMPLES[route.name]
+    assert type(example.answer) is route.answer
+    assert type(example.body) is (route.body if isinstance(route, Write) else type(None))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_every_route_names_its_problems_and_references_what_is_there(route):
     document = openapi.document()
-    described = document["paths"][operation.path][operation.method]
+    described = document["paths"][route.path]["post" if isinstance(route, Write) else "get"]
     assert {"401", "503"} <= described["responses"].keys()
 
     def references(node):

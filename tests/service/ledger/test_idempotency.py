@@ -7,7 +7,7 @@ import pytest
 from asyncmy.errors import OperationalError
 from point_service.contract.errors import IdempotencyKeyReused, MemberBusy
 from point_service.contract.idempotency import Key, StoredAnswer, check_key, request_hash
-from point_service.contract.schemas import UseRequest
+from point_service.domain.operations.use import UseRequest
 from point_service.telemetry import metrics
 
 

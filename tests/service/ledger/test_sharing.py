@@ -5,11 +5,9 @@ import json
 
 import pytest
 from point_service.contract.idempotency import StoredAnswer
-from point_service.contract.schemas import UseRequest
-from point_service.domain import grants, orders
+from point_service.domain.operations.use import Use, UseRequest
 from point_service.mysql.store.change import Change, StaleVersionError, commit
-from point_service.mysql.store.member import Wanted
-from point_service.mysql.store.shared import lock_free_members
+from point_service.mysql.store.member import Wanted, lock_members
 from point_service.telemetry import metrics
 
 pytestmark = pytest.mark.integration
@@ -72,13 +70,13 @@ async def test_a_member_in_other_hands_holds_nobody_up(members, master):
 
 
 async def test_an_error_in_one_decision_is_that_requests_alone(members):
-    def failing(*_):
-        raise ZeroDivisionError
+    class Failing(Use, frozen=True):
+        def decide(self, snapshot):
+            raise ZeroDivisionError(snapshot)
 
     broken, *others = members
-    key = broken.key("use", UseRequest(order_id="o", amount=1))
     outcomes = await asyncio.gather(
-        broken.points._once(key, failing, Wanted(live_grants=True, used_order="o")),
+        broken.do(Failing(UseRequest(order_id="o", amount=1))),
         *(member.use(10, "o") for member in others),
         return_exceptions=True,
     )
@@ -99,20 +97,21 @@ async def test_a_request_that_is_given_up_is_done_or_not_and_its_key_tells(membe
 
 
 async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(members):
-    keys = [member.key("use", UseRequest(order_id="o", amount=1), "k") for member in members[:5]]
+    use = Use(UseRequest(order_id="o", amount=1))
+    keys = [member.key(use, "k") for member in members[:5]]
 
     async def work(connection):
-        requests = [(key, Wanted(live_grants=True, used_order="o")) for key in keys]
-        snapshots = await lock_free_members(connection, requests)
-        snapshots[3].version += 1
+        wanted = [Wanted(key.member_id, key, use.reads) for key in keys]
+        snapshots = await lock_members(connection, wanted, wait=False)
+        snapshots[keys[3].member_id].version += 1
         changes = [
             Change(
-                snapshot,
-                orders.use(grants.allocate(snapshot.grants, 1, snapshot.now), "o"),
+                snapshots[key.member_id],
+                use.decide(snapshots[key.member_id]).entries,
                 (),
                 (key, StoredAnswer(key.request_hash, 201, "{}")),
             )
-            for key, snapshot in zip(keys, snapshots, strict=True)
+            for key in keys
         ]
         await commit(connection, changes)
 

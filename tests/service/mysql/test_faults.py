@@ -7,14 +7,13 @@ import msgspec
 import pytest
 from asyncmy import errors as driver
 from point_service.contract.errors import Unavailable
-from point_service.contract.schemas import UseRequest
-from point_service.domain import grants, orders
+from point_service.domain.operations.use import Use, UseRequest
 from point_service.mysql import faults
 from point_service.mysql.database import backoff
 from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store.change import Change, StaleVersionError, commit
 from point_service.mysql.store.execution import run
-from point_service.mysql.store.member import Wanted, lock_member
+from point_service.mysql.store.member import Wanted, lock_members
 from point_service.telemetry import metrics
 
 
@@ -197,14 +196,15 @@ def test_the_wait_before_another_attempt_grows_but_stays_bounded():
 async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master, stolen):
     """The lock makes it impossible; here it is forced, by a decision made on another version of the member."""
     await member.earn(100)
-    request = UseRequest(order_id="o-1", amount=10)
-    key = member.key("use", request)
+    use = Use(UseRequest(order_id="o-1", amount=10))
 
     async def work(connection):
-        snapshot = await lock_member(connection, key, Wanted(live_grants=True))
+        [snapshot] = (
+            await lock_members(connection, [Wanted(member.member_id, None, use.reads)], wait=True)
+        ).values()
         if stolen == "balance":
             snapshot.version += 1
-        entries = orders.use(grants.allocate(snapshot.grants, 10, snapshot.now), "o-1")
+        entries = use.decide(snapshot).entries
         if stolen == "grant":
             entries = [
                 msgspec.structs.replace(entry, grant_id=entry.grant_id + 1_000_000) for entry in entries

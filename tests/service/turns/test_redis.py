@@ -8,7 +8,7 @@ import time
 import msgspec
 import pytest
 from point_service.contract.idempotency import StoredAnswer
-from point_service.contract.schemas import UseRequest
+from point_service.domain.operations.use import Use, UseRequest
 from point_service.telemetry import metrics
 from point_service.turns.cache import Breaker, Cache, CacheAwayError, Script
 from point_service.turns.lock import MemberLock, _Lease
@@ -116,7 +116,7 @@ async def test_a_contender_waits_for_the_release_and_then_gets_the_turn(settings
 
 async def _contend(caches, member):
     """Who was done in which order, and how long the second took from the release of the first."""
-    request = member.key("use", UseRequest(order_id="o", amount=1))
+    request = member.key(Use(UseRequest(order_id="o", amount=1)))
     first, second = (MemberLock(cache) for cache in caches)
     order = []
 
@@ -140,7 +140,7 @@ async def _contend(caches, member):
 async def test_a_ledger_never_gives_the_answers_of_another_that_shares_its_redis(
     settings, cache, points, member_of
 ):
-    request = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+    request = member_of(points).key(Use(UseRequest(order_id="o", amount=1)))
     answer = StoredAnswer(request.request_hash, 201, "{}")
     ledgers = (settings.database, msgspec.structs.replace(settings.database, name="another"))
     one, other = (MemberLock(cache, f"point:{database.ledger}") for database in ledgers)
@@ -171,7 +171,7 @@ async def test_only_its_own_token_releases_a_lock(redis, member):
 
 
 async def test_a_request_that_is_given_up_on_its_way_to_the_lock_leaves_none_behind(cache, points, member_of):
-    key = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+    key = member_of(points).key(Use(UseRequest(order_id="o", amount=1)))
 
     async def hold():
         async with MemberLock(cache).hold(key):
@@ -187,7 +187,7 @@ async def test_a_request_that_is_given_up_on_its_way_to_the_lock_leaves_none_beh
 
 
 async def test_a_lock_whose_answer_came_too_late_is_released_all_the_same(redis, cache, points, member_of):
-    key = member_of(points).key("use", UseRequest(order_id="o", amount=1))
+    key = member_of(points).key(Use(UseRequest(order_id="o", amount=1)))
     await cache.warm_up()
     redis.freeze()
     async with MemberLock(cache).hold(key) as turn:
@@ -200,9 +200,9 @@ async def test_a_lock_whose_answer_came_too_late_is_released_all_the_same(redis,
 
 
 async def test_a_renewal_under_way_at_the_release_is_the_last(cache, points, member_of):
-    lease = _Lease(cache, "point", member_of(points).key("use", UseRequest(order_id="o", amount=1)))
+    lease = _Lease(cache, "point", member_of(points).key(Use(UseRequest(order_id="o", amount=1))))
     await lease.acquire(time.perf_counter() + 1)
-    renewing = asyncio.create_task(lease._renew_once())
+    renewing = asyncio.create_task(lease._extend())
     await asyncio.sleep(0)
     lease.release(None)
     await renewing

@@ -10,8 +10,8 @@ from asyncmy.errors import MySQLError
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import NewGrant
+from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.execution import naive, run
-from point_service.mysql.store.member import Snapshot
 
 ADD_GRANT = (
     "INSERT INTO point_ledger"

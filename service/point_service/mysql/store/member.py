@@ -1,7 +1,6 @@
-"""Members in a transaction: locked and read."""
+"""Members in a transaction: locked and read, whatever their number, in one round trip."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,142 +9,163 @@ from asyncmy.connection import Connection
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.orders import OrderEntry
-from point_service.mysql.store.execution import Result, Row, run, utc
+from point_service.domain.snapshot import Reads, Snapshot
+from point_service.mysql.store.execution import run, utc
 
 BEGIN = "START TRANSACTION"
-LOCK_MEMBER = "SELECT balance, version FROM member_point WHERE member_id = %s FOR UPDATE"
-# For the expiry job: a member somebody works on is left to them, they expire what is due themselves.
-LOCK_MEMBER_IF_FREE = LOCK_MEMBER + " SKIP LOCKED"
+# In the order of their ids, as every transaction that locks more than one.
+LOCK_MEMBERS = (
+    "SELECT member_id, balance, version FROM member_point WHERE member_id IN ({})"
+    " ORDER BY member_id FOR UPDATE"
+)
+IF_FREE = " SKIP LOCKED"
 CREATE_MEMBER = (
     "INSERT INTO member_point (member_id, balance, version, created_at, updated_at)"
     " VALUES (%s, 0, 0, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
     " ON DUPLICATE KEY UPDATE version = version"
 )
-FIND_ANSWER = (
-    "SELECT LOWER(HEX(request_hash)), status, body FROM idempotency"
-    " WHERE member_id = %s AND caller = %s AND idempotency_key = %s"
-)
-NOW = "SELECT UTC_TIMESTAMP(6)"
-GRANTS = "SELECT grant_id, kind, amount, remaining, expires_at FROM point_ledger WHERE member_id = %s"
-LIVE_GRANTS = GRANTS + " AND live = 1"
+NOW = "SELECT UTC_TIMESTAMP(6)"  # after the locks were waited for
+ANSWERS = "SELECT member_id, LOWER(HEX(request_hash)), status, body FROM idempotency WHERE {}"
+GRANTS = "SELECT member_id, grant_id, kind, amount, remaining, expires_at FROM point_ledger WHERE {}"
+LIVE_GRANTS = GRANTS.format("live = 1 AND ({})")
 DUE_GRANTS = LIVE_GRANTS + " AND expires_at <= UTC_TIMESTAMP(6)"
-ONE_GRANT = GRANTS + " AND grant_id = %s"
-FIRST_ENTRY = "SELECT MIN(entry_id) FROM ledger_entry WHERE member_id = %s AND grant_id = %s"
-ORDER_USED = "SELECT COUNT(*) FROM ledger_entry WHERE member_id = %s AND used_order_id = %s"
+ORDERS_USED = "SELECT member_id FROM ledger_entry WHERE {}"
 ORDER_ENTRIES = (
-    "SELECT entry_id, grant_id, kind, amount, reversed_entry_id, created_at FROM ledger_entry"
-    " WHERE member_id = %s AND order_id = %s ORDER BY entry_id"
+    "SELECT member_id, entry_id, grant_id, kind, amount, reversed_entry_id, created_at FROM ledger_entry"
+    " WHERE {} ORDER BY entry_id"
 )
 ORDER_GRANTS = (
-    "SELECT grant_id, kind, amount, remaining, expires_at FROM point_ledger WHERE member_id = %s AND grant_id IN"
-    " (SELECT grant_id FROM ledger_entry WHERE member_id = %s AND order_id = %s)"
+    "SELECT g.member_id, g.grant_id, g.kind, g.amount, g.remaining, g.expires_at"
+    " FROM ledger_entry e JOIN point_ledger g ON g.member_id = e.member_id AND g.grant_id = e.grant_id WHERE {}"
+)
+ONE_GRANT = (
+    "SELECT g.member_id, g.grant_id, g.kind, g.amount, g.remaining, g.expires_at,"
+    " (SELECT MIN(e.entry_id) FROM ledger_entry e WHERE e.member_id = g.member_id AND e.grant_id = g.grant_id)"
+    " FROM point_ledger g WHERE {}"
 )
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision needs to know of the member, besides the grants that are due."""
-
-    live_grants: bool = False
-    used_order: str | None = None
-    order: str | None = None
-    grant: int | None = None
-
-    @property
-    def shareable(self) -> bool:
-        """Tell whether it can be read for many members at once."""
-        return self.order is None and self.grant is None
-
-
-class Snapshot(msgspec.Struct, kw_only=True):
-    """A member under its lock: what a decision is made from, as far as it was wanted."""
+class Wanted(msgspec.Struct, frozen=True):
+    """A member to lock, and what to read of it: the answer given under `key`, and what `reads` says."""
 
     member_id: str
-    balance: int
-    version: int
-    now: datetime
-    grants: list[Grant]
-    answer: StoredAnswer | None = None
-    order_used: bool = False
-    order_entries: list[OrderEntry] = []
-    order_grants: list[Grant] = []
-    grant: Grant | None = None
-    first_entry: int | None = None
+    key: Key | None = None
+    reads: Reads = Reads()
 
 
-async def lock_member(connection: Connection, key: Key, wanted: Wanted) -> Snapshot:
-    """Begin a transaction, lock the member (made when it is new) and read what a decision needs.
+class Question(msgspec.Struct, frozen=True):
+    """One statement for all the members that need it; its rows begin with the member's id."""
 
-    One round trip, three for a new member.
+    statement: str  # {} stands for the members' conditions
+    condition: str  # one member's
+    values: Callable[[Wanted], Sequence[Any]]  # of the condition; none: this member doesn't need it
+    keep: Callable[[Snapshot, Sequence[Any]], None]  # puts the rest of a row into the member's snapshot
+
+
+async def lock_members(
+    connection: Connection, wanted: Sequence[Wanted], *, wait: bool
+) -> dict[str, Snapshot]:
+    """Begin a transaction, lock members and read what their decisions need. Each is wanted once.
+
+    With `wait` it waits for members in other hands and makes those that are new; without, it waits for nobody, and
+    leaves both out. One round trip, three when it makes members.
     """
-    member = key.member_id
-    batch: list[tuple[str, tuple[Any, ...]]] = [
-        (LOCK_MEMBER, (member,)),
-        (FIND_ANSWER, (member, key.caller, key.value)),
-        (NOW, ()),
-        (LIVE_GRANTS if wanted.live_grants else DUE_GRANTS, (member,)),
-    ]
-    if wanted.used_order is not None:
-        batch.append((ORDER_USED, (member, wanted.used_order)))
-    if wanted.order is not None:
-        batch.append((ORDER_ENTRIES, (member, wanted.order)))
-        batch.append((ORDER_GRANTS, (member, member, wanted.order)))
-    if wanted.grant is not None:
-        batch.append((ONE_GRANT, (member, wanted.grant)))
-        batch.append((FIRST_ENTRY, (member, wanted.grant)))
+    members = [one.member_id for one in wanted]
+    locking = LOCK_MEMBERS.format(", ".join(["%s"] * len(members)))
+    batch: list[tuple[str, Sequence[Any]]] = [(locking if wait else locking + IF_FREE, members), (NOW, ())]
+    asked: list[Question] = []
+    for question in QUESTIONS:
+        values = [each for one in wanted if (each := question.values(one))]
+        if values:
+            asked.append(question)
+            conditions = " OR ".join([question.condition] * len(values))
+            batch.append(
+                (question.statement.format(conditions), [value for each in values for value in each])
+            )
     statements = [statement for statement, _ in batch]
     parameters = [value for _, values in batch for value in values]
     _, *results = await run(connection, [BEGIN, *statements], parameters)
-    if not results[0].rows:
+    if wait and len(results[0].rows) < len(members):
         # Made before any child row: a foreign key check would lock the missing parent the other way round.
-        await run(connection, [CREATE_MEMBER], [member])
+        new = sorted(set(members) - {row[0] for row in results[0].rows})
+        await run(connection, [CREATE_MEMBER] * len(new), new)
         results = await run(connection, statements, parameters)
-    return _snapshot(member, wanted, results)
-
-
-async def lock_member_if_free(connection: Connection, member_id: str) -> Snapshot | None:
-    """Begin a transaction, lock the member and read its due grants; None when somebody has it."""
-    statements = [BEGIN, LOCK_MEMBER_IF_FREE, NOW, DUE_GRANTS]
-    _, locked, now, grants = await run(connection, statements, [member_id, member_id])
-    if not locked.rows:
-        return None
-    [(balance, version)] = locked.rows
-    return Snapshot(
-        member_id=member_id,
-        balance=balance,
-        version=version,
-        now=utc(now.rows[0][0]),
-        grants=[grant_of(row) for row in grants.rows],
-    )
-
-
-def _snapshot(member_id: str, wanted: Wanted, results: Sequence[Result]) -> Snapshot:
-    locked, answer, now, grants, *rest = results
-    [(balance, version)] = locked.rows
-    snapshot = Snapshot(
-        member_id=member_id,
-        balance=balance,
-        version=version,
-        now=utc(now.rows[0][0]),
-        grants=[grant_of(row) for row in grants.rows],
-        answer=StoredAnswer(*answer.rows[0]) if answer.rows else None,
-    )
-    more = iter(rest)
-    if wanted.used_order is not None:
-        snapshot.order_used = bool(next(more).rows[0][0])
-    if wanted.order is not None:
-        snapshot.order_entries = [order_entry(row) for row in next(more).rows]
-        snapshot.order_grants = [grant_of(row) for row in next(more).rows]
-    if wanted.grant is not None:
-        snapshot.grant = next((grant_of(row) for row in next(more).rows), None)
-        snapshot.first_entry = next(more).rows[0][0]
-    return snapshot
+    locked, now, *answers = (result.rows for result in results)
+    moment = utc(now[0][0])
+    snapshots = {
+        member_id: Snapshot(member_id=member_id, balance=balance, version=version, now=moment)
+        for member_id, balance, version in locked
+    }
+    for question, rows in zip(asked, answers, strict=True):
+        for member_id, *row in rows:
+            if member_id in snapshots:
+                question.keep(snapshots[member_id], row)
+    return snapshots
 
 
 def grant_of(row: Sequence[Any]) -> Grant:
-    """Return one row of GRANTS."""
+    """Return a grant from its id, kind, amount, what remains, and expiry."""
     return Grant(row[0], GrantKind(row[1]), row[2], row[3], utc(row[4]))
 
 
-def order_entry(row: Row) -> OrderEntry:
-    """Return one row of ORDER_ENTRIES."""
+def order_entry(row: Sequence[Any]) -> OrderEntry:
+    """Return an entry from its id, grant, kind, amount, the entry it reverses, and moment."""
     return OrderEntry(row[0], row[1], row[2], row[3], row[4], utc(row[5]))
+
+
+def _answer(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.answer = StoredAnswer(*row)
+
+
+def _grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.grants.append(grant_of(row))
+
+
+def _order_used(snapshot: Snapshot, _: Sequence[Any]) -> None:
+    snapshot.order_used = True
+
+
+def _order_entry(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_entries.append(order_entry(row))
+
+
+def _order_grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_grants.append(grant_of(row))
+
+
+def _one_grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.grant, snapshot.first_entry = grant_of(row), row[5]
+
+
+def _of_order(one: Wanted) -> Sequence[Any]:
+    return (one.member_id, one.reads.order) if one.reads.order is not None else ()
+
+
+ONE_ANSWER = "(member_id = %s AND caller = %s AND idempotency_key = %s)"
+ONE_MEMBER = "member_id = %s"
+ONE_ORDER = "(member_id = %s AND order_id = %s)"
+
+QUESTIONS = (
+    Question(
+        ANSWERS,
+        ONE_ANSWER,
+        lambda one: (one.member_id, one.key.caller, one.key.value) if one.key is not None else (),
+        _answer,
+    ),
+    Question(LIVE_GRANTS, ONE_MEMBER, lambda one: (one.member_id,) if one.reads.live_grants else (), _grant),
+    Question(DUE_GRANTS, ONE_MEMBER, lambda one: () if one.reads.live_grants else (one.member_id,), _grant),
+    Question(
+        ORDERS_USED,
+        "(member_id = %s AND used_order_id = %s)",
+        lambda one: (one.member_id, one.reads.used_order) if one.reads.used_order is not None else (),
+        _order_used,
+    ),
+    Question(ORDER_ENTRIES, ONE_ORDER, _of_order, _order_entry),
+    Question(ORDER_GRANTS, "(e.member_id = %s AND e.order_id = %s)", _of_order, _order_grant),
+    Question(
+        ONE_GRANT,
+        "(g.member_id = %s AND g.grant_id = %s)",
+        lambda one: (one.member_id, one.reads.grant) if one.reads.grant is not None else (),
+        _one_grant,
+    ),
+)

@@ -7,7 +7,7 @@ from asyncmy.connection import Connection
 
 from point_service.domain.orders import OrderEntry
 from point_service.mysql.store.execution import Row, run
-from point_service.mysql.store.member import ORDER_ENTRIES, order_entry
+from point_service.mysql.store.member import ONE_ORDER, ORDER_ENTRIES, order_entry
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year.
 LIVE_BY_DAY = (
@@ -37,8 +37,8 @@ async def live_by_day(connection: Connection, member_id: str, days: int) -> list
 
 async def order_entries(connection: Connection, member_id: str, order_id: str) -> list[OrderEntry]:
     """Return the movements of a member's order, in the order they happened."""
-    [result] = await run(connection, [ORDER_ENTRIES], [member_id, order_id])
-    return [order_entry(row) for row in result.rows]
+    [result] = await run(connection, [ORDER_ENTRIES.format(ONE_ORDER)], [member_id, order_id])
+    return [order_entry(row[1:]) for row in result.rows]
 
 
 async def grants(

@@ -1,0 +1,61 @@
+"""Using points for an order."""
+
+import msgspec
+
+from point_service.contract.errors import OrderAlreadyUsed
+from point_service.contract.schemas import Amount, Answer, OrderId, Request
+from point_service.domain.entries import Entry, EntryKind
+from point_service.domain.grants import Allocation, allocate
+from point_service.domain.operations.operation import Decision
+from point_service.domain.snapshot import Reads, Snapshot
+
+
+class UseRequest(Request, frozen=True, kw_only=True):
+    """Use the member's points for an order."""
+
+    order_id: OrderId
+    amount: Amount
+
+
+class Used(Answer, frozen=True, kw_only=True):
+    """A use, and the member's balance after it."""
+
+    order_id: str
+    amount: int
+    allocations: list[Allocation]
+    balance: int
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Use points for an order, once for each order."""
+
+    request: UseRequest
+
+    @property
+    def name(self) -> str:
+        return "use"
+
+    @property
+    def reads(self) -> Reads:
+        return Reads(live_grants=True, used_order=self.request.order_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Raises OrderAlreadyUsed, InsufficientPoints."""
+        order_id, amount = self.request.order_id, self.request.amount
+        if snapshot.order_used:
+            raise OrderAlreadyUsed(f"points were already used for order {order_id}")
+        allocations = allocate(snapshot.grants, amount, snapshot.now)
+        entries = [
+            Entry(
+                grant_id=taken.grant_id,
+                kind=EntryKind.USE,
+                amount=-taken.amount,
+                order_id=order_id,
+                position=position,
+            )
+            for position, taken in enumerate(allocations)
+        ]
+        answer = Used(
+            order_id=order_id, amount=amount, allocations=allocations, balance=snapshot.held - amount
+        )
+        return Decision(entries=entries, answer=lambda _: answer)

@@ -1,0 +1,45 @@
+"""Serves the routes: who may call is let in, what is asked is done by the ledger."""
+
+import msgspec
+from litestar import Response, get, post
+from litestar.types import ControllerRouterHandler
+
+from point_service.contract.idempotency import Key, request_hash
+from point_service.http import answers, requests
+from point_service.http.requests import Call, Context
+from point_service.http.routes import ROUTES, Read, Write
+
+
+def handlers() -> list[ControllerRouterHandler]:
+    """Return what answers each route."""
+    return [_writing(route) if isinstance(route, Write) else _reading(route) for route in ROUTES]
+
+
+def _writing(route: Write) -> ControllerRouterHandler:
+    decoder = msgspec.json.Decoder(route.body)
+
+    async def write(request: Call) -> Response[bytes]:
+        state = request.app.state
+        caller = requests.caller(request, route.roles)
+        member_id = requests.member_id(request, caller)
+        value = requests.idempotency_key(request)
+        body = await requests.body(request, decoder)
+        operation = route.operation(body, Context(request, caller, state.policy))
+        key = Key(caller.scope, member_id, value, request_hash(operation.name, body))
+        return answers.written(await state.points.do(key, operation))
+
+    return post(_path(route), name=route.name, status_code=201)(write)
+
+
+def _reading(route: Read) -> ControllerRouterHandler:
+    async def read(request: Call) -> Response[bytes]:
+        caller = requests.caller(request, route.roles)
+        member_id = requests.member_id(request, caller)
+        return answers.seen(await route.view(request, request.app.state.views, member_id))
+
+    return get(_path(route), name=route.name)(read)
+
+
+def _path(route: Write | Read) -> str:
+    """Return the address as Litestar writes it, each parameter a string: what it must be is said in `requests.py`."""
+    return route.path.replace("}", ":str}")

@@ -1,0 +1,59 @@
+"""Using points, for every case Hypothesis can think of."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed
+from point_service.domain.grants import Grant, GrantKind
+from point_service.domain.operations.use import Use, UseRequest
+from point_service.domain.snapshot import Snapshot
+
+NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
+
+
+def snapshot(*held, order_used=False):
+    """A member with grants: points, and days until they expire."""
+    grants = [
+        Grant(number, GrantKind.NORMAL, points, points, NOW + timedelta(days=days))
+        for number, (points, days) in enumerate(held, start=1)
+    ]
+    balance = sum(points for points, _ in held)
+    return Snapshot(member_id="m", balance=balance, version=1, now=NOW, grants=grants, order_used=order_used)
+
+
+def use(amount):
+    return Use(UseRequest(order_id="o", amount=amount))
+
+
+HELD = st.lists(st.tuples(st.integers(1, 1000), st.floats(-2, 5, allow_nan=False)), max_size=12)
+
+
+@given(HELD, st.integers(1, 4000))
+def test_its_entries_answer_and_balance_agree_and_only_the_first_entry_carries_position_zero(held, amount):
+    member = snapshot(*held)
+    if member.held < amount:
+        with pytest.raises(InsufficientPoints) as refused:
+            use(amount).decide(member)
+        assert refused.value.balance == member.held
+        return
+    decision = use(amount).decide(member)
+    answer = decision.answer([])
+    assert sum(entry.amount for entry in decision.entries) == -amount
+    assert [entry.position for entry in decision.entries] == list(range(len(decision.entries)))
+    assert [(part.grant_id, -part.amount) for part in answer.allocations] == [
+        (entry.grant_id, entry.amount) for entry in decision.entries
+    ]
+    assert answer.balance == member.held - amount
+
+
+def test_points_that_are_due_to_expire_are_not_held():
+    member = snapshot((100, 0), (50, 1))
+    assert member.held == 50
+    assert [(entry.grant_id, entry.amount) for entry in member.expired] == [(1, -100)]
+
+
+def test_an_order_is_used_once():
+    with pytest.raises(OrderAlreadyUsed):
+        use(1).decide(snapshot((10, 1), order_used=True))
