@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asyncmy.connection import Connection
 from harness.service import Master, Member, Pod, Proxy, Served
+from hypothesis import settings as limits
 from point_local.alone import mysqld, serve, servers
 from point_service.ledger.points import Points
 from point_service.ledger.views import Views
@@ -18,6 +19,10 @@ from point_service.mysql.pool import SESSION, Pool, opener
 from point_service.settings import Settings, load
 from point_service.turns.cache import Cache
 from point_service.turns.lock import MemberLock
+
+# A busy machine is no reason for a rule to be wrong.
+limits.register_profile("patient", deadline=None)
+limits.load_profile("patient")
 
 FLAVOURS = ("mysql", "mariadb")
 

@@ -28,7 +28,7 @@ def _writing(route: Write) -> ControllerRouterHandler:
         key = Key(caller.scope, member_id, value, request_hash(operation.name, body))
         return answers.written(await state.points.do(key, operation))
 
-    return post(_path(route), name=route.name, status_code=201)(write)
+    return post(_path(route), status_code=201)(write)
 
 
 def _reading(route: Read) -> ControllerRouterHandler:
@@ -37,7 +37,7 @@ def _reading(route: Read) -> ControllerRouterHandler:
         member_id = requests.member_id(request, caller)
         return answers.seen(await route.view(request, request.app.state.views, member_id))
 
-    return get(_path(route), name=route.name)(read)
+    return get(_path(route))(read)
 
 
 def _path(route: Write | Read) -> str:

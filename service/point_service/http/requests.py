@@ -41,7 +41,9 @@ def caller(call: Call, roles: Sequence[Role]) -> Caller:
 
 def member_id(call: Call, known: Caller) -> str:
     """Return whose points it is about: the path's member, or else the caller itself. Raises NotFound."""
-    named = call.path_params.get("member_id", known.member_id)
+    named = call.path_params.get("member_id")
+    if named is None:
+        return known.member_id
     if not schemas.MEMBER_ID.fullmatch(named):
         raise NotFound("no member has such an id")
     return named

@@ -41,41 +41,20 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     """
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
     snapshots = await lock_members(connection, wanted, wait=wait)
-    results = {
-        member_id: Result(snapshot.answer, replayed=True)
-        for member_id, snapshot in snapshots.items()
-        if snapshot.answer is not None
-    }
-    fresh = [
-        (command.key, snapshot, _decide(command.operation, snapshot))
-        for command in commands
-        if (snapshot := snapshots.get(command.key.member_id)) is not None and snapshot.answer is None
-    ]
-    if not fresh:
-        await connection.rollback()
-        return results
-    new_grants = [
-        (snapshot, grant)
-        for _, snapshot, decision in fresh
-        if isinstance(decision, Decision)
-        for grant in decision.new_grants
-    ]
-    ids = iter(await add_grants(connection, new_grants) if new_grants else ())
-    changes: list[Change] = []
-    for key, snapshot, decision in fresh:
-        moves, added = snapshot.expired, list[Entry]()
-        if isinstance(decision, Refusal):
-            answer = StoredAnswer(key.request_hash, decision.status, encode(decision).decode())
+    results: dict[str, Result] = {}
+    decided: list[tuple[Key, Snapshot, Decision | Refusal]] = []
+    for command in commands:
+        snapshot = snapshots.get(command.key.member_id)
+        if snapshot is None:
+            continue
+        if snapshot.answer is not None:
+            results[snapshot.member_id] = Result(snapshot.answer, replayed=True)
         else:
-            own = [next(ids) for _ in decision.new_grants]
-            added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
-            moves += decision.entries
-            body = msgspec.json.encode(decision.answer(own)).decode()
-            answer = StoredAnswer(key.request_hash, CREATED, body)
-        changes.append(Change(snapshot, moves, added, (key, answer)))
-        refused = decision.code if isinstance(decision, Refusal) else None
-        results[key.member_id] = Result(answer, [*moves, *added], refused)
-    await commit(connection, changes)
+            decided.append((command.key, snapshot, _decide(command.operation, snapshot)))
+    if decided:
+        results |= await _write(connection, decided)
+    else:
+        await connection.rollback()
     return results
 
 
@@ -84,3 +63,33 @@ def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Refusal:
         return operation.decide(snapshot)
     except Refusal as refusal:
         return refusal
+
+
+async def _write(
+    connection: Connection, decided: Sequence[tuple[Key, Snapshot, Decision | Refusal]]
+) -> dict[str, Result]:
+    """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
+    new_grants = [
+        (snapshot, grant)
+        for _, snapshot, decision in decided
+        if isinstance(decision, Decision)
+        for grant in decision.new_grants
+    ]
+    ids = iter(await add_grants(connection, new_grants) if new_grants else ())
+    changes: list[Change] = []
+    results: dict[str, Result] = {}
+    for key, snapshot, decision in decided:
+        moves, added, refused = snapshot.expired, list[Entry](), None
+        if isinstance(decision, Refusal):
+            refused = decision.code
+            answer = StoredAnswer(key.request_hash, decision.status, encode(decision).decode())
+        else:
+            own = [next(ids) for _ in decision.new_grants]
+            moves += decision.entries
+            added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
+            body = msgspec.json.encode(decision.answer(own)).decode()
+            answer = StoredAnswer(key.request_hash, CREATED, body)
+        changes.append(Change(snapshot, moves, added, (key, answer)))
+        results[key.member_id] = Result(answer, [*moves, *added], refused)
+    await commit(connection, changes)
+    return results

@@ -85,7 +85,10 @@ async def _expire_member(database: Database, member_id: str) -> int:
     async def work(connection: Connection) -> int:
         locked = await lock_members(connection, [Wanted(member_id)], wait=False)
         changes = [Change(snapshot, snapshot.expired) for snapshot in locked.values() if snapshot.expired]
-        await (commit(connection, changes) if changes else connection.rollback())
+        if changes:
+            await commit(connection, changes)
+        else:
+            await connection.rollback()
         return -sum(entry.amount for change in changes for entry in change.moves)
 
     expired = await database.transact(work)
