@@ -69,6 +69,12 @@ class Kube:
         """Delete an object."""
         self.client.delete(kind.path(namespace, name)).raise_for_status()
 
+    def clear(self, kind: Kind, namespace: str) -> None:
+        """Delete every object of a kind, if the server knows the kind; what holds them back is not waited for."""
+        answer = self.client.delete(kind.path(namespace))
+        if answer.status_code != 404:
+            answer.raise_for_status()
+
     def wait(self, what: str, condition: Callable[[], T | None], seconds: float = 15) -> T:
         """Return the first truthy value of `condition()`; fail after `seconds`."""
         deadline = time.monotonic() + seconds

@@ -13,6 +13,7 @@ from harness.kube import Kube, Process
 from harness.tenants import PUBLISHED, Tenant
 from point_local.alone import apiserver
 from point_local.build import tools
+from point_operator.model import kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,14 +92,21 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def make_tenant(kube: Any, operator: Any, spec: dict[str, Any]) -> Callable[[], Tenant]:  # noqa: ARG001 - it must run
-    """Make tenants, each with a namespace and a host of its own, under a running operator."""
+def make_tenant(kube: Kube, operator: Process, spec: dict[str, Any]) -> Iterator[Callable[[], Tenant]]:  # noqa: ARG001 - it must run
+    """Make tenants, each with a namespace and a host of its own, under a running operator.
+
+    Their PointServices go with the test: one that is never Ready would be looked at every ten seconds from then on.
+    """
+    made: list[Tenant] = []
 
     def make() -> Tenant:
         number = next(_numbers)
-        return Tenant(kube, f"tenant-{number}", f"points-{number}.localhost", spec)
+        made.append(Tenant(kube, f"tenant-{number}", f"points-{number}.localhost", spec))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        kube.clear(kinds.POINT_SERVICE, one.namespace)
 
 
 @pytest.fixture
