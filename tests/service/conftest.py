@@ -65,7 +65,8 @@ def master(database_server: servers.DatabaseServer) -> Iterator[Master]:
 @pytest.fixture
 def settings(database_server: servers.DatabaseServer, redis: servers.RedisServer) -> Settings:
     """The service's settings for the servers of the tests."""
-    return load(serve.environment(database_server, redis))
+    # Twice the usual patience with Redis: on a busy machine it is no failure to need it.
+    return load(serve.environment(database_server, redis) | {"POINT_CACHE_TIMEOUT_SECONDS": "0.5"})
 
 
 Opener = Callable[[], Awaitable[Connection]]

@@ -107,6 +107,7 @@ class Cache:
     def __init__(self, settings: CacheSettings) -> None:
         self._client = _client(settings)
         self._timeout = settings.timeout
+        self._sent: set[str] = set()  # digests of scripts
         self._batches = Batches(self._run_together, MOST_TOGETHER)
         self._waiting = asyncio.Semaphore(MAX_CONNECTIONS - 1)
         self._looking_around: asyncio.Task[None] | None = None
@@ -210,10 +211,21 @@ class Cache:
                     await self._client.initialize()
 
     async def _evaluate(self, asked: Sequence[_Call]) -> Sequence[Any]:
-        """Return each script's answer or error."""
-        answers = await self._pipeline([call.command("EVALSHA", call.script.digest) for call in asked])
+        """Return each script's answer or error.
+
+        A script that was not sent yet goes whole: by its digest it would be refused, and then be run after those behind
+        it.
+        """
+        commands = [
+            call.command("EVALSHA", call.script.digest)
+            if call.script.digest in self._sent
+            else call.command("EVAL", call.script.source)
+            for call in asked
+        ]
+        answers = await self._pipeline(commands)
+        self._sent.update(call.script.digest for call in asked)
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if unknown:
+        if unknown:  # another server, or one that was started anew
             again = [asked[place].command("EVAL", asked[place].script.source) for place in unknown]
             for place, answer in zip(unknown, await self._pipeline(again), strict=True):
                 answers[place] = answer

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
+import uuid
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def cache(settings):
-    cache = Cache(settings.cache)
+    cache = Cache(msgspec.structs.replace(settings.cache, timeout=3.0))  # not what these tests are about
     yield cache
     await cache.close()
 
@@ -254,3 +255,11 @@ def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_afte
     assert [breaker.permits(), breaker.permits()] == [True, False]
     breaker.succeeded()
     assert breaker.permits()
+
+
+async def test_a_script_that_redis_has_never_seen_keeps_its_place(cache):
+    """By its digest it would be refused, and be run after the known one that came behind it."""
+    await cache.run("lock", EXISTS, ["{place}"], [])
+    new = Script(f"return redis.call('SET', KEYS[1], '{uuid.uuid4()}')")
+    cache.send("answer", new, ["{place}"], [])
+    assert await cache.run("lock", EXISTS, ["{place}"], []) == 1
