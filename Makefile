@@ -9,6 +9,8 @@ VENV := .venv
 RUN := $(VENV)/bin/point-local
 PYTEST := $(VENV)/bin/pytest
 REPORTS := .reports
+# Real servers are mostly waited for: two processes of tests, each with servers of its own, share two cores well.
+WORKERS ?= 2
 # kubectl comes with the programs that `make up` builds.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/point-platform/bin:$(PATH)
 
@@ -101,7 +103,7 @@ test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apis
 	@echo "== integration: real MySQL, MariaDB, Redis and kube-apiserver =="
 	$(RUN) packages
 	$(RUN) tools
-	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m integration
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --junitxml=$(REPORTS)/$@.xml -m integration
 
 .PHONY: test-engine
 test-engine: $(VENV)/.installed ## Tests of the infrastructure through the real Pulumi engine (minutes)
