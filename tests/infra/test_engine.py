@@ -74,10 +74,12 @@ class Stack:
 @pytest.fixture(scope="module")
 def aws() -> Generator[str, None, None]:
     """A moto server on loopback, as the account that the stand-ins work in."""
+    kept = dict(os.environ)
+    # AWS's own managed policies are there, so that an attachment of one that isn't is refused.
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
-    kept = dict(os.environ)
     os.environ.update(
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         AWS_ACCESS_KEY_ID="testing",
@@ -300,6 +302,14 @@ def test_a_pull_request_s_preview_shows_its_one_change(
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
         ("aws:lb/loadBalancer:LoadBalancer", {"name": "b", "subnets": ["subnet-1"]}, "InvalidSubnetID"),
         ("aws:rds/subnetGroup:SubnetGroup", {"name": "g", "subnetIds": ["subnet-1"]}, "InvalidSubnet"),
+        (
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            {
+                "role": "r",
+                "policyArn": "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicyV2",
+            },
+            "does not exist or is not attachable",
+        ),
     ],
 )
 def test_what_aws_s_own_models_refuse_is_found(type_: str, inputs: dict[str, Any], refusal: str) -> None:

@@ -142,7 +142,7 @@ class Cluster(pulumi.ComponentResource):
         role = pod_role(
             f"{self._name}-ebs-csi",
             {},
-            [f"{_POLICY}/service-role/AmazonEBSCSIDriverPolicyV2"],
+            [f"{_POLICY}/AmazonEBSCSIDriverPolicyV2"],
             self._child,
         )
         return self.addon("aws-ebs-csi-driver", "ebs-csi-controller-sa", role, {})

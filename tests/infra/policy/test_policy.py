@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from point_infra.policy.rules import RULES, violations
 
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
@@ -87,3 +88,12 @@ def test_whatever_can_carry_tags_says_whose_it_is(updated: Any) -> None:
     assert {(r.inputs["tags"]["Project"], r.inputs["tags"]["Environment"]) for r in carried} == {
         ("point-platform", "prod")
     }
+
+
+def test_every_managed_policy_that_is_attached_is_one_of_aws_s(updated: Any) -> None:
+    """By the list that moto keeps; AmazonEBSCSIDriverPolicyV2 has not the path of its predecessor."""
+    published = json.loads(aws_managed_policies_data)
+    arns = {f"arn:aws:iam::aws:policy{policy['Path']}{name}" for name, policy in published.items()}
+    attached = {a["policyArn"] for a in updated.of(":RolePolicyAttachment").values()}
+    assert len(attached) > 5
+    assert attached - arns == set()

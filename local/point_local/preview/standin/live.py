@@ -10,7 +10,8 @@ import jmespath
 from botocore.exceptions import ClientError
 
 from point_local.preview.standin import records
-from point_local.preview.standin.live_types import ROWS, Row
+from point_local.preview.standin.live_types import ROWS
+from point_local.preview.standin.row import Row
 
 _GONE = ("NotFound", "NoSuch", "does not exist", "not found", "ResourceNotFound")
 

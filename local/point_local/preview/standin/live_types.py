@@ -3,43 +3,9 @@
 Arguments find their place by name (cidrBlock is CidrBlock), so a row says only what differs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-Build = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One type. `id` is a path into the create answer, or, after `=`, a format over the arguments.
-
-    Keys: `X[]` takes the id in a list, `A|B` takes it apart at `|`.
-    """
-
-    service: str
-    create: str
-    id: str
-    delete: str
-    delete_key: str
-    read: str = ""
-    read_key: str = ""
-    root: str = ""
-    """Path to the object in the read answer."""
-    alias: dict[str, str] = field(default_factory=dict[str, str])
-    """Pulumi's name -> the API's."""
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
-    out: dict[str, str] = field(default_factory=dict[str, str])
-    """Output -> the API's name, where it is another than the input's."""
-    extra_delete: dict[str, Any] = field(default_factory=dict[str, Any])
-    tag_type: str = ""
-    """EC2's resource type in TagSpecifications."""
-    update: str = ""
-    then: tuple[str, ...] = ()
-    """Calls after the create, and on every update."""
-    drift: tuple[str, ...] = ()
-    """Inputs that a refresh compares."""
-    build: Build | None = None
+from point_local.preview.standin.row import Row
 
 
 def _rule(props: dict[str, Any]) -> dict[str, Any]:
@@ -217,6 +183,10 @@ ROWS: dict[str, Row] = {
     "aws:iam/rolePolicy:RolePolicy": Row(
         *("iam", "put_role_policy", "={RoleName}|{PolicyName}", "delete_role_policy", "RoleName|PolicyName"),
         alias={"name": "PolicyName", "policy": "PolicyDocument", "role": "RoleName"},
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Row(
+        *("iam", "attach_role_policy", "={RoleName}|{PolicyArn}", "detach_role_policy", "RoleName|PolicyArn"),
+        alias={"role": "RoleName"},
     ),
     "aws:kms/key:Key": Row(
         *(
