@@ -1,60 +1,53 @@
 """ElastiCache in cluster mode: one shard, primary in the first zone, replica in the third."""
 
 import json
-from dataclasses import dataclass
 
 import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
+from point_infra.config.settings import Settings
 from point_infra.config.versions import CACHE_FAMILIES
 from point_infra.data.database import secret
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
-
-
-@dataclass(frozen=True)
-class CacheArgs:
-    """What the cache is made of."""
-
-    group_id: str
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
-    zones: tuple[str, ...]
-    client_security_group_id: pulumi.Input[str]
-    node_type: str
-    engine: str
-    engine_version: str
-    key_arn: pulumi.Input[str]
-    token_generation: int
-    snapshot_days: int
-    logs: Logs
-    deletion_protection: bool
+from point_infra.foundation.network import Network
 
 
 class Cache(pulumi.ComponentResource):
     """The configuration endpoint, and the ARN of the token's secret."""
 
-    def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        network: Network,
+        cluster: Cluster,
+        keys: Keys,
+        logs: Logs,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Cache", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         group = aws.ec2.SecurityGroup(
-            name, description="Cache of the point service", vpc_id=args.vpc_id, opts=child
+            name, description="Cache of the point service", vpc_id=network.vpc_id, opts=child
         )
         aws.vpc.SecurityGroupIngressRule(
             f"{name}-pods",
             security_group_id=group.id,
-            referenced_security_group_id=args.client_security_group_id,
+            referenced_security_group_id=cluster.security_group_id,
             ip_protocol="tcp",
             from_port=6379,
             to_port=6379,
             description="Pods of the cluster",
             opts=child,
         )
-        subnets = aws.elasticache.SubnetGroup(name, subnet_ids=args.subnet_ids, opts=child)
-        major = args.engine_version.split(".")[0]
+        subnets = aws.elasticache.SubnetGroup(name, subnet_ids=network.data_subnet_ids, opts=child)
+        major = s.cache_engine_version.split(".")[0]
         parameters = aws.elasticache.ParameterGroup(
             name,
-            family=CACHE_FAMILIES[f"{args.engine} {major}"],
+            family=CACHE_FAMILIES[f"{s.cache_engine} {major}"],
             parameters=[
                 {"name": "cluster-enabled", "value": "yes"},
                 # Locks and answers all expire: when memory ends, the one that would first goes first.
@@ -66,25 +59,25 @@ class Cache(pulumi.ComponentResource):
             f"{name}-token",
             length=64,
             special=False,
-            keepers={"generation": str(args.token_generation)},
+            keepers={"generation": str(s.cache_token_generation)},
             opts=child,
         )
-        slow = args.logs.group(f"{name}-slow", f"/aws/elasticache/{args.group_id}/slow", child)
+        slow = logs.group(f"{name}-slow", f"/aws/elasticache/{s.name}/slow", child)
         cache = aws.elasticache.ReplicationGroup(
             name,
-            replication_group_id=args.group_id,
+            replication_group_id=s.name,
             description="Lock per member and answered idempotency keys",
-            engine=args.engine,
-            engine_version=args.engine_version,
-            node_type=args.node_type,
+            engine=s.cache_engine,
+            engine_version=s.cache_engine_version,
+            node_type=s.cache_node_type,
             port=6379,
             parameter_group_name=parameters.name,
             num_node_groups=1,
             # Zones are said here; preferred_cache_cluster_azs excludes it (terraform-provider-aws 44879).
             node_group_configurations=[
                 {
-                    "primary_availability_zone": args.zones[0],
-                    "replica_availability_zones": [args.zones[2]],
+                    "primary_availability_zone": s.availability_zones[0],
+                    "replica_availability_zones": [s.availability_zones[2]],
                     "replica_count": 1,
                 }
             ],
@@ -95,10 +88,10 @@ class Cache(pulumi.ComponentResource):
             transit_encryption_enabled=True,
             transit_encryption_mode="required",
             at_rest_encryption_enabled=True,
-            kms_key_id=args.key_arn,
+            kms_key_id=keys.key_arn,
             auth_token=token.result,
             auth_token_update_strategy="ROTATE",  # noqa: S106 - a strategy; the old token stays good for now
-            snapshot_retention_limit=args.snapshot_days,
+            snapshot_retention_limit=7 if s.prod else 1,
             snapshot_window="17:00-18:00",
             maintenance_window="sun:18:00-sun:19:00",
             auto_minor_version_upgrade=False,
@@ -118,8 +111,8 @@ class Cache(pulumi.ComponentResource):
         self.token_secret_arn = secret(
             f"{name}-token",
             token.result.apply(lambda t: json.dumps({"password": t})),
-            args.key_arn,
+            keys.key_arn,
             child,
-            recoverable=args.deletion_protection,
+            recoverable=s.deletion_protection,
         )
         self.register_outputs({"endpoint": self.endpoint})

@@ -1,15 +1,18 @@
 """Aurora MySQL: writer in the first zone, reader in the third, reachable from the cluster's pods only."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
-from point_infra.foundation.iam import trust
+from point_infra.config.settings import Settings
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.iam import POLICY, attach, trust
+from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
+from point_infra.foundation.network import Network
 
 NAME = "points"
 """Schema of the service."""
@@ -30,72 +33,61 @@ _LOGS = ("audit", "error", "slowquery")
 _AUTHORITY = "rds-ca-rsa2048-g1"
 
 
-@dataclass(frozen=True)
-class DatabaseArgs:
-    """What the database is made of."""
-
-    cluster_name: str
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
-    zones: tuple[str, ...]
-    client_security_group_id: pulumi.Input[str]
-    instance_class: str
-    engine_version: str
-    key_arn: pulumi.Input[str]
-    backup_retention_days: int
-    logs: Logs
-    deletion_protection: bool
-
-
 class Database(pulumi.ComponentResource):
     """Endpoints of writer and reader, and the ARNs of both secrets."""
 
-    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        network: Network,
+        cluster: Cluster,
+        keys: Keys,
+        logs: Logs,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Database", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._s, self._keys = name, s, keys
         self._child = pulumi.ResourceOptions(parent=self)
-        logs = [
-            args.logs.group(f"{name}-{kind}", f"/aws/rds/cluster/{args.cluster_name}/{kind}", self._child)
-            for kind in _LOGS
+        groups = [
+            logs.group(f"{name}-{kind}", f"/aws/rds/cluster/{s.name}/{kind}", self._child) for kind in _LOGS
         ]
-        cluster = self._cluster(logs)
+        database = self._cluster(network, cluster, groups)
         role = aws.iam.Role(
             f"{name}-monitoring", assume_role_policy=trust("monitoring.rds.amazonaws.com"), opts=self._child
         )
-        aws.iam.RolePolicyAttachment(
-            f"{name}-monitoring",
-            role=role.name,
-            policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
-            opts=self._child,
-        )
-        writer = self._instance("writer", cluster, role, args.zones[0], 0, None)
+        enhanced = f"{POLICY}/service-role/AmazonRDSEnhancedMonitoringRole"
+        attach(f"{name}-monitoring", role, [enhanced], self._child)
+        writer = self._instance("writer", database, role, s.availability_zones[0], 0, None)
         # The instance that is there first becomes the writer; the tier only orders promotion.
-        self._instance("reader", cluster, role, args.zones[2], 1, writer)
-        self.cluster_id = cluster.cluster_identifier
-        self.endpoint, self.reader_endpoint = cluster.endpoint, cluster.reader_endpoint
-        self.port = cluster.port
-        self.master_secret_arn = cluster.master_user_secrets.apply(
+        self._instance("reader", database, role, s.availability_zones[2], 1, writer)
+        self.cluster_id = database.cluster_identifier
+        self.endpoint, self.reader_endpoint = database.endpoint, database.reader_endpoint
+        self.port = database.port
+        self.master_secret_arn = database.master_user_secrets.apply(
             lambda s: str(s[0].secret_arn) if s else ""
         )
         self.user_secret_arn = self._user()
         self.register_outputs({"endpoint": self.endpoint, "readerEndpoint": self.reader_endpoint})
 
-    def _cluster(self, logs: list[aws.cloudwatch.LogGroup]) -> aws.rds.Cluster:
-        name, args = self._name, self._args
+    def _cluster(
+        self, network: Network, cluster: Cluster, logs: list[aws.cloudwatch.LogGroup]
+    ) -> aws.rds.Cluster:
+        name, s = self._name, self._s
         group = aws.ec2.SecurityGroup(
-            name, description="Aurora of the point service", vpc_id=args.vpc_id, opts=self._child
+            name, description="Aurora of the point service", vpc_id=network.vpc_id, opts=self._child
         )
         aws.vpc.SecurityGroupIngressRule(
             f"{name}-pods",
             security_group_id=group.id,
-            referenced_security_group_id=args.client_security_group_id,
+            referenced_security_group_id=cluster.security_group_id,
             ip_protocol="tcp",
             from_port=3306,
             to_port=3306,
             description="Pods of the cluster",
             opts=self._child,
         )
-        subnets = aws.rds.SubnetGroup(name, subnet_ids=args.subnet_ids, opts=self._child)
+        subnets = aws.rds.SubnetGroup(name, subnet_ids=network.data_subnet_ids, opts=self._child)
         parameters = aws.rds.ClusterParameterGroup(
             name,
             family="aurora-mysql8.0",
@@ -105,38 +97,38 @@ class Database(pulumi.ComponentResource):
         )
         return aws.rds.Cluster(
             name,
-            cluster_identifier=args.cluster_name,
+            cluster_identifier=s.name,
             engine="aurora-mysql",
-            engine_version=args.engine_version,
+            engine_version=s.database_engine_version,
             database_name=NAME,
             master_username="root_points",
             manage_master_user_password=True,
-            master_user_secret_kms_key_id=args.key_arn,
+            master_user_secret_kms_key_id=self._keys.key_arn,
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[group.id],
             db_cluster_parameter_group_name=parameters.name,
             storage_encrypted=True,
-            kms_key_id=args.key_arn,
-            backup_retention_period=args.backup_retention_days,
+            kms_key_id=self._keys.key_arn,
+            backup_retention_period=s.backup_retention_days,
             preferred_backup_window="18:00-19:00",  # 3 to 4 at night in Seoul
             preferred_maintenance_window="sun:19:00-sun:20:00",
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             # When its standard support ends it moves on rather than being billed for more.
             engine_lifecycle_support="open-source-rds-extended-support-disabled",
-            deletion_protection=args.deletion_protection,
-            delete_automated_backups=not args.deletion_protection,
-            skip_final_snapshot=not args.deletion_protection,
-            final_snapshot_identifier=f"{args.cluster_name}-final" if args.deletion_protection else None,
+            deletion_protection=s.deletion_protection,
+            delete_automated_backups=not s.deletion_protection,
+            skip_final_snapshot=not s.deletion_protection,
+            final_snapshot_identifier=f"{s.name}-final" if s.deletion_protection else None,
             enabled_cloudwatch_logs_exports=list(_LOGS),
             database_insights_mode="standard",
             performance_insights_enabled=True,
-            performance_insights_kms_key_id=args.key_arn,
+            performance_insights_kms_key_id=self._keys.key_arn,
             performance_insights_retention_period=7,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=logs,
-                protect=args.deletion_protection,
+                protect=s.deletion_protection,
                 # Aurora lists all zones that its storage is in, whatever was asked for.
                 ignore_changes=["availabilityZones"],
             ),
@@ -153,10 +145,10 @@ class Database(pulumi.ComponentResource):
     ) -> aws.rds.ClusterInstance:
         return aws.rds.ClusterInstance(
             f"{self._name}-{role_name}",
-            identifier=f"{self._args.cluster_name}-{role_name}",
+            identifier=f"{self._s.name}-{role_name}",
             cluster_identifier=cluster.cluster_identifier,
             engine=aws.rds.EngineType.AURORA_MYSQL,
-            instance_class=self._args.instance_class,
+            instance_class=self._s.database_instance_class,
             availability_zone=zone,
             promotion_tier=tier,
             publicly_accessible=False,
@@ -165,7 +157,7 @@ class Database(pulumi.ComponentResource):
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
             performance_insights_enabled=True,
-            performance_insights_kms_key_id=self._args.key_arn,
+            performance_insights_kms_key_id=self._keys.key_arn,
             ca_cert_identifier=_AUTHORITY,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[after] if after else None),
         )
@@ -176,9 +168,9 @@ class Database(pulumi.ComponentResource):
         return secret(
             f"{self._name}-user",
             password.result.apply(lambda p: json.dumps({"username": "points", "password": p})),
-            self._args.key_arn,
+            self._keys.key_arn,
             self._child,
-            recoverable=self._args.deletion_protection,
+            recoverable=self._s.deletion_protection,
         )
 
 

@@ -1,13 +1,15 @@
 """The internet-facing load balancer: HTTPS only, re-encrypted towards the Istio gateway."""
 
-from dataclasses import dataclass
-
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.config.settings import Settings
 from point_infra.config.versions import TLS_POLICY
+from point_infra.edge.dns import Dns
 from point_infra.foundation.bucket import private_bucket
+from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.logs import Logs
+from point_infra.foundation.network import Network
 
 _EVERYBODY = "0.0.0.0/0"
 _LOG_WRITER = "600734575887"
@@ -19,28 +21,23 @@ _MANAGED_RULES = (
 )
 
 
-@dataclass(frozen=True)
-class EdgeArgs:
-    """Where the load balancer stands and what it presents."""
-
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
-    pod_security_group_id: pulumi.Input[str]
-    certificate_arn: pulumi.Input[str]
-    deletion_protection: bool
-    waf: bool
-    stack_name: str
-    logs: Logs
-
-
 class Edge(pulumi.ComponentResource):
     """`target_group_arn` is what the TargetGroupBinding fills with the gateway's pods."""
 
-    def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        network: Network,
+        cluster: Cluster,
+        dns: Dns,
+        logs: Logs,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Edge", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._s, self._logs = name, s, logs
         self._child = pulumi.ResourceOptions(parent=self)
-        security_group = self._security_group()
+        security_group = self._security_group(network, cluster)
         _, may_write = private_bucket(
             f"{name}-logs",
             {
@@ -50,19 +47,19 @@ class Edge(pulumi.ComponentResource):
                 },
                 "Action": "s3:PutObject",
             },
-            keep_days=args.logs.retention_days,
-            force_destroy=not args.deletion_protection,
+            keep_days=s.log_retention_days,
+            force_destroy=not s.deletion_protection,
             parent=self,
         )
         balancer = aws.lb.LoadBalancer(
             name,
             load_balancer_type="application",
             internal=False,
-            subnets=args.subnet_ids,
+            subnets=network.public_subnet_ids,
             security_groups=[security_group.id],
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
-            enable_deletion_protection=args.deletion_protection,
+            enable_deletion_protection=s.deletion_protection,
             enable_zonal_shift=True,  # AWS, or we, can take an ailing zone out of rotation
             idle_timeout=60,
             access_logs={"bucket": may_write.bucket, "enabled": True},
@@ -70,7 +67,7 @@ class Edge(pulumi.ComponentResource):
         )
         targets = aws.lb.TargetGroup(
             name,
-            vpc_id=args.vpc_id,
+            vpc_id=network.vpc_id,
             target_type="ip",
             port=443,
             protocol="HTTPS",
@@ -87,22 +84,22 @@ class Edge(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-        self._listeners(balancer, targets)
-        if args.waf:
+        self._listeners(balancer, targets, dns)
+        if s.waf:
             self._waf(balancer)
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
         self.target_group_arn = targets.arn
         self.arn_suffix, self.target_group_arn_suffix = balancer.arn_suffix, targets.arn_suffix
         self.register_outputs({"dnsName": self.dns_name})
 
-    def _listeners(self, balancer: aws.lb.LoadBalancer, targets: aws.lb.TargetGroup) -> None:
+    def _listeners(self, balancer: aws.lb.LoadBalancer, targets: aws.lb.TargetGroup, dns: Dns) -> None:
         aws.lb.Listener(
             f"{self._name}-https",
             load_balancer_arn=balancer.arn,
             port=443,
             protocol="HTTPS",
             ssl_policy=TLS_POLICY,
-            certificate_arn=self._args.certificate_arn,
+            certificate_arn=dns.certificate_arn,
             default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
             opts=self._child,
         )
@@ -120,10 +117,10 @@ class Edge(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _security_group(self) -> aws.ec2.SecurityGroup:
-        name, args = self._name, self._args
+    def _security_group(self, network: Network, cluster: Cluster) -> aws.ec2.SecurityGroup:
+        name = self._name
         group = aws.ec2.SecurityGroup(
-            name, description="Load balancer of the point service", vpc_id=args.vpc_id, opts=self._child
+            name, description="Load balancer of the point service", vpc_id=network.vpc_id, opts=self._child
         )
         for port in (80, 443):
             aws.vpc.SecurityGroupIngressRule(
@@ -140,7 +137,7 @@ class Edge(pulumi.ComponentResource):
             aws.vpc.SecurityGroupEgressRule(
                 f"{name}-pods-{port}",
                 security_group_id=group.id,
-                referenced_security_group_id=args.pod_security_group_id,
+                referenced_security_group_id=cluster.security_group_id,
                 ip_protocol="tcp",
                 from_port=port,
                 to_port=port,
@@ -149,7 +146,7 @@ class Edge(pulumi.ComponentResource):
             )
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-to-pods-{port}",
-                security_group_id=args.pod_security_group_id,
+                security_group_id=cluster.security_group_id,
                 referenced_security_group_id=group.id,
                 ip_protocol="tcp",
                 from_port=port,
@@ -176,9 +173,7 @@ class Edge(pulumi.ComponentResource):
             self._name, resource_arn=balancer.arn, web_acl_arn=acl.arn, opts=self._child
         )
         # The name must begin so. What was let through is in the access logs.
-        group = self._args.logs.group(
-            f"{self._name}-waf", f"aws-waf-logs-{self._args.stack_name}", self._child
-        )
+        group = self._logs.group(f"{self._name}-waf", f"aws-waf-logs-{self._s.name}", self._child)
         aws.wafv2.WebAclLoggingConfiguration(
             self._name,
             resource_arn=acl.arn,

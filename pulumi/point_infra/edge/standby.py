@@ -1,10 +1,9 @@
 """The static page that members see while the health check fails: CloudFront over a private bucket."""
 
-from dataclasses import dataclass
-
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.config.settings import Settings
 from point_infra.foundation.bucket import private_bucket
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Points</title>
@@ -14,26 +13,18 @@ _NO_CACHE = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """CloudFront's managed policy CachingDisabled."""
 
 
-@dataclass(frozen=True)
-class StandbyArgs:
-    """The name that the page answers for, and the zone and records that prove it."""
-
-    domain_name: str
-    force_destroy: bool
-
-
 class Standby(pulumi.ComponentResource):
     """Needs the validation record of the load balancer's certificate: `opts.depends_on` names it."""
 
     dns_name: pulumi.Output[str]
     zone_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: StandbyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Standby", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         # CloudFront takes certificates from us-east-1 only; the same record validates this one.
         certificate = aws.acm.Certificate(
-            name, domain_name=args.domain_name, validation_method="DNS", region="us-east-1", opts=child
+            name, domain_name=s.domain_name, validation_method="DNS", region="us-east-1", opts=child
         )
         issued = aws.acm.CertificateValidation(
             name, certificate_arn=certificate.arn, region="us-east-1", opts=child
@@ -49,7 +40,7 @@ class Standby(pulumi.ComponentResource):
             name,
             {"Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject"},
             keep_days=None,
-            force_destroy=args.force_destroy,
+            force_destroy=not s.deletion_protection,
             parent=self,
         )
         aws.s3.BucketObjectv2(
@@ -58,7 +49,7 @@ class Standby(pulumi.ComponentResource):
         distribution = aws.cloudfront.Distribution(
             name,
             enabled=True,
-            aliases=[args.domain_name],
+            aliases=[s.domain_name],
             default_root_object="index.html",
             origins=[
                 {

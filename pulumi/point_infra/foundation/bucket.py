@@ -1,10 +1,9 @@
 """A private S3 bucket: no public access, encrypted, TLS only, old objects leave by themselves."""
 
-import json
-
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.foundation.iam import policy
 
 
 def private_bucket(
@@ -47,13 +46,13 @@ def private_bucket(
             opts=child,
         )
     document = pulumi.Output.all(bucket.arn, statement).apply(lambda a: _document(a[0], a[1]))
-    policy = aws.s3.BucketPolicy(
+    may_write = aws.s3.BucketPolicy(
         name,
         bucket=bucket.id,
         policy=document,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[block]),
     )
-    return bucket, policy
+    return bucket, may_write
 
 
 def _document(arn: str, statement: dict[str, object]) -> str:
@@ -64,5 +63,4 @@ def _document(arn: str, statement: dict[str, object]) -> str:
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    allowed = {"Effect": "Allow", **statement, "Resource": f"{arn}/*"}
-    return json.dumps({"Version": "2012-10-17", "Statement": [allowed, plain_http]})
+    return policy({"Effect": "Allow", **statement, "Resource": f"{arn}/*"}, plain_http)

@@ -1,73 +1,63 @@
 """The EKS cluster and its nodes: one managed node group in each zone, so that each zone always has its own."""
 
 import json
-from dataclasses import dataclass
 
 import pulumi_aws as aws
 import pulumi_eks as eks
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra.foundation.iam import pod_role, trust
+from point_infra.config.settings import Settings
+from point_infra.foundation.iam import POLICY, attach, pod_role, trust
+from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
+from point_infra.foundation.network import Network
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_POLICY = "arn:aws:iam::aws:policy"
 _NODE_POLICIES = (
-    f"{_POLICY}/AmazonEKSWorkerNodePolicy",
-    f"{_POLICY}/AmazonEC2ContainerRegistryPullOnly",
-    f"{_POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
+    f"{POLICY}/AmazonEKS_CNI_Policy",
+    f"{POLICY}/AmazonEKSWorkerNodePolicy",
+    f"{POLICY}/AmazonEC2ContainerRegistryPullOnly",
+    f"{POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
 )
 _NODE_DISK_GB = 50
-
-
-@dataclass(frozen=True)
-class ClusterArgs:
-    """What the cluster is made of."""
-
-    cluster_name: str
-    version: str
-    vpc_id: pulumi.Input[str]
-    subnet_ids: list[pulumi.Output[str]]
-    zones: tuple[str, ...]
-    instance_type: str
-    nodes_per_zone: int
-    max_nodes_per_zone: int
-    api_allowed_cidrs: tuple[str, ...]
-    admin_role_arns: tuple[str, ...]
-    viewer_role_arns: tuple[str, ...]
-    key_arn: pulumi.Input[str]
-    logs: Logs
-    deletion_protection: bool
 
 
 class Cluster(pulumi.ComponentResource):
     """`provider` talks to the cluster's API; what is installed through it comes after `ready`."""
 
-    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        network: Network,
+        keys: Keys,
+        logs: Logs,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Cluster", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._s = name, s
         self._child = pulumi.ResourceOptions(parent=self)
         # EKS would make the group itself, without an end to what it keeps, and leave it behind.
-        logs = args.logs.group(f"{name}-control-plane", f"/aws/eks/{args.cluster_name}/cluster", self._child)
+        control_plane = logs.group(f"{name}-control-plane", f"/aws/eks/{s.name}/cluster", self._child)
         self._eks = eks.Cluster(
             name,
-            name=args.cluster_name,
-            version=args.version,
-            vpc_id=args.vpc_id,
-            private_subnet_ids=args.subnet_ids,
+            name=s.name,
+            version=s.kubernetes_version,
+            vpc_id=network.vpc_id,
+            private_subnet_ids=network.private_subnet_ids,
             authentication_mode=eks.AuthenticationMode.API,
             access_entries={
-                **{f"admin-{i}": _entry(a, "ClusterAdmin") for i, a in enumerate(args.admin_role_arns)},
-                **{f"viewer-{i}": _entry(a, "AdminView") for i, a in enumerate(args.viewer_role_arns)},
+                **{f"admin-{i}": _entry(a, "ClusterAdmin") for i, a in enumerate(s.admin_role_arns)},
+                **{f"viewer-{i}": _entry(a, "AdminView") for i, a in enumerate(s.viewer_role_arns)},
             },
             endpoint_private_access=True,
-            endpoint_public_access=bool(args.api_allowed_cidrs),
-            public_access_cidrs=list(args.api_allowed_cidrs) or None,
+            endpoint_public_access=bool(s.api_allowed_cidrs),
+            public_access_cidrs=list(s.api_allowed_cidrs) or None,
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
-            encryption_config_key_arn=args.key_arn,
+            encryption_config_key_arn=keys.key_arn,
             upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
-            deletion_protection=args.deletion_protection,
+            deletion_protection=s.deletion_protection,
             skip_default_node_group=True,
             # One security group, EKS's own: two with the cluster's tag on a network interface confuse controllers.
             skip_default_security_groups=True,
@@ -78,13 +68,13 @@ class Cluster(pulumi.ComponentResource):
             kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
             # Pods get their roles by Pod Identity; an OIDC provider would need the issuer's thumbprint.
             create_oidc_provider=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[control_plane]),
         )
         self.cluster_name = self._eks.eks_cluster.name
         self.security_group_id = self._eks.cluster_security_group_id
         self.endpoint = self._eks.eks_cluster.endpoint
         first = [self._addon(n) for n in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")]
-        self.node_groups = self._nodes(first)
+        self.node_groups = self._nodes(network, first)
         self.ready: list[pulumi.Resource] = [
             *self.node_groups,
             self._addon("coredns", after=self.node_groups),
@@ -123,7 +113,7 @@ class Cluster(pulumi.ComponentResource):
         # EKS never moves an add-on on by itself: the default of the cluster's version does, with its upgrade.
         version = aws.eks.get_addon_version_output(
             addon_name=addon,
-            kubernetes_version=self._args.version,
+            kubernetes_version=self._s.kubernetes_version,
             opts=pulumi.InvokeOptions(parent=self),
         ).version
         return aws.eks.Addon(
@@ -142,19 +132,15 @@ class Cluster(pulumi.ComponentResource):
         role = pod_role(
             f"{self._name}-ebs-csi",
             {},
-            [f"{_POLICY}/AmazonEBSCSIDriverPolicyV2"],
+            [f"{POLICY}/AmazonEBSCSIDriverPolicyV2"],
             self._child,
         )
         return self.addon("aws-ebs-csi-driver", "ebs-csi-controller-sa", role, {})
 
-    def _nodes(self, after: list[aws.eks.Addon]) -> list[aws.eks.NodeGroup]:
-        name, args = self._name, self._args
+    def _nodes(self, network: Network, after: list[aws.eks.Addon]) -> list[aws.eks.NodeGroup]:
+        name, s = self._name, self._s
         role = aws.iam.Role(f"{name}-node", assume_role_policy=trust("ec2.amazonaws.com"), opts=self._child)
-        policies = [*_NODE_POLICIES, f"{_POLICY}/AmazonEKS_CNI_Policy"]
-        attached = [
-            aws.iam.RolePolicyAttachment(f"{name}-node-{i}", role=role.name, policy_arn=arn, opts=self._child)
-            for i, arn in enumerate(policies)
-        ]
+        attached = attach(f"{name}-node", role, _NODE_POLICIES, self._child)
         template = aws.ec2.LaunchTemplate(
             f"{name}-node",
             update_default_version=True,
@@ -180,21 +166,21 @@ class Cluster(pulumi.ComponentResource):
             opts=self._child,
         )
         groups: list[aws.eks.NodeGroup] = []
-        for zone, subnet in zip(args.zones, args.subnet_ids, strict=True):
+        for zone, subnet in zip(s.availability_zones, network.private_subnet_ids, strict=True):
             group = aws.eks.NodeGroup(
                 f"{name}-{zone[-1]}",
                 cluster_name=self.cluster_name,
                 node_role_arn=role.arn,
                 subnet_ids=[subnet],
-                instance_types=[args.instance_type],
+                instance_types=[s.node_instance_type],
                 ami_type="AL2023_ARM_64_STANDARD"
-                if graviton(args.instance_type)
+                if graviton(s.node_instance_type)
                 else "AL2023_x86_64_STANDARD",
-                version=args.version,
+                version=s.kubernetes_version,
                 scaling_config={
-                    "min_size": args.nodes_per_zone,
-                    "desired_size": args.nodes_per_zone,
-                    "max_size": args.max_nodes_per_zone,
+                    "min_size": s.nodes_per_zone,
+                    "desired_size": s.nodes_per_zone,
+                    "max_size": s.max_nodes_per_zone,
                 },
                 update_config={"max_unavailable": 1},
                 node_repair_config={"enabled": True},

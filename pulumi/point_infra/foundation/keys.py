@@ -1,10 +1,9 @@
 """The KMS key that encrypts what the stack keeps: Kubernetes secrets, database, cache, logs, alarms."""
 
-import json
-
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.foundation.iam import allow, policy
 
 
 class Keys(pulumi.ComponentResource):
@@ -32,26 +31,22 @@ class Keys(pulumi.ComponentResource):
 
 def _policy(account: str, region: str) -> str:
     """IAM decides within the account; CloudWatch may write encrypted logs and send alarms by an encrypted topic."""
-    owner = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    alarms = {
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-    }
-    logs = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
-        "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-        "Resource": "*",
-        "Condition": {
-            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{account}:log-group:*"}
-        },
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [owner, alarms, logs]})
+    return policy(
+        allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{account}:root"}),
+        allow(
+            ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "*",
+            Principal={"Service": "cloudwatch.amazonaws.com"},
+            Condition={"StringEquals": {"aws:SourceAccount": account}},
+        ),
+        allow(
+            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            "*",
+            Principal={"Service": f"logs.{region}.amazonaws.com"},
+            Condition={
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{account}:log-group:*"
+                }
+            },
+        ),
+    )

@@ -5,28 +5,16 @@ AWS wants there, are in public ones. The data subnets have no route out at all.
 """
 
 import ipaddress
-from dataclasses import dataclass
 
 import pulumi_aws as aws
 
 import pulumi
-from point_infra.foundation.iam import policy, trust
+from point_infra.config.settings import Settings
+from point_infra.foundation.iam import allow, policy, trust
 from point_infra.foundation.logs import Logs
 
 _TIERS = {"public": (24, 0), "private": (20, 1), "data": (24, 64)}
 """Tier -> prefix length, and place of the first subnet counted in subnets of that length."""
-
-
-@dataclass(frozen=True)
-class NetworkArgs:
-    """What the network is made of."""
-
-    cidr: str
-    zones: tuple[str, ...]
-    nat_gateways: int
-    region: str
-    cluster_name: str
-    logs: Logs
 
 
 def subnet_cidrs(vpc: str) -> dict[str, list[str]]:
@@ -47,13 +35,13 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, s: Settings, logs: Logs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Network", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._s = name, s
         self._child = pulumi.ResourceOptions(parent=self)
         vpc = aws.ec2.Vpc(
             name,
-            cidr_block=args.cidr,
+            cidr_block=s.vpc_cidr,
             enable_dns_hostnames=True,
             enable_dns_support=True,
             opts=self._child,
@@ -61,7 +49,7 @@ class Network(pulumi.ComponentResource):
         self.vpc_id = vpc.id
         # Without rules nothing that was put into it by mistake can talk.
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
-        self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in subnet_cidrs(args.cidr).items()}
+        self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in subnet_cidrs(s.vpc_cidr).items()}
         self.public_subnet_ids = self._ids("public")
         self.private_subnet_ids = self._ids("private")
         self.data_subnet_ids = self._ids("data")
@@ -69,12 +57,12 @@ class Network(pulumi.ComponentResource):
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
-            service_name=f"com.amazonaws.{args.region}.s3",
+            service_name=f"com.amazonaws.{s.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[t.id for t in tables],
             opts=self._child,
         )
-        self._flow_log()
+        self._flow_log(logs)
         self.register_outputs({"vpcId": self.vpc_id})
 
     def _ids(self, tier: str) -> list[pulumi.Output[str]]:
@@ -97,24 +85,26 @@ class Network(pulumi.ComponentResource):
                 tags={"Tier": tier, **roles[tier]},
                 opts=self._child,
             )
-            for zone, cidr in zip(self._args.zones, cidrs, strict=True)
+            for zone, cidr in zip(self._s.availability_zones, cidrs, strict=True)
         ]
 
     def _routes(self) -> list[aws.ec2.RouteTable]:
-        name, args = self._name, self._args
+        name, s = self._name, self._s
         gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, opts=self._child)
         public = self._table("public", {"gateway_id": gateway.id}, self._subnets["public"])
-        nats = [self._nat(i, gateway) for i in range(args.nat_gateways)]
+        nats = [self._nat(i, gateway) for i in range(s.nat_gateways)]
         private = [
             self._table(f"private-{zone[-1]}", {"nat_gateway_id": nats[i % len(nats)].id}, [subnet])
-            for i, (zone, subnet) in enumerate(zip(args.zones, self._subnets["private"], strict=True))
+            for i, (zone, subnet) in enumerate(
+                zip(s.availability_zones, self._subnets["private"], strict=True)
+            )
         ]
         self.nat_gateway_ids = [n.id for n in nats]
         data = self._table("data", None, self._subnets["data"])
         return [public, *private, data]
 
     def _nat(self, index: int, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
-        name = f"{self._name}-{self._args.zones[index][-1]}"
+        name = f"{self._name}-{self._s.availability_zones[index][-1]}"
         address = aws.ec2.Eip(name, domain="vpc", opts=self._child)
         return aws.ec2.NatGateway(
             name,
@@ -138,16 +128,18 @@ class Network(pulumi.ComponentResource):
             )
         return table
 
-    def _flow_log(self) -> None:
+    def _flow_log(self, logs: Logs) -> None:
         name = f"{self._name}-flow"
-        group = self._args.logs.group(name, f"/aws/vpc/{self._args.cluster_name}", self._child)
+        group = logs.group(name, f"/aws/vpc/{self._s.name}", self._child)
         role = aws.iam.Role(name, assume_role_policy=trust("vpc-flow-logs.amazonaws.com"), opts=self._child)
         aws.iam.RolePolicy(
             name,
             role=role.name,
             policy=group.arn.apply(
                 lambda arn: policy(
-                    ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [f"{arn}:*"]
+                    allow(
+                        ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], f"{arn}:*"
+                    )
                 )
             ),
             opts=self._child,

@@ -1,28 +1,20 @@
 """Image repositories: tags can't be moved, every push is scanned, old images leave by themselves."""
 
 import json
-from dataclasses import dataclass
 
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.config.settings import Settings
 
 IMAGES = ("point-service", "point-operator")
 _KEEP = 50
 
 
-@dataclass(frozen=True)
-class RegistryArgs:
-    """Prefix of the repositories, and whether a delete takes the images along."""
-
-    prefix: str
-    force_delete: bool
-
-
 class Registry(pulumi.ComponentResource):
     """`urls` maps an image's name to its repository."""
 
-    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Registry", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         rule = {
@@ -35,11 +27,11 @@ class Registry(pulumi.ComponentResource):
         for image in IMAGES:
             repository = aws.ecr.Repository(
                 f"{name}-{image}",
-                name=f"{args.prefix}/{image}",
+                name=f"{s.name}/{image}",
                 image_tag_mutability="IMMUTABLE",
                 image_scanning_configuration={"scan_on_push": True},
                 encryption_configurations=[{"encryption_type": "AES256"}],
-                force_delete=args.force_delete,
+                force_delete=not s.deletion_protection,
                 opts=child,
             )
             aws.ecr.LifecyclePolicy(

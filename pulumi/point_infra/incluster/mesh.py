@@ -1,6 +1,5 @@
 """Istio, and the binding that puts its gateway's pods behind the load balancer."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,10 @@ import yaml
 
 import pulumi
 from point_infra.config import versions
+from point_infra.config.settings import Settings
+from point_infra.edge.load_balancer import Edge
+from point_infra.foundation.cluster import Cluster
+from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.helm import release
 
 GATEWAY_NAMESPACE = "istio-ingress"
@@ -22,31 +25,28 @@ _VALUES = Path(__file__).parent / "istio"
 _YEAR_HOURS = 8760
 
 
-@dataclass(frozen=True)
-class MeshArgs:
-    """What the mesh needs from the rest."""
-
-    provider: k8s.Provider
-    hosts: tuple[str, ...]
-    target_group_arn: pulumi.Input[str]
-    after: list[pulumi.Resource]
-    load_balancer_controller: pulumi.Resource
-
-
 class Mesh(pulumi.ComponentResource):
     """`ready` is the mesh: what wants a proxy comes after it."""
 
-    def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        cluster: Cluster,
+        edge: Edge,
+        controllers: Controllers,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Mesh", name, None, opts)
-        self._args = args
-        system = self._namespace(_SYSTEM, args.after)
+        self._provider, self._hosts = cluster.provider, (s.domain_name, s.origin_name)
+        system = self._namespace(_SYSTEM, [*cluster.ready, controllers.load_balancer])
         base = release(
             "istio-base",
             versions.ISTIO_BASE,
             _SYSTEM,
             {},
             parent=self,
-            provider=args.provider,
+            provider=self._provider,
             depends_on=[system],
         )
         # The nodes redirect traffic to the proxies, so that no pod of the mesh needs the right to; it needs that
@@ -57,7 +57,7 @@ class Mesh(pulumi.ComponentResource):
             "kube-system",
             values("cni"),
             parent=self,
-            provider=args.provider,
+            provider=self._provider,
             depends_on=[base],
         )
         istiod = release(
@@ -66,7 +66,7 @@ class Mesh(pulumi.ComponentResource):
             _SYSTEM,
             values("istiod"),
             parent=self,
-            provider=args.provider,
+            provider=self._provider,
             depends_on=[cni],
         )
         namespace = self._namespace(GATEWAY_NAMESPACE, [istiod])
@@ -76,7 +76,7 @@ class Mesh(pulumi.ComponentResource):
             GATEWAY,
             metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
             automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
         )
         gateway = release(
             GATEWAY,
@@ -84,7 +84,7 @@ class Mesh(pulumi.ComponentResource):
             GATEWAY_NAMESPACE,
             values("gateway"),
             parent=self,
-            provider=args.provider,
+            provider=self._provider,
             depends_on=[istiod, account, certificate],
         )
         # Goes before the controller when all is taken down: it alone deregisters the pods.
@@ -95,11 +95,11 @@ class Mesh(pulumi.ComponentResource):
             metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
             spec={
                 "serviceRef": {"name": GATEWAY, "port": 443},
-                "targetGroupARN": args.target_group_arn,
+                "targetGroupARN": edge.target_group_arn,
                 "targetType": "ip",
             },
             opts=pulumi.ResourceOptions(
-                parent=self, provider=args.provider, depends_on=[gateway, args.load_balancer_controller]
+                parent=self, provider=self._provider, depends_on=[gateway, controllers.load_balancer]
             ),
         )
         self.ready: list[pulumi.Resource] = [istiod, gateway]
@@ -110,7 +110,7 @@ class Mesh(pulumi.ComponentResource):
         return k8s.core.v1.Namespace(
             name,
             metadata={"name": name, "labels": RESTRICTED},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._args.provider, depends_on=after),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=after),
         )
 
     def _certificate(self, name: str, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
@@ -120,8 +120,8 @@ class Mesh(pulumi.ComponentResource):
         certificate = tls.SelfSignedCert(
             f"{name}-gateway",
             private_key_pem=key.private_key_pem,
-            subject={"common_name": self._args.hosts[0]},
-            dns_names=list(self._args.hosts),
+            subject={"common_name": self._hosts[0]},
+            dns_names=list(self._hosts),
             allowed_uses=["digital_signature", "server_auth"],
             validity_period_hours=10 * _YEAR_HOURS,
             early_renewal_hours=_YEAR_HOURS,
@@ -132,7 +132,7 @@ class Mesh(pulumi.ComponentResource):
             type="kubernetes.io/tls",
             metadata={"name": TLS_SECRET, "namespace": GATEWAY_NAMESPACE},
             string_data={"tls.crt": certificate.cert_pem, "tls.key": key.private_key_pem},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._args.provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
         )
 
 

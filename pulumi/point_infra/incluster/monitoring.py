@@ -1,49 +1,49 @@
 """Prometheus, Grafana and Kiali in the cluster; its alerts go where CloudWatch's alarms go."""
 
-import json
-from dataclasses import dataclass
-
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import pulumi
 from point_infra.config import versions
+from point_infra.config.settings import Settings
 from point_infra.foundation.cluster import Cluster
-from point_infra.foundation.iam import pod_role
+from point_infra.foundation.iam import allow, pod_role, policy
+from point_infra.foundation.keys import Keys
 from point_infra.incluster.helm import release
+from point_infra.incluster.mesh import Mesh
+from point_infra.observability.cloudwatch import Observability
 
 NAMESPACE = "monitoring"
 _GRAFANA_ADMIN = "grafana-admin"
 _ALERTMANAGER = "alertmanager"
 
 
-@dataclass(frozen=True)
-class MonitoringArgs:
-    """The cluster, where alerts are sent, and what has to be there first."""
-
-    cluster: Cluster
-    provider: k8s.Provider
-    region: str
-    topic_arn: pulumi.Input[str]
-    key_arn: pulumi.Input[str]
-    after: list[pulumi.Resource]
-
-
 class Monitoring(pulumi.ComponentResource):
     """`ready` is the Prometheus stack, whose kinds others use."""
 
-    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        cluster: Cluster,
+        keys: Keys,
+        observability: Observability,
+        mesh: Mesh,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         super().__init__("point:index:Monitoring", name, None, opts)
-        self._volumes(name, args)
-        admin = self._grafana_admin(name, args)
+        self._cluster, self._after = cluster, mesh.ready
+        self._volumes(name)
+        admin = self._grafana_admin(name)
+        publisher = self._publisher(name, observability.topic_arn, keys.key_arn)
         self.ready = release(
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
             NAMESPACE,
-            prometheus_values(args.topic_arn, args.region),
+            prometheus_values(observability.topic_arn, s.region),
             parent=self,
-            provider=args.provider,
-            depends_on=[*args.after, admin, self._publisher(name, args)],
+            provider=self._cluster.provider,
+            depends_on=[*mesh.ready, admin, publisher],
         )
         release(
             "kiali",
@@ -51,34 +51,36 @@ class Monitoring(pulumi.ComponentResource):
             "istio-system",
             kiali_values(),
             parent=self,
-            provider=args.provider,
+            provider=self._cluster.provider,
             depends_on=[self.ready],
         )
         self.register_outputs({})
 
-    def _volumes(self, name: str, args: MonitoringArgs) -> None:
+    def _volumes(self, name: str) -> None:
         k8s.storage.v1.StorageClass(
             f"{name}-gp3",
             metadata={"name": "gp3"},
             provisioner="ebs.csi.aws.com",
             parameters={"type": "gp3", "encrypted": "true"},
             volume_binding_mode="WaitForFirstConsumer",  # the volume is made in the zone of its pod
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=self._after),
         )
 
-    def _publisher(self, name: str, args: MonitoringArgs) -> pulumi.Resource:
+    def _publisher(
+        self, name: str, topic_arn: pulumi.Input[str], key_arn: pulumi.Input[str]
+    ) -> pulumi.Resource:
         """Alertmanager may publish to the one topic, which is encrypted."""
-        rights = pulumi.Output.all(args.topic_arn, args.key_arn).apply(lambda a: _publish(a[0], a[1]))
+        rights = pulumi.Output.all(topic_arn, key_arn).apply(lambda a: _publish(a[0], a[1]))
         child = pulumi.ResourceOptions(parent=self)
         role = pod_role(f"{name}-alertmanager", {"publish": rights}, [], child)
-        return args.cluster.grant(NAMESPACE, _ALERTMANAGER, role)
+        return self._cluster.grant(NAMESPACE, _ALERTMANAGER, role)
 
-    def _grafana_admin(self, name: str, args: MonitoringArgs) -> k8s.core.v1.Secret:
+    def _grafana_admin(self, name: str) -> k8s.core.v1.Secret:
         """A password of this stack's own: the chart's is the same everywhere."""
         namespace = k8s.core.v1.Namespace(
             NAMESPACE,
             metadata={"name": NAMESPACE},
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=args.after),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=self._after),
         )
         password = random.RandomPassword(
             f"{name}-grafana", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
@@ -87,14 +89,12 @@ class Monitoring(pulumi.ComponentResource):
             _GRAFANA_ADMIN,
             metadata={"name": _GRAFANA_ADMIN, "namespace": NAMESPACE},
             string_data={"admin-user": "admin", "admin-password": password.result},
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=[namespace]),
         )
 
 
 def _publish(topic_arn: str, key_arn: str) -> str:
-    allowed = {topic_arn: ["sns:Publish"], key_arn: ["kms:Decrypt", "kms:GenerateDataKey"]}
-    statements = [{"Effect": "Allow", "Action": a, "Resource": arn} for arn, a in allowed.items()]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return policy(allow("sns:Publish", topic_arn), allow(["kms:Decrypt", "kms:GenerateDataKey"], key_arn))
 
 
 def prometheus_values(topic_arn: pulumi.Input[str], region: str) -> dict[str, object]:

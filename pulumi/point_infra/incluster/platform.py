@@ -1,13 +1,19 @@
 """What the point service needs in the cluster: its secrets, the operator, and the PointService when wanted."""
 
-from dataclasses import dataclass
-
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra.data import database
+from point_infra.config.settings import Settings
+from point_infra.data import database as aurora
+from point_infra.data.cache import Cache
+from point_infra.data.database import Database
+from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.registry import Registry
 from point_infra.incluster import manifest, point_service
+from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.manifest import ROOT, Object
+from point_infra.incluster.mesh import RESTRICTED, Mesh
+from point_infra.incluster.monitoring import Monitoring
 from point_infra.incluster.point_service import (
     CACHE_SECRET,
     DATABASE_SECRET,
@@ -20,53 +26,58 @@ _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
 
 
-@dataclass(frozen=True)
-class PlatformArgs:
-    """What is installed, and after what."""
-
-    provider: k8s.Provider
-    region: str
-    operator_image: pulumi.Output[str]
-    user_secret_arn: pulumi.Output[str]
-    master_secret_arn: pulumi.Output[str]
-    token_secret_arn: pulumi.Output[str]
-    point_service: pulumi.Output[Object] | None
-    external_secrets: pulumi.Resource
-    after: list[pulumi.Resource]
-
-
 class Platform(pulumi.ComponentResource):
     """Comes last of all: operator and PointService need every kind that is installed before."""
 
-    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        s: Settings,
+        cluster: Cluster,
+        registry: Registry,
+        opts: pulumi.ResourceOptions,
+        *,
+        database: Database,
+        cache: Cache,
+        controllers: Controllers,
+        mesh: Mesh,
+        monitoring: Monitoring,
+    ) -> None:
         super().__init__("point:index:Platform", name, None, opts)
-        self._args = args
-        secrets = self._secrets(name)
+        self._s, self._provider = s, cluster.provider
+        self._after: list[pulumi.Resource] = [*mesh.ready, monitoring.ready]
+        secrets = self._secrets(name, database, cache, controllers)
+        image = registry.urls["point-operator"].apply(lambda url: f"{url}@{s.operator_image_digest}")
+        service = pulumi.Output.all(
+            registry.urls["point-service"], database.endpoint, database.reader_endpoint, cache.endpoint
+        ).apply(lambda a: point_service.manifest(s, a[0], a[1], a[2], a[3]))
+        self.point_service_yaml = service.apply(point_service.text)
         operator = manifest.declare(
             ROOT / "operator" / "deploy",
-            lambda d: with_image(d, args.operator_image),
+            lambda d: with_image(d, image),
             parent=self,
-            provider=args.provider,
-            depends_on=args.after,
+            provider=self._provider,
+            depends_on=self._after,
         )
-        if args.point_service is not None:
+        if s.create_point_service:
             self._custom(
                 f"{name}-points",
                 "pointservice.io/v1alpha1",
                 "PointService",
                 {"name": point_service.NAME, "namespace": NAMESPACE},
-                args.point_service.apply(lambda m: m["spec"]),
+                service.apply(lambda m: m["spec"]),
                 [*secrets, *operator],
             )
         self.register_outputs({})
 
-    def _secrets(self, name: str) -> list[pulumi.Resource]:
+    def _secrets(
+        self, name: str, database: Database, cache: Cache, controllers: Controllers
+    ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
-        a = self._args
         namespace = k8s.core.v1.Namespace(
             NAMESPACE,
-            metadata={"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-            opts=pulumi.ResourceOptions(parent=self, provider=a.provider, depends_on=a.after),
+            metadata={"name": NAMESPACE, "labels": RESTRICTED},
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=self._after),
         )
         store = self._custom(
             f"{name}-store",
@@ -74,16 +85,16 @@ class Platform(pulumi.ComponentResource):
             "ClusterSecretStore",
             {"name": _STORE},
             {
-                "provider": {"aws": {"service": "SecretsManager", "region": a.region}},
+                "provider": {"aws": {"service": "SecretsManager", "region": self._s.region}},
                 "conditions": [{"namespaces": [NAMESPACE]}],
             },
-            [a.external_secrets],
+            [controllers.external_secrets],
         )
         authorities = k8s.core.v1.Secret(
             RDS_CA_SECRET,
             metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
-            string_data={"ca.crt": database.authorities(a.region)},
-            opts=pulumi.ResourceOptions(parent=self, provider=a.provider, depends_on=[namespace]),
+            string_data={"ca.crt": aurora.authorities(self._s.region)},
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
         )
         mirrored = [
             self._custom(
@@ -100,9 +111,9 @@ class Platform(pulumi.ComponentResource):
                 [store, namespace],
             )
             for secret, arn in (
-                (DATABASE_SECRET, a.user_secret_arn),
-                (MASTER_SECRET, a.master_secret_arn),
-                (CACHE_SECRET, a.token_secret_arn),
+                (DATABASE_SECRET, database.user_secret_arn),
+                (MASTER_SECRET, database.master_secret_arn),
+                (CACHE_SECRET, cache.token_secret_arn),
             )
         ]
         return [authorities, *mirrored]
@@ -122,7 +133,7 @@ class Platform(pulumi.ComponentResource):
             kind=kind,
             metadata=metadata,
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, provider=self._args.provider, depends_on=after),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=after),
         )
 
 

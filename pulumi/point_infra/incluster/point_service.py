@@ -1,10 +1,10 @@
 """The PointService that fits this stack: ready to apply, every address and secret filled in."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from point_infra.config.settings import Settings
 from point_infra.data import database
 from point_infra.incluster import mesh
 
@@ -14,38 +14,19 @@ DATABASE_SECRET, MASTER_SECRET, CACHE_SECRET = "points-db", "points-db-master", 
 RDS_CA_SECRET = "points-db-ca"  # noqa: S105
 
 
-@dataclass(frozen=True)
-class Addresses:
-    """What is only known once the stack is there."""
-
-    image: str
-    database_host: str
-    reader_host: str
-    cache_host: str
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What config says about tokens and callers."""
-
-    hosts: tuple[str, ...]
-    issuer: str
-    jwks_uri: str
-    audiences: tuple[str, ...]
-    cors_origins: tuple[str, ...]
-
-
-def manifest(addresses: Addresses, rules: Rules) -> dict[str, Any]:
+def manifest(
+    s: Settings, repository: str, database_host: str, reader_host: str, cache_host: str
+) -> dict[str, Any]:
     """The object; figures of the reference architecture that are the CRD's defaults are said again, to be seen."""
     return {
         "apiVersion": "pointservice.io/v1alpha1",
         "kind": "PointService",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {
-            "image": addresses.image,
+            "image": f"{repository}@{s.service_image_digest}",
             "database": {
-                "host": addresses.database_host,
-                "readerHost": addresses.reader_host,
+                "host": database_host,
+                "readerHost": reader_host,
                 "port": 3306,
                 "name": database.NAME,
                 "credentialsSecret": DATABASE_SECRET,
@@ -53,25 +34,25 @@ def manifest(addresses: Addresses, rules: Rules) -> dict[str, Any]:
                 "tls": {"caSecret": RDS_CA_SECRET},
             },
             "cache": {
-                "host": addresses.cache_host,
+                "host": cache_host,
                 "port": 6379,
                 "clusterMode": True,
                 "authSecret": CACHE_SECRET,
                 "tls": {"enabled": True},
             },
             "gateway": {
-                "hosts": list(rules.hosts),
+                "hosts": [s.domain_name, s.origin_name],
                 "namespace": mesh.GATEWAY_NAMESPACE,
                 "selector": {"istio": "ingressgateway"},
                 "serviceAccount": mesh.GATEWAY,
                 "tls": {"credentialName": mesh.TLS_SECRET},
                 "jwt": {
-                    "issuer": rules.issuer,
-                    "audiences": list(rules.audiences),
-                    "jwksUri": rules.jwks_uri,
+                    "issuer": s.jwt_issuer,
+                    "audiences": list(s.jwt_audiences),
+                    "jwksUri": s.jwks_uri,
                 },
                 "rateLimit": {"requestsPerSecond": 1000},
-                **({"cors": {"allowOrigins": list(rules.cors_origins)}} if rules.cors_origins else {}),
+                **({"cors": {"allowOrigins": list(s.cors_origins)}} if s.cors_origins else {}),
             },
             "autoscaling": {"minReplicas": 2, "maxReplicas": 10, "targetCPUUtilizationPercentage": 70},
         },

@@ -1,1 +1,1 @@
-"""CloudWatch: alarms, dashboard, log collection. Imports `foundation`."""
+"""CloudWatch: alarms, dashboard, log collection. Imports `edge`, `foundation` and `config`."""

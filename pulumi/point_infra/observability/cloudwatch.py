@@ -1,83 +1,78 @@
 """CloudWatch: container logs and metrics, alarms to one topic, a dashboard, a budget."""
 
 import json
-from dataclasses import dataclass
 
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.config.settings import Settings
+from point_infra.edge.dns import Dns
+from point_infra.edge.load_balancer import Edge
+from point_infra.edge.routing import Routing
 from point_infra.foundation.cluster import Cluster
-from point_infra.foundation.iam import pod_role
+from point_infra.foundation.iam import POLICY, pod_role
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
+from point_infra.foundation.network import Network
 from point_infra.observability.alarms import ALARMS, CACHE_NODES, Alarm
 
 _CONTAINER_LOGS = ("application", "dataplane", "host", "performance")
-
-
-@dataclass(frozen=True)
-class ObservabilityArgs:
-    """What is watched, and who is told."""
-
-    region: str
-    cluster: Cluster
-    cluster_name: str
-    key_arn: pulumi.Input[str]
-    logs: Logs
-    alarm_email: str
-    monthly_budget_usd: int
-    load_balancer: pulumi.Input[str]
-    target_group: pulumi.Input[str]
-    database_cluster: str
-    cache_group: str
-    nat_gateway_ids: list[pulumi.Output[str]]
-    certificate_arn: pulumi.Input[str]
-    health_check_id: pulumi.Input[str]
 
 
 class Observability(pulumi.ComponentResource):
     """`dashboard_url` is where to look; `topic_arn` is what alarms are sent to."""
 
     def __init__(
-        self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        s: Settings,
+        network: Network,
+        cluster: Cluster,
+        opts: pulumi.ResourceOptions,
+        *,
+        keys: Keys,
+        logs: Logs,
+        dns: Dns,
+        edge: Edge,
+        routing: Routing,
     ) -> None:
         super().__init__("point:index:Observability", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._s, self._edge, self._dns = name, s, edge, dns
         self._child = pulumi.ResourceOptions(parent=self)
-        self.topic_arn = self._topic(name, args.region, args.key_arn)
-        self._container_insights()
+        self.topic_arn = self._topic(name, s.region, keys.key_arn)
+        self._container_insights(cluster, logs)
         for alarm in ALARMS:
             self._alarm(alarm, self._dimensions(alarm.of))
-        for i, gateway in enumerate(args.nat_gateway_ids):
+        for i, gateway in enumerate(network.nat_gateway_ids):
             self._alarm(_nat(i), {"NatGatewayId": gateway})
-        self._health_check()
+        self._health_check(routing)
         self._budget()
         self.dashboard_url = self._dashboard()
         self.register_outputs({"dashboardUrl": self.dashboard_url})
 
     def _topic(self, name: str, region: str, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
         topic = aws.sns.Topic(name, kms_master_key_id=key_arn, region=region, opts=self._child)
-        if self._args.alarm_email:
+        if self._s.alarm_email:
             aws.sns.TopicSubscription(
                 name,
                 topic=topic.arn,
                 protocol="email",
-                endpoint=self._args.alarm_email,
+                endpoint=self._s.alarm_email,
                 region=region,
                 opts=self._child,
             )
         return topic.arn
 
     def _dimensions(self, of: str) -> dict[str, pulumi.Input[str]]:
-        a = self._args
+        balancer = self._edge.arn_suffix
         dimensions: dict[str, dict[str, pulumi.Input[str]]] = {
-            "alb": {"LoadBalancer": a.load_balancer},
-            "target": {"LoadBalancer": a.load_balancer, "TargetGroup": a.target_group},
-            "writer": {"DBClusterIdentifier": a.database_cluster, "Role": "WRITER"},
-            "reader": {"DBClusterIdentifier": a.database_cluster, "Role": "READER"},
-            **{f"cache-{n}": {"CacheClusterId": f"{a.cache_group}-0001-00{n}"} for n in CACHE_NODES},
-            "cluster": {"ClusterName": a.cluster_name},
-            "certificate": {"CertificateArn": a.certificate_arn},
+            "alb": {"LoadBalancer": balancer},
+            "target": {"LoadBalancer": balancer, "TargetGroup": self._edge.target_group_arn_suffix},
+            "writer": {"DBClusterIdentifier": self._s.name, "Role": "WRITER"},
+            "reader": {"DBClusterIdentifier": self._s.name, "Role": "READER"},
+            **{f"cache-{n}": {"CacheClusterId": f"{self._s.name}-0001-00{n}"} for n in CACHE_NODES},
+            "cluster": {"ClusterName": self._s.name},
+            "certificate": {"CertificateArn": self._dns.certificate_arn},
         }
         return dimensions[of]
 
@@ -92,7 +87,7 @@ class Observability(pulumi.ComponentResource):
         actions = [topic_arn or self.topic_arn]
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}",
-            name=f"{self._args.cluster_name}-{alarm.name}",
+            name=f"{self._s.name}-{alarm.name}",
             alarm_description=alarm.why,
             namespace=alarm.namespace,
             metric_name=alarm.metric,
@@ -110,11 +105,11 @@ class Observability(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _health_check(self) -> None:
+    def _health_check(self, routing: Routing) -> None:
         # Route53 publishes to us-east-1 only, and an alarm can only tell a topic of its own region, which wants a
         # key of that region.
         home = "us-east-1"
-        key_arn = Keys(f"{self._args.cluster_name}-{home}", home, self._child).key_arn
+        key_arn = Keys(f"{self._s.name}-{home}", home, self._child).key_arn
         topic_arn = self._topic(f"{self._name}-{home}", home, key_arn)
         alarm = Alarm(
             "health-check",
@@ -128,13 +123,13 @@ class Observability(pulumi.ComponentResource):
             minutes=1,
             missing="breaching",
         )
-        self._alarm(alarm, {"HealthCheckId": self._args.health_check_id}, home, topic_arn)
+        self._alarm(alarm, {"HealthCheckId": routing.health_check_id}, home, topic_arn)
 
-    def _container_insights(self) -> None:
+    def _container_insights(self, cluster: Cluster, logs: Logs) -> None:
         groups = [
-            self._args.logs.group(
+            logs.group(
                 f"{self._name}-{kind}",
-                f"/aws/containerinsights/{self._args.cluster_name}/{kind}",
+                f"/aws/containerinsights/{self._s.name}/{kind}",
                 self._child,
             )
             for kind in _CONTAINER_LOGS
@@ -142,21 +137,21 @@ class Observability(pulumi.ComponentResource):
         role = pod_role(
             f"{self._name}-agent",
             {},
-            ["arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"],
+            [f"{POLICY}/CloudWatchAgentServerPolicy"],
             pulumi.ResourceOptions(parent=self, depends_on=groups),
         )
         # Fluent Bit and the CloudWatch agent on every node.
-        self._args.cluster.addon("amazon-cloudwatch-observability", "cloudwatch-agent", role, {})
+        cluster.addon("amazon-cloudwatch-observability", "cloudwatch-agent", role, {})
 
     def _budget(self) -> None:
-        a = self._args
-        if not a.monthly_budget_usd or not a.alarm_email:
+        s = self._s
+        if not s.monthly_budget_usd or not s.alarm_email:
             return
         aws.budgets.Budget(
             self._name,
             budget_type="COST",
             time_unit="MONTHLY",
-            limit_amount=str(a.monthly_budget_usd),
+            limit_amount=str(s.monthly_budget_usd),
             limit_unit="USD",
             notifications=[
                 {
@@ -164,7 +159,7 @@ class Observability(pulumi.ComponentResource):
                     "notification_type": kind,
                     "threshold": 80,
                     "threshold_type": "PERCENTAGE",
-                    "subscriber_email_addresses": [a.alarm_email],
+                    "subscriber_email_addresses": [s.alarm_email],
                 }
                 for kind in ("ACTUAL", "FORECASTED")
             ],
@@ -172,19 +167,19 @@ class Observability(pulumi.ComponentResource):
         )
 
     def _dashboard(self) -> pulumi.Output[str]:
-        a = self._args
+        region, edge = self._s.region, self._edge
         dashboard = aws.cloudwatch.Dashboard(
             self._name,
-            dashboard_name=a.cluster_name,
-            dashboard_body=pulumi.Output.all(a.load_balancer, a.target_group).apply(
+            dashboard_name=self._s.name,
+            dashboard_body=pulumi.Output.all(edge.arn_suffix, edge.target_group_arn_suffix).apply(
                 lambda names: self._body(str(names[0]), str(names[1]))
             ),
             opts=self._child,
         )
         return dashboard.dashboard_name.apply(
             lambda n: (
-                f"https://{a.region}.console.aws.amazon.com/cloudwatch/home"
-                f"?region={a.region}#dashboards/dashboard/{n}"
+                f"https://{region}.console.aws.amazon.com/cloudwatch/home"
+                f"?region={region}#dashboards/dashboard/{n}"
             )
         )
 
@@ -201,7 +196,7 @@ class Observability(pulumi.ComponentResource):
                 "height": 6,
                 "properties": {
                     "title": f"{alarm.name}: {alarm.why}",
-                    "region": self._args.region,
+                    "region": self._s.region,
                     "stat": alarm.statistic,
                     "period": 60,
                     "metrics": [
