@@ -35,7 +35,7 @@ class _Unknown(pulumi.runtime.Mocks):
         self,
         args: pulumi.runtime.MockCallArgs,  # noqa: ARG002 - the SDK's signature
     ) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        return {}, []
+        return {"names": []}, []  # no auto scaling group is there
 
 
 def declared(stack: str) -> list[Declared]:

@@ -52,8 +52,9 @@ class Run:
 
 
 class _Mocks(pulumi.runtime.Mocks):
-    def __init__(self) -> None:
+    def __init__(self, groups: dict[str, int]) -> None:
         self.resources: list[Recorded] = []
+        self.groups = groups
         self.monitor = pulumi_mocks.MockMonitor(self)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -82,14 +83,16 @@ class _Mocks(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         if args.token.endswith("getCallerIdentity"):
             return {"accountId": ACCOUNT}
-        if args.token.endswith("getAddonVersion"):
-            return {"version": "v1.0.0-eksbuild.1"}
+        if args.token.endswith("getAmiIds"):
+            return {"names": list(self.groups), "arns": []}
+        if args.token.endswith("autoscaling/getGroup:getGroup"):
+            return {"desiredCapacity": self.groups[args.args["name"]]}
         return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
 
 
-def run(stack: str, *, preview: bool, **changes: object) -> Run:
-    """Run the program once under mocks."""
-    mocks = _Mocks()
+def run(stack: str, *, preview: bool, groups: dict[str, int] | None = None, **changes: object) -> Run:
+    """Run the program once under mocks; `groups` are auto scaling groups that are there, with their sizes."""
+    mocks = _Mocks(groups or {})
     pulumi.runtime.set_mocks(
         mocks, project="point-platform", stack=stack, preview=preview, monitor=mocks.monitor
     )

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from point_infra.config import versions
 from point_infra.foundation.network import subnet_cidrs
 
 A, B, C = "ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"
@@ -170,10 +172,55 @@ def test_a10_aurora_is_audited_and_its_authority_is_one_of_those_that_pods_trust
         assert certificate.not_valid_after_utc.year >= 2061
 
 
-def test_a4_add_ons_move_with_the_cluster_s_version(updated: Any) -> None:
-    addons = updated.of(":Addon").values()
-    assert {a["addonName"] for a in addons} >= {"vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver"}
-    assert {a["addonVersion"] for a in addons} == {"v1.0.0-eksbuild.1"}  # what getAddonVersion answered
+@pytest.mark.parametrize("version", versions.KUBERNETES)
+def test_a4_add_ons_and_nodes_are_of_the_versions_that_are_pinned_for_the_cluster_s(
+    run_stack: Callable[..., Any], version: str
+) -> None:
+    made = run_stack("prod", preview=False, kubernetesVersion=version)
+    addons = {a["addonName"]: a["addonVersion"] for a in made.of(":Addon").values()}
+    assert addons == versions.ADD_ONS[version]
+    assert addons["kube-proxy"].startswith(f"v{version}.")
+    releases = {g["releaseVersion"] for g in made.of(":NodeGroup").values()}
+    assert releases == {versions.NODE_RELEASES[version]}
+    assert all(r.startswith(f"{version}.") for r in releases)
+
+
+def test_a4_raising_the_nodes_of_a_zone_raises_what_is_wanted_and_takes_none_that_may_stay(
+    run_stack: Callable[..., Any],
+) -> None:
+    running = {
+        "eks-cluster-a-1a2b3c4-0f": 3,
+        "eks-cluster-c-1a2b3c4-0f": 5,
+        "eks-cluster-b-1a2b3c4-0f": 1,
+        "eks-cluster-ab-1a2b3c4-0f": 9,
+    }
+    made = run_stack("prod", preview=False, groups=running, nodesPerZone=2)
+    sizes = {n: g["scalingConfig"] for n, g in made.of(":NodeGroup").items()}
+    assert {n: s["desiredSize"] for n, s in sizes.items()} == {"cluster-a": 3, "cluster-b": 2, "cluster-c": 3}
+    assert all(s["minSize"] == 2 <= s["desiredSize"] <= s["maxSize"] for s in sizes.values())
+
+
+def test_a4_a_role_that_leaves_the_list_takes_only_its_own_entry_along(run_stack: Callable[..., Any]) -> None:
+    first, second = (f"arn:aws:iam::123456789012:role/{r}" for r in ("team/first", "second"))
+    both, one = (
+        run_stack("prod", preview=False, adminRoleArns=arns).one("eks:index:Cluster")["accessEntries"]
+        for arns in ([first, second], [second])
+    )
+    assert both.keys() - one.keys() == {"123456789012-team-first"}
+    assert one == {k: v for k, v in both.items() if k in one}
+
+
+def test_a4_network_policies_are_enforced_and_nothing_is_instrumented(updated: Any) -> None:
+    """An instrumented pod has an init container without a security context, which a restricted namespace refuses."""
+    values = {
+        a["addonName"]: json.loads(a["configurationValues"])
+        for a in updated.of(":Addon").values()
+        if "configurationValues" in a
+    }
+    assert values["vpc-cni"] == {"enableNetworkPolicy": "true"}
+    agent = values["amazon-cloudwatch-observability"]
+    assert agent["applicationSignals"] == {"enabled": False}
+    assert agent["manager"]["applicationSignals"]["autoMonitor"] == {"monitorAllServices": False}
 
 
 def test_a13_grafana_s_password_is_this_stack_s_own(updated: Any) -> None:

@@ -9,6 +9,27 @@ from dataclasses import dataclass
 KUBERNETES = ("1.35", "1.36")
 """EKS versions with standard support (1.36 until 2027-08-02, 1.35 until 2027-03-27: endoflife.date/amazon-eks)."""
 
+_ADD_ONS = {
+    "amazon-cloudwatch-observability": "v6.7.0-eksbuild.1",
+    "aws-ebs-csi-driver": "v1.66.0-eksbuild.1",
+    "eks-pod-identity-agent": "v1.3.10-eksbuild.3",
+    "metrics-server": "v0.9.0-eksbuild.11",
+    "vpc-cni": "v1.22.4-eksbuild.3",
+}
+ADD_ONS = {
+    "1.35": {**_ADD_ONS, "coredns": "v1.13.2-eksbuild.31", "kube-proxy": "v1.35.3-eksbuild.29"},
+    "1.36": {**_ADD_ONS, "coredns": "v1.14.3-eksbuild.23", "kube-proxy": "v1.36.0-eksbuild.25"},
+}
+"""EKS add-ons by Kubernetes version, so that a plan moves them only when this file does.
+
+As EKS itself reported them compatible with, and ran them on, both versions in a published upgrade of 2026-09-24 (1.31
+to 1.36, by `aws eks describe-addon-versions`). The way on: docs/deploy.md.
+"""
+
+NODE_RELEASES = {"1.35": "1.35.8-20260930", "1.36": "1.36.4-20260930"}
+"""Release of EKS' Amazon Linux 2023 image by Kubernetes version (awslabs/amazon-eks-ami; both seen in use since
+2026-09-30). Nodes get the system's patches only when it is raised."""
+
 AURORA_MYSQL = ("8.0.mysql_aurora.3.12.0",)
 """Aurora MySQL versions that are tested for (AWS release notes: 3.12.0 is MySQL 8.0.44)."""
 

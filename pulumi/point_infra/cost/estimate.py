@@ -129,7 +129,7 @@ def _cluster(resources: list[Declared], count: Counter[str]) -> list[Line]:
     nodes: Counter[str] = Counter()
     for r in resources:
         if r.type == "aws:eks/nodeGroup:NodeGroup":
-            nodes[r.inputs["instance_types"][0]] += r.inputs["scaling_config"]["desired_size"]
+            nodes[r.inputs["instance_types"][0]] += r.inputs["scaling_config"]["min_size"]
     disk = sum(
         m["ebs"]["volume_size"]
         for r in resources

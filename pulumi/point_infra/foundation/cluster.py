@@ -1,6 +1,7 @@
 """The EKS cluster and its nodes: one managed node group in each zone, so that each zone always has its own."""
 
 import json
+from collections.abc import Sequence
 
 import pulumi_aws as aws
 import pulumi_eks as eks
@@ -8,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 import pulumi
 from point_infra.config.settings import Settings
+from point_infra.config.versions import ADD_ONS, NODE_RELEASES
 from point_infra.foundation.iam import POLICY, attach, pod_role, trust
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
@@ -21,6 +23,10 @@ _NODE_POLICIES = (
     f"{POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
 )
 _NODE_DISK_GB = 50
+_VALUES: dict[str, dict[str, object]] = {
+    # Else a NetworkPolicy is taken and never enforced. A text, by the add-on's schema.
+    "vpc-cni": {"enableNetworkPolicy": "true"},
+}
 
 
 class Cluster(pulumi.ComponentResource):
@@ -48,8 +54,9 @@ class Cluster(pulumi.ComponentResource):
             private_subnet_ids=network.private_subnet_ids,
             authentication_mode=eks.AuthenticationMode.API,
             access_entries={
-                **{f"admin-{i}": _entry(a, "ClusterAdmin") for i, a in enumerate(s.admin_role_arns)},
-                **{f"viewer-{i}": _entry(a, "AdminView") for i, a in enumerate(s.viewer_role_arns)},
+                _of(arn): _entry(arn, rights)
+                for rights, arns in (("ClusterAdmin", s.admin_role_arns), ("AdminView", s.viewer_role_arns))
+                for arn in arns
             },
             endpoint_private_access=True,
             endpoint_public_access=bool(s.api_allowed_cidrs),
@@ -110,16 +117,11 @@ class Cluster(pulumi.ComponentResource):
         role: aws.iam.Role | None = None,
         values: dict[str, object] | None = None,
     ) -> aws.eks.Addon:
-        # EKS never moves an add-on on by itself: the default of the cluster's version does, with its upgrade.
-        version = aws.eks.get_addon_version_output(
-            addon_name=addon,
-            kubernetes_version=self._s.kubernetes_version,
-            opts=pulumi.InvokeOptions(parent=self),
-        ).version
+        values = _VALUES.get(addon, {}) | (values or {})
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             addon_name=addon,
-            addon_version=version,
+            addon_version=ADD_ONS[self._s.kubernetes_version][addon],
             cluster_name=self.cluster_name,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="PRESERVE",
@@ -177,9 +179,10 @@ class Cluster(pulumi.ComponentResource):
                 if graviton(s.node_instance_type)
                 else "AL2023_x86_64_STANDARD",
                 version=s.kubernetes_version,
+                release_version=NODE_RELEASES[s.kubernetes_version],
                 scaling_config={
                     "min_size": s.nodes_per_zone,
-                    "desired_size": s.nodes_per_zone,
+                    "desired_size": self._desired(f"{name}-{zone[-1]}"),
                     "max_size": s.max_nodes_per_zone,
                 },
                 update_config={"max_unavailable": 1},
@@ -192,18 +195,43 @@ class Cluster(pulumi.ComponentResource):
                     parent=self,
                     # Zone by zone: an upgrade never drains two of them at a time.
                     depends_on=[*attached, *after, *groups[-1:]],
-                    # The autoscaler's, once it runs.
-                    ignore_changes=["scalingConfig.desiredSize"],
                 ),
             )
             groups.append(group)
         return groups
+
+    def _desired(self, group: str) -> pulumi.Output[int]:
+        """As many as run now, which is the autoscaler's to say, within what is configured.
+
+        Ignoring changes would send EKS the number of the last update: below a raised minimum it is refused, and with
+        a raised maximum it takes nodes away.
+        """
+        least, most = self._s.nodes_per_zone, self._s.max_nodes_per_zone
+        child = pulumi.InvokeOptions(parent=self)
+        own = aws.autoscaling.get_ami_ids_output(  # its name in the provider: the data source aws_autoscaling_groups
+            filters=[{"name": "tag:eks:cluster-name", "values": [self._s.name]}], opts=child
+        )
+
+        def within(names: Sequence[str]) -> pulumi.Output[int]:
+            running = [
+                aws.autoscaling.get_group_output(name=n, opts=child).desired_capacity
+                for n in names
+                if n.startswith(f"eks-{group}-")
+            ]
+            return pulumi.Output.all(*running).apply(lambda sizes: min(max(least, 0, *sizes), most))
+
+        return own.names.apply(within)
 
 
 def graviton(instance_type: str) -> bool:
     """Whether an EC2 type has an Arm processor: m6g, r7gd, c8gn; not g5, which has a GPU."""
     family = instance_type.split(".")[0]
     return "g" in family.lstrip("abcdefghijklmnopqrstuvwxyz")
+
+
+def _of(role_arn: str) -> str:
+    """A role's account, path and name: a key that stays when another role leaves the list."""
+    return f"{role_arn.split(':')[4]}-{role_arn.split(':role/')[1].replace('/', '-')}"
 
 
 def _entry(role_arn: str, rights: str) -> eks.AccessEntryArgs:

@@ -16,6 +16,12 @@ from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 from point_infra.observability.alarms import ALARMS, CACHE_NODES, Alarm
 
+AGENT: dict[str, object] = {
+    "applicationSignals": {"enabled": False},
+    "manager": {"applicationSignals": {"autoMonitor": {"monitorAllServices": False}}},
+}
+"""Values of amazon-cloudwatch-observability, whose chart (aws-observability/helm-charts, 6.4.0) has monitorAllServices
+on wherever Application Signals is to be had."""
 _CONTAINER_LOGS = ("application", "dataplane", "host", "performance")
 
 
@@ -140,8 +146,9 @@ class Observability(pulumi.ComponentResource):
             [f"{POLICY}/CloudWatchAgentServerPolicy"],
             pulumi.ResourceOptions(parent=self, depends_on=groups),
         )
-        # Fluent Bit and the CloudWatch agent on every node.
-        cluster.addon("amazon-cloudwatch-observability", "cloudwatch-agent", role, {})
+        # Fluent Bit and the CloudWatch agent on every node, and nothing else: by default it would instrument whatever
+        # stands behind a Service, with init containers that a restricted namespace refuses.
+        cluster.addon("amazon-cloudwatch-observability", "cloudwatch-agent", role, AGENT)
 
     def _budget(self) -> None:
         s = self._s

@@ -56,7 +56,7 @@ def test_nodes_are_counted_as_declared() -> None:
     group = Declared(
         "aws:eks/nodeGroup:NodeGroup",
         "a",
-        {"instance_types": ["m5.large"], "scaling_config": {"desired_size": 2}},
+        {"instance_types": ["m5.large"], "scaling_config": {"min_size": 2}},
     )
     lines = estimate.lines([group], estimate.Usage(0, 0, 0, 0, 0, 0, 0))
     assert [(x.what, x.quantity) for x in lines if x.service == "EKS and nodes"] == [

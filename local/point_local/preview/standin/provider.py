@@ -32,7 +32,7 @@ _INVOKES: dict[str, dict[str, Any]] = {
         "arn": f"arn:aws:iam::{shapes.ACCOUNT}:root",
         "userId": "stand-in",
     },
-    "aws:eks/getAddonVersion:getAddonVersion": {"id": "stand-in", "version": "v1.0.0-eksbuild.1"},
+    "aws:autoscaling/getAmiIds:getAmiIds": {"id": "stand-in", "names": [], "arns": []},
     "aws:route53/getZone:getZone": {
         "id": "Z0STANDIN",
         "zoneId": "Z0STANDIN",
