@@ -73,9 +73,12 @@ class Cache(pulumi.ComponentResource):
             port=6379,
             parameter_group_name=parameters.name,
             num_node_groups=1,
-            # Zones are said here; preferred_cache_cluster_azs excludes it (terraform-provider-aws 44879).
+            # Zones are said here; preferred_cache_cluster_azs excludes it (terraform-provider-aws 44879). Id and slots
+            # are what a read says, and would be a change in every plan if they were left out.
             node_group_configurations=[
                 {
+                    "node_group_id": "0001",
+                    "slots": "0-16383",
                     "primary_availability_zone": s.availability_zones[0],
                     "replica_availability_zones": [s.availability_zones[2]],
                     "replica_count": 1,
@@ -104,7 +107,9 @@ class Cache(pulumi.ComponentResource):
                     "log_type": "slow-log",
                 }
             ],
-            opts=child,
+            # Read back in the order of the members, whose first is taken for the primary: after a failover a plan
+            # would want another group.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["nodeGroupConfigurations"]),
         )
         self.group_id = cache.replication_group_id
         self.endpoint = cache.configuration_endpoint_address

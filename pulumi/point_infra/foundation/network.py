@@ -66,17 +66,17 @@ class Network(pulumi.ComponentResource):
         self.register_outputs({"vpcId": self.vpc_id})
 
     def _ids(self, tier: str) -> list[pulumi.Output[str]]:
-        return [s.id for s in self._subnets[tier]]
+        return [s.id for s in self._subnets[tier].values()]
 
-    def _tier(self, tier: str, cidrs: list[str]) -> list[aws.ec2.Subnet]:
+    def _tier(self, tier: str, cidrs: list[str]) -> dict[str, aws.ec2.Subnet]:
         # The load balancer controller and people look for these tags.
         roles: dict[str, dict[str, str]] = {
             "public": {"kubernetes.io/role/elb": "1"},
             "private": {"kubernetes.io/role/internal-elb": "1"},
             "data": {},
         }
-        return [
-            aws.ec2.Subnet(
+        return {
+            zone: aws.ec2.Subnet(
                 f"{self._name}-{tier}-{zone[-1]}",
                 vpc_id=self.vpc_id,
                 cidr_block=cidr,
@@ -86,35 +86,34 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
             for zone, cidr in zip(self._s.availability_zones, cidrs, strict=True)
-        ]
+        }
 
     def _routes(self) -> list[aws.ec2.RouteTable]:
         name, s = self._name, self._s
         gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, opts=self._child)
         public = self._table("public", {"gateway_id": gateway.id}, self._subnets["public"])
-        nats = [self._nat(i, gateway) for i in range(s.nat_gateways)]
+        nats = {zone: self._nat(zone, gateway) for zone in s.availability_zones[: s.nat_gateways]}
+        first = nats[s.availability_zones[0]]
         private = [
-            self._table(f"private-{zone[-1]}", {"nat_gateway_id": nats[i % len(nats)].id}, [subnet])
-            for i, (zone, subnet) in enumerate(
-                zip(s.availability_zones, self._subnets["private"], strict=True)
-            )
+            self._table(f"private-{zone[-1]}", {"nat_gateway_id": nats.get(zone, first).id}, {zone: subnet})
+            for zone, subnet in self._subnets["private"].items()
         ]
-        self.nat_gateway_ids = [n.id for n in nats]
+        self.nat_gateway_ids = {zone: nat.id for zone, nat in nats.items()}
         data = self._table("data", None, self._subnets["data"])
         return [public, *private, data]
 
-    def _nat(self, index: int, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
-        name = f"{self._name}-{self._s.availability_zones[index][-1]}"
+    def _nat(self, zone: str, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
+        name = f"{self._name}-{zone[-1]}"
         address = aws.ec2.Eip(name, domain="vpc", opts=self._child)
         return aws.ec2.NatGateway(
             name,
             allocation_id=address.id,
-            subnet_id=self._subnets["public"][index].id,
+            subnet_id=self._subnets["public"][zone].id,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway]),
         )
 
     def _table(
-        self, suffix: str, target: dict[str, pulumi.Output[str]] | None, subnets: list[aws.ec2.Subnet]
+        self, suffix: str, target: dict[str, pulumi.Output[str]] | None, subnets: dict[str, aws.ec2.Subnet]
     ) -> aws.ec2.RouteTable:
         name = f"{self._name}-{suffix}"
         table = aws.ec2.RouteTable(name, vpc_id=self.vpc_id, opts=self._child)
@@ -122,9 +121,9 @@ class Network(pulumi.ComponentResource):
             aws.ec2.Route(
                 name, route_table_id=table.id, destination_cidr_block="0.0.0.0/0", **target, opts=self._child
             )
-        for i, subnet in enumerate(subnets):
+        for zone, subnet in subnets.items():
             aws.ec2.RouteTableAssociation(
-                f"{name}-{i}", route_table_id=table.id, subnet_id=subnet.id, opts=self._child
+                f"{name}-{zone[-1]}", route_table_id=table.id, subnet_id=subnet.id, opts=self._child
             )
         return table
 

@@ -1,6 +1,8 @@
 """CloudWatch: container logs and metrics, alarms to one topic, a dashboard, a budget."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import pulumi_aws as aws
 
@@ -14,7 +16,7 @@ from point_infra.foundation.iam import POLICY, pod_role
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
-from point_infra.observability.alarms import ALARMS, CACHE_NODES, Alarm
+from point_infra.observability.alarms import CACHE_NODES, HEALTH_CHECK, Alarm, alarms, nat
 
 AGENT: dict[str, object] = {
     "applicationSignals": {"enabled": False},
@@ -47,10 +49,11 @@ class Observability(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.topic_arn = self._topic(name, s.region, keys.key_arn)
         self._container_insights(cluster, logs)
-        for alarm in ALARMS:
+        self._alarms = alarms(s.database_instance_class)
+        for alarm in self._alarms:
             self._alarm(alarm, self._dimensions(alarm.of))
-        for i, gateway in enumerate(network.nat_gateway_ids):
-            self._alarm(_nat(i), {"NatGatewayId": gateway})
+        for zone, gateway in network.nat_gateway_ids.items():
+            self._alarm(nat(zone), {"NatGatewayId": gateway})
         self._health_check(routing)
         self._budget()
         self.dashboard_url = self._dashboard()
@@ -89,27 +92,40 @@ class Observability(pulumi.ComponentResource):
         region: str | None = None,
         topic_arn: pulumi.Input[str] | None = None,
     ) -> None:
-        percentile = alarm.statistic.startswith("p")
         actions = [topic_arn or self.topic_arn]
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}",
             name=f"{self._s.name}-{alarm.name}",
             alarm_description=alarm.why,
-            namespace=alarm.namespace,
-            metric_name=alarm.metric,
-            dimensions=dimensions,
             comparison_operator=alarm.comparison,
             threshold=alarm.threshold,
-            period=60,
-            evaluation_periods=alarm.minutes,
-            statistic=None if percentile else alarm.statistic,
-            extended_statistic=alarm.statistic if percentile else None,
+            evaluation_periods=alarm.periods,
             treat_missing_data=alarm.missing,
             alarm_actions=actions,
             ok_actions=actions,
             region=region,
+            **(self._zones(alarm, dimensions) if alarm.sum_of_zones else _metric(alarm, dimensions)),
             opts=self._child,
         )
+
+    def _zones(self, alarm: Alarm, dimensions: dict[str, pulumi.Input[str]]) -> dict[str, Any]:
+        """The metric's sum over the zones; one that says nothing counts as 0."""
+        ids = {f"zone_{zone[-1]}": zone for zone in self._s.availability_zones}
+        each = [
+            {
+                "id": id_,
+                "metric": {
+                    "namespace": alarm.namespace,
+                    "metric_name": alarm.metric,
+                    "dimensions": {**dimensions, "AvailabilityZone": zone},
+                    "period": alarm.period,
+                    "stat": alarm.statistic,
+                },
+            }
+            for id_, zone in ids.items()
+        ]
+        total = {"id": "total", "expression": _sum(ids), "label": alarm.metric, "return_data": True}
+        return {"metric_queries": [total, *each]}
 
     def _health_check(self, routing: Routing) -> None:
         # Route53 publishes to us-east-1 only, and an alarm can only tell a topic of its own region, which wants a
@@ -117,19 +133,7 @@ class Observability(pulumi.ComponentResource):
         home = "us-east-1"
         key_arn = Keys(f"{self._s.name}-{home}", home, self._child).key_arn
         topic_arn = self._topic(f"{self._name}-{home}", home, key_arn)
-        alarm = Alarm(
-            "health-check",
-            "AWS/Route53",
-            "HealthCheckStatus",
-            "check",
-            "LessThanThreshold",
-            1,
-            "Minimum",
-            "the world can't reach the service",
-            minutes=1,
-            missing="breaching",
-        )
-        self._alarm(alarm, {"HealthCheckId": routing.health_check_id}, home, topic_arn)
+        self._alarm(HEALTH_CHECK, {"HealthCheckId": routing.health_check_id}, home, topic_arn)
 
     def _container_insights(self, cluster: Cluster, logs: Logs) -> None:
         groups = [
@@ -193,7 +197,6 @@ class Observability(pulumi.ComponentResource):
     def _body(self, load_balancer: str, target_group: str) -> str:
         """One graph an alarm, its threshold drawn in; two a row."""
         known = {"LoadBalancer": load_balancer, "TargetGroup": target_group}
-        watched = [a for a in ALARMS if a.of != "certificate"]
         widgets = [
             {
                 "type": "metric",
@@ -205,30 +208,36 @@ class Observability(pulumi.ComponentResource):
                     "title": f"{alarm.name}: {alarm.why}",
                     "region": self._s.region,
                     "stat": alarm.statistic,
-                    "period": 60,
-                    "metrics": [
-                        [
-                            alarm.namespace,
-                            alarm.metric,
-                            *(p for k, v in self._dimensions(alarm.of).items() for p in (k, known.get(k, v))),
-                        ]
-                    ],
+                    "period": alarm.period,
+                    "metrics": self._rows(
+                        alarm, {k: known.get(k, v) for k, v in self._dimensions(alarm.of).items()}
+                    ),
                     "annotations": {"horizontal": [{"value": alarm.threshold}]},
                 },
             }
-            for i, alarm in enumerate(watched)
+            for i, alarm in enumerate(a for a in self._alarms if a.of != "certificate")
         ]
         return json.dumps({"widgets": widgets}, sort_keys=True)
 
+    def _rows(self, alarm: Alarm, dimensions: dict[str, Any]) -> list[list[Any]]:
+        row = [alarm.namespace, alarm.metric, *(part for pair in dimensions.items() for part in pair)]
+        if not alarm.sum_of_zones:
+            return [row]
+        zones = {f"zone_{zone[-1]}": zone for zone in self._s.availability_zones}
+        each = [[*row, "AvailabilityZone", z, {"id": id_, "visible": False}] for id_, z in zones.items()]
+        return [[{"expression": _sum(zones), "label": alarm.metric}], *each]
 
-def _nat(index: int) -> Alarm:
-    return Alarm(
-        f"nat-ports-{index}",
-        "AWS/NATGateway",
-        "ErrorPortAllocation",
-        "nat",
-        "GreaterThanThreshold",
-        0,
-        "Sum",
-        "no port left for new connections out",
-    )
+
+def _metric(alarm: Alarm, dimensions: dict[str, pulumi.Input[str]]) -> dict[str, Any]:
+    percentile = alarm.statistic.startswith("p")
+    return {
+        "namespace": alarm.namespace,
+        "metric_name": alarm.metric,
+        "dimensions": dimensions,
+        "period": alarm.period,
+        "extended_statistic" if percentile else "statistic": alarm.statistic,
+    }
+
+
+def _sum(ids: Iterable[str]) -> str:
+    return f"SUM([{', '.join(f'FILL({id_}, 0)' for id_ in ids)}])"
