@@ -97,10 +97,20 @@ def test_each_role_is_for_one_kind_of_run_of_one_repository() -> None:
         assert equals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
         subjects[name] = equals["token.actions.githubusercontent.com:sub"]
     assert subjects == {
-        "Preview": "repo:${Repository}:pull_request",
-        "Push": "repo:${Repository}:ref:refs/heads/main",
-        "Deploy": "repo:${Repository}:environment:${Environment}",
+        "Preview": "${Subject}:pull_request",
+        "Push": "${Subject}:ref:refs/heads/main",
+        "Deploy": "${Subject}:environment:${Environment}",
     }
+
+
+@pytest.mark.parametrize("subject", ["repo:octo-org@65/octo.repo@74", "repo:octo-org/octo-repo"])
+def test_a_repository_is_named_as_github_s_tokens_name_it_with_ids_or_without(subject: str) -> None:
+    assert re.fullmatch(_template()["Parameters"]["Subject"]["AllowedPattern"], subject)
+
+
+@pytest.mark.parametrize("subject", ["octo-org/octo-repo", "repo:octo-org/*", "repo:octo-org@*/octo-repo@*"])
+def test_no_name_is_taken_that_is_more_than_one_repository_s(subject: str) -> None:
+    assert not re.fullmatch(_template()["Parameters"]["Subject"]["AllowedPattern"], subject)
 
 
 def test_preview_and_push_change_nothing_but_the_two_image_repositories() -> None:
