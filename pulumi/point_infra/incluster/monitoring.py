@@ -1,5 +1,7 @@
 """Prometheus, Grafana and Kiali in the cluster; its alerts go where CloudWatch's alarms go."""
 
+from pathlib import Path
+
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
@@ -9,6 +11,7 @@ from point_infra.config.settings import Settings
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.iam import allow, pod_role, policy
 from point_infra.foundation.keys import Keys
+from point_infra.incluster import manifest
 from point_infra.incluster.helm import release
 from point_infra.incluster.mesh import Mesh
 from point_infra.observability.cloudwatch import Observability
@@ -16,6 +19,7 @@ from point_infra.observability.cloudwatch import Observability
 NAMESPACE = "monitoring"
 _GRAFANA_ADMIN = "grafana-admin"
 _ALERTMANAGER = "alertmanager"
+_ISTIO_MONITORS = Path(__file__).parent / "istio" / "monitors"
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -44,6 +48,9 @@ class Monitoring(pulumi.ComponentResource):
             parent=self,
             provider=self._cluster.provider,
             depends_on=[*mesh.ready, admin, publisher],
+        )
+        manifest.declare(
+            "istio", _ISTIO_MONITORS, parent=self, provider=cluster.provider, depends_on=[self.ready]
         )
         release(
             "kiali",

@@ -53,11 +53,20 @@ class Platform(pulumi.ComponentResource):
         ).apply(lambda a: point_service.manifest(s, a[0], a[1], a[2], a[3]))
         self.point_service_yaml = service.apply(point_service.text)
         operator = manifest.declare(
+            "operator",
             ROOT / "operator" / "deploy",
             lambda d: with_image(d, image),
             parent=self,
             provider=self._provider,
             depends_on=self._after,
+        )
+        # Alerts, dashboard and monitors of operator and gateway: their kinds came with `monitoring`.
+        manifest.declare(
+            "operator",
+            ROOT / "operator" / "deploy" / "monitoring",
+            parent=self,
+            provider=self._provider,
+            depends_on=operator,
         )
         if s.create_point_service:
             self._custom(
