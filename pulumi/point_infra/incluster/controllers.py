@@ -13,6 +13,7 @@ from point_infra.foundation.iam import allow, pod_role, policy
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.network import Network
 from point_infra.incluster.helm import release
+from point_infra.incluster.namespace import namespace
 
 _EXTERNAL_SECRETS = "external-secrets"
 
@@ -61,7 +62,10 @@ class Controllers(pulumi.ComponentResource):
                 "vpcId": network.vpc_id,
                 "serviceAccount": {"name": account},
                 "replicaCount": 2,
+                "podDisruptionBudget": {"maxUnavailable": 1},
                 "enableServiceMutatorWebhook": False,
+                # On by default since 3.0, for kinds of the Gateway API that nobody installs here.
+                "controllerConfig": {"featureGates": {"ALBGatewayAPI": False, "NLBGatewayAPI": False}},
                 "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}},
             },
             parent=self,
@@ -83,6 +87,9 @@ class Controllers(pulumi.ComponentResource):
                 "rbac": {"serviceAccount": {"name": account}},
                 # A pod can only be placed where its zone's group grows.
                 "extraArgs": {"balance-similar-node-groups": True, "expander": "least-waste"},
+                # The zone that is lost may be its own; the one that leads scales, the other waits.
+                "replicaCount": 2,
+                "topologySpreadConstraints": _spread({"app.kubernetes.io/name": "aws-cluster-autoscaler"}),
                 "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
             },
             parent=self,
@@ -95,21 +102,37 @@ class Controllers(pulumi.ComponentResource):
         role = pod_role(f"{self._name}-secrets", {"read": rights}, [], self._child)
         granted = self._cluster.grant(_EXTERNAL_SECRETS, _EXTERNAL_SECRETS, role)
         small = {"requests": {"cpu": "20m", "memory": "64Mi"}}
+        two = {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}, "resources": small}
+        own = namespace(
+            _EXTERNAL_SECRETS, parent=self, provider=self._cluster.provider, after=self._cluster.ready
+        )
         return release(
             _EXTERNAL_SECRETS,
             versions.EXTERNAL_SECRETS,
             _EXTERNAL_SECRETS,
             {
                 "serviceAccount": {"name": _EXTERNAL_SECRETS},
-                "resources": small,
-                "webhook": {"resources": small},
+                "leaderElect": True,
+                **two,
+                "webhook": two,
                 "certController": {"resources": small},
             },
             parent=self,
             provider=self._cluster.provider,
-            depends_on=[granted, self.load_balancer],
-            create_namespace=True,
+            depends_on=[granted, self.load_balancer, own],
         )
+
+
+def _spread(labels: dict[str, str]) -> list[dict[str, object]]:
+    """Over the zones, as well as it goes."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels},
+        }
+    ]
 
 
 def _bind_targets(target_group_arn: str) -> str:

@@ -19,7 +19,6 @@ def release(
     parent: pulumi.Resource,
     provider: k8s.Provider,
     depends_on: Sequence[pulumi.Resource] = (),
-    create_namespace: bool = False,
 ) -> k8s.helm.v3.Release:
     """A release that waits until its pods are ready, and takes itself back when they never are."""
     return k8s.helm.v3.Release(
@@ -29,7 +28,6 @@ def release(
         version=chart.version,
         repository_opts=k8s.helm.v3.RepositoryOptsArgs(repo=chart.repository),
         namespace=namespace,
-        create_namespace=create_namespace,
         values=dict(values),
         atomic=True,
         timeout=_TIMEOUT_SECONDS,

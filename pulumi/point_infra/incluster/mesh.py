@@ -14,12 +14,14 @@ from point_infra.edge.load_balancer import Edge
 from point_infra.foundation.cluster import Cluster
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.helm import release
+from point_infra.incluster.namespace import RESTRICTED, namespace
 
 GATEWAY_NAMESPACE = "istio-ingress"
 GATEWAY = "istio-ingressgateway"
 TLS_SECRET = "points-tls"  # noqa: S105 - a name
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-"""Labels of every namespace that holds no pod which needs its node."""
+_GATED = {"elbv2.k8s.aws/pod-readiness-gate-inject": "enabled"}
+"""A new gateway pod is ready once the load balancer finds it so: neither a rollout nor a drain, which the disruption
+budget slows down to one pod, can leave the target group empty."""
 _SYSTEM = "istio-system"
 _VALUES = Path(__file__).parent / "istio"
 _YEAR_HOURS = 8760
@@ -39,7 +41,7 @@ class Mesh(pulumi.ComponentResource):
     ) -> None:
         super().__init__("point:index:Mesh", name, None, opts)
         self._provider, self._hosts = cluster.provider, (s.domain_name, s.origin_name)
-        system = self._namespace(_SYSTEM, [*cluster.ready, controllers.load_balancer])
+        system = self._namespace(_SYSTEM, [*cluster.ready, controllers.load_balancer], {})
         base = release(
             "istio-base",
             versions.ISTIO_BASE,
@@ -69,14 +71,14 @@ class Mesh(pulumi.ComponentResource):
             provider=self._provider,
             depends_on=[cni],
         )
-        namespace = self._namespace(GATEWAY_NAMESPACE, [istiod])
-        certificate = self._certificate(name, namespace)
+        ingress = self._namespace(GATEWAY_NAMESPACE, [istiod], _GATED)
+        certificate = self._certificate(name, ingress)
         # Without a token for the API server: it proves who it is to istiod with one of its own.
         account = k8s.core.v1.ServiceAccount(
             GATEWAY,
             metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
             automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[ingress]),
         )
         gateway = release(
             GATEWAY,
@@ -105,15 +107,14 @@ class Mesh(pulumi.ComponentResource):
         self.ready: list[pulumi.Resource] = [istiod, gateway]
         self.register_outputs({})
 
-    def _namespace(self, name: str, after: list[pulumi.Resource]) -> k8s.core.v1.Namespace:
-        """A namespace in which a pod that is not "restricted" is refused."""
-        return k8s.core.v1.Namespace(
-            name,
-            metadata={"name": name, "labels": RESTRICTED},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=after),
+    def _namespace(
+        self, name: str, after: list[pulumi.Resource], labels: dict[str, str]
+    ) -> k8s.core.v1.Namespace:
+        return namespace(
+            name, parent=self, provider=self._provider, after=after, labels={**RESTRICTED, **labels}
         )
 
-    def _certificate(self, name: str, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
+    def _certificate(self, name: str, ingress: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
         """What the gateway shows to the load balancer, which encrypts to it but checks no name."""
         child = pulumi.ResourceOptions(parent=self)
         key = tls.PrivateKey(f"{name}-gateway", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
@@ -132,7 +133,7 @@ class Mesh(pulumi.ComponentResource):
             type="kubernetes.io/tls",
             metadata={"name": TLS_SECRET, "namespace": GATEWAY_NAMESPACE},
             string_data={"tls.crt": certificate.cert_pem, "tls.key": key.private_key_pem},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[ingress]),
         )
 
 

@@ -14,6 +14,7 @@ from point_infra.foundation.keys import Keys
 from point_infra.incluster import manifest
 from point_infra.incluster.helm import release
 from point_infra.incluster.mesh import Mesh
+from point_infra.incluster.namespace import namespace
 from point_infra.observability.cloudwatch import Observability
 
 NAMESPACE = "monitoring"
@@ -44,7 +45,7 @@ class Monitoring(pulumi.ComponentResource):
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
             NAMESPACE,
-            prometheus_values(observability.topic_arn, s.region),
+            prometheus_values(observability.topic_arn, s.region, 2 if s.prod else 1),
             parent=self,
             provider=self._cluster.provider,
             depends_on=[*mesh.ready, admin, publisher],
@@ -84,10 +85,12 @@ class Monitoring(pulumi.ComponentResource):
 
     def _grafana_admin(self, name: str) -> k8s.core.v1.Secret:
         """A password of this stack's own: the chart's is the same everywhere."""
-        namespace = k8s.core.v1.Namespace(
+        own = namespace(
             NAMESPACE,
-            metadata={"name": NAMESPACE},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=self._after),
+            parent=self,
+            provider=self._cluster.provider,
+            after=self._after,
+            labels={},  # the node exporter looks at its node
         )
         password = random.RandomPassword(
             f"{name}-grafana", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
@@ -96,7 +99,7 @@ class Monitoring(pulumi.ComponentResource):
             _GRAFANA_ADMIN,
             metadata={"name": _GRAFANA_ADMIN, "namespace": NAMESPACE},
             string_data={"admin-user": "admin", "admin-password": password.result},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=[own]),
         )
 
 
@@ -104,11 +107,21 @@ def _publish(topic_arn: str, key_arn: str) -> str:
     return policy(allow("sns:Publish", topic_arn), allow(["kms:Decrypt", "kms:GenerateDataKey"], key_arn))
 
 
-def prometheus_values(topic_arn: pulumi.Input[str], region: str) -> dict[str, object]:
-    """Scrape every ServiceMonitor and PodMonitor, keep 15 days, take every dashboard with the label."""
+def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) -> dict[str, object]:
+    """Scrape every ServiceMonitor and PodMonitor, keep 15 days, take every dashboard with the label.
+
+    Two of each see alike, and one of them sees the loss of the other's zone.
+    """
+    apart = {
+        "replicas": replicas,
+        "podAntiAffinity": "soft",
+        "podAntiAffinityTopologyKey": "topology.kubernetes.io/zone",
+    }
     return {
         "prometheus": {
+            "service": {"sessionAffinity": "ClientIP"},  # they don't scrape at the same moment
             "prometheusSpec": {
+                **apart,
                 "retention": "15d",
                 "serviceMonitorSelectorNilUsesHelmValues": False,
                 "podMonitorSelectorNilUsesHelmValues": False,
@@ -125,7 +138,7 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str) -> dict[str, ob
                     }
                 },
                 "resources": {"requests": {"cpu": "200m", "memory": "768Mi"}},
-            }
+            },
         },
         "grafana": {
             "admin": {"existingSecret": _GRAFANA_ADMIN},
@@ -148,12 +161,14 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str) -> dict[str, ob
                     {"name": "sns", "sns_configs": [{"topic_arn": topic_arn, "sigv4": {"region": region}}]},
                 ],
             },
-            "alertmanagerSpec": {"resources": {"requests": {"cpu": "10m", "memory": "48Mi"}}},
+            "alertmanagerSpec": {**apart, "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}}},
         },
         "kube-state-metrics": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
         "prometheus-node-exporter": {"resources": {"requests": {"cpu": "20m", "memory": "32Mi"}}},
         "prometheusOperator": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
-        # EKS runs these itself and shows no metrics of them.
+        # EKS runs these itself and shows no metrics of them, or binds them to the node alone: nothing to scrape, and
+        # their alerts would fire for ever.
+        "kubeProxy": {"enabled": False},
         "kubeControllerManager": {"enabled": False},
         "kubeScheduler": {"enabled": False},
         "kubeEtcd": {"enabled": False},
@@ -169,5 +184,17 @@ def kiali_values() -> dict[str, object]:
             "prometheus": {"url": service},
             "grafana": {"internal_url": f"http://kube-prometheus-stack-grafana.{NAMESPACE}"},
         },
-        "deployment": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
+        "deployment": {
+            # Whole, since it takes the place of the chart's own, which has no seccompProfile (kiali/helm-charts, 2.29)
+            # and would be refused in a restricted namespace.
+            "security_context": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "privileged": False,
+                "readOnlyRootFilesystem": True,
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}},
+        },
     }

@@ -12,8 +12,9 @@ from point_infra.foundation.registry import Registry
 from point_infra.incluster import manifest, point_service
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.manifest import ROOT, Object
-from point_infra.incluster.mesh import RESTRICTED, Mesh
+from point_infra.incluster.mesh import Mesh
 from point_infra.incluster.monitoring import Monitoring
+from point_infra.incluster.namespace import namespace
 from point_infra.incluster.point_service import (
     CACHE_SECRET,
     DATABASE_SECRET,
@@ -83,11 +84,7 @@ class Platform(pulumi.ComponentResource):
         self, name: str, database: Database, cache: Cache, controllers: Controllers
     ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
-        namespace = k8s.core.v1.Namespace(
-            NAMESPACE,
-            metadata={"name": NAMESPACE, "labels": RESTRICTED},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=self._after),
-        )
+        own = namespace(NAMESPACE, parent=self, provider=self._provider, after=self._after)
         store = self._custom(
             f"{name}-store",
             _SECRETS_API,
@@ -103,7 +100,7 @@ class Platform(pulumi.ComponentResource):
             RDS_CA_SECRET,
             metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
             string_data={"ca.crt": aurora.authorities(self._s.region)},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[own]),
         )
         mirrored = [
             self._custom(
@@ -117,7 +114,7 @@ class Platform(pulumi.ComponentResource):
                     "target": {"name": secret},
                     "dataFrom": [{"extract": {"key": arn}}],
                 },
-                [store, namespace],
+                [store, own],
             )
             for secret, arn in (
                 (DATABASE_SECRET, database.user_secret_arn),
