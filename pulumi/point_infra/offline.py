@@ -29,7 +29,9 @@ class _Unknown(pulumi.runtime.Mocks):
     """Every output stays unknown, as in the first preview."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return None, dict(args.inputs)
+        return args.name, dict(
+            args.inputs
+        )  # without an id, a resource that is handed on is waited for for ever
 
     def call(
         self,

@@ -12,6 +12,7 @@ from point_infra.edge.dns import Dns
 from point_infra.edge.load_balancer import Edge
 from point_infra.edge.routing import Routing
 from point_infra.edge.standby import Standby
+from point_infra.edge.zone import Zone
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
@@ -28,7 +29,7 @@ class PointPlatform(pulumi.ComponentResource):
     """Root of everything; `outputs` is what a user looks up afterwards."""
 
     def __init__(self, settings: Settings) -> None:
-        self.inventory = Inventory(settings.tags())
+        self.inventory = Inventory(settings.tags(), settings.permissions_boundary)
         super().__init__(
             "point:index:PointPlatform",
             settings.name,
@@ -44,8 +45,18 @@ class PointPlatform(pulumi.ComponentResource):
             "serviceImageDigest": settings.service_image_digest,
             "operatorImageDigest": settings.operator_image_digest,
         }
-        if settings.stage != "registry":
-            self._everything(registry)
+        keys = Keys(settings.name, settings.region, self._child)
+        logs = Logs(settings.log_retention_days, keys.key_arn)
+        network = Network("network", settings, logs, self._child)
+        zone = Zone("zone", settings, self._child)
+        # What somebody needs before the rest: where to delegate to, and where a runner stands.
+        self.outputs |= {
+            "nameServers": zone.name_servers,
+            "vpcId": network.vpc_id,
+            "privateSubnetIds": network.private_subnet_ids,
+        }
+        if settings.stage != "foundation":
+            self._everything(registry, keys, logs, network, zone)
         self.priced = estimate.lines(self.inventory.resources)
         self.outputs |= {
             "monthlyCostUsd": estimate.total(self.priced),
@@ -53,19 +64,16 @@ class PointPlatform(pulumi.ComponentResource):
         }
         self.register_outputs({})
 
-    def _everything(self, registry: Registry) -> None:
+    def _everything(self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone) -> None:
         s, child = self._s, self._child
-        keys = Keys(s.name, s.region, child)
-        logs = Logs(s.log_retention_days, keys.key_arn)
-        network = Network("network", s, logs, child)
         cluster = Cluster("cluster", s, network, keys, logs, child)
         database = Database("database", s, network, cluster, keys, logs, child)
         cache = Cache("cache", s, network, cluster, keys, logs, child)
-        dns = Dns("dns", s, child)
+        dns = Dns("dns", s, zone, child)
         edge = Edge("edge", s, network, cluster, dns, logs, child)
         after_dns = pulumi.ResourceOptions(parent=self, depends_on=[dns])
         standby = Standby("standby", s, after_dns) if s.standby_page else None
-        routing = Routing("routing", s, dns, edge, standby, child)
+        routing = Routing("routing", s, zone, edge, standby, child)
         observability = Observability(
             "observability", s, network, cluster, child,
             keys=keys, logs=logs, dns=dns, edge=edge, routing=routing,
@@ -89,7 +97,6 @@ class PointPlatform(pulumi.ComponentResource):
             "cacheEndpoint": cache.endpoint,
             "cacheSecretArn": cache.token_secret_arn,
             "url": f"https://{s.domain_name}",
-            "nameServers": dns.name_servers,
             "loadBalancerName": edge.dns_name,
             "dashboardUrl": observability.dashboard_url,
             "alarmTopicArn": observability.topic_arn,

@@ -65,7 +65,12 @@ def test_a3_the_load_balancer_faces_the_internet_with_https_only(prod: Any) -> N
     listeners = prod.of(":Listener")
     assert (listeners["edge-https"]["port"], listeners["edge-https"]["protocol"]) == (443, "HTTPS")
     assert "TLS13" in listeners["edge-https"]["sslPolicy"]
-    assert listeners["edge-http"]["defaultActions"][0]["type"] == "redirect"
+    # A redirect by 301 makes a GET of a POST: only who reads is sent on.
+    refused = listeners["edge-http"]["defaultActions"][0]
+    assert (refused["type"], refused["fixedResponse"]["statusCode"]) == ("fixed-response", "403")
+    rule = prod.one(":ListenerRule")
+    assert rule["conditions"] == [{"httpRequestMethod": {"values": ["GET", "HEAD"]}}]
+    assert rule["actions"][0]["redirect"]["protocol"] == "HTTPS"
     assert prod.of(":CertificateValidation")
 
 
@@ -91,6 +96,45 @@ def test_a4_the_cluster_is_private_encrypted_and_logged(prod: Any) -> None:
     assert cluster["authenticationMode"] == "API"
     assert set(cluster["enabledClusterLogTypes"]) >= {"api", "audit", "authenticator"}
     assert cluster["upgradePolicy"] == {"supportType": "STANDARD"}
+
+
+def test_a2_while_the_service_fails_every_answer_is_503(prod: Any) -> None:
+    page = prod.one(":Distribution")
+    assert "defaultRootObject" not in page  # "/" would be 200
+    assert {e["responseCode"] for e in page["customErrorResponses"]} == {503}
+    (path,) = {e["responsePagePath"] for e in page["customErrorResponses"]}
+    assert path == "/" + prod.one(":BucketObjectv2")["key"]
+
+
+def test_a2_each_validation_record_is_that_of_its_name(updated: Any) -> None:
+    records = {n: r["name"] for n, r in updated.of(":Record").items() if "validation" in n}
+    assert records == {
+        "dns-validation-service": "_validation.points.example.com",
+        "dns-validation-origin": "_validation.origin.points.example.com",
+    }
+
+
+def test_a4_whoever_is_named_reaches_the_private_api_and_before_anything_is_installed(
+    run_stack: Callable[..., Any],
+) -> None:
+    made = run_stack("prod", preview=False, apiPrivateClients=["sg-0123456789abcdef0", "10.9.0.0/16"])
+    rules = {n: r for n, r in made.of(":SecurityGroupIngressRule").items() if n.startswith("cluster-api-")}
+    assert {n: (r["securityGroupId"], r["fromPort"], r["toPort"]) for n, r in rules.items()} == dict.fromkeys(
+        ("cluster-api-sg-0123456789abcdef0", "cluster-api-10.9.0.0/16"), ("sg-cluster", 443, 443)
+    )
+    assert rules["cluster-api-sg-0123456789abcdef0"]["referencedSecurityGroupId"] == "sg-0123456789abcdef0"
+    assert rules["cluster-api-10.9.0.0/16"]["cidrIpv4"] == "10.9.0.0/16"
+
+
+def test_u1_what_a_user_needs_in_between_is_an_output_of_the_foundation(
+    run_stack: Callable[..., Any],
+) -> None:
+    """The certificate waits until the zone is delegated, an image until it is pushed, `up` for a way to the API."""
+    made = run_stack("dev", preview=False, stage="foundation")
+    assert {"nameServers", "repositories", "vpcId", "privateSubnetIds"} <= made.outputs.keys()
+    assert made.of(":Zone")
+    assert not made.of(":CertificateValidation")
+    assert not made.of("eks:index:Cluster")
 
 
 def test_a4_the_api_opens_only_to_named_ranges(run_stack: Callable[..., Any]) -> None:
@@ -299,6 +343,14 @@ def test_a16_the_load_balancer_reaches_the_gateway_and_pods_reach_the_data(updat
     assert {r["fromPort"] for n, r in rules.items() if n.startswith("edge-to-pods")} == {443, 15021}
     binding = updated.one(":TargetGroupBinding")["spec"]
     assert binding["serviceRef"] == {"name": "istio-ingressgateway", "port": 443}
+
+
+def test_u1_what_runs_stays_in_the_registry_for_hundreds_of_pushes(prod: Any) -> None:
+    for policy in prod.of(":LifecyclePolicy").values():
+        kept, rest = json.loads(policy["policy"])["rules"]
+        # Counted by tag: a push is five images, of which only the index has one.
+        assert (kept["selection"]["tagStatus"], kept["selection"]["countNumber"]) == ("tagged", 300)
+        assert rest["selection"]["tagStatus"] == "untagged"
 
 
 def test_u1_the_operator_comes_from_the_registry_by_digest(updated: Any) -> None:

@@ -1,5 +1,7 @@
 """What the workflows may do: nothing they don't need, with no key that lasts, and no code of others by a moving tag."""
 
+import fnmatch
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / "pulumi" / "bootstrap.yaml"
@@ -66,6 +69,18 @@ def test_up_waits_for_an_approval_for_the_images_and_for_the_policies() -> None:
     assert set(up["needs"]) == {"images", "policy"}
 
 
+def test_an_image_whose_commit_is_pushed_is_not_pushed_again() -> None:
+    """Tags are immutable, so a second push of one commit would be refused."""
+    job = _jobs()["deploy images"]
+    steps = {s["id"]: s for s in job["steps"] if "id" in s}
+    for image in ("service", "operator"):
+        assert steps[image]["if"] == f"${{{{ steps.pushed.outputs.{image} == '' }}}}"
+        assert steps[image]["with"]["tags"].endswith(f"/point-{image}:${{{{ github.sha }}}}")
+        assert job["outputs"][image].startswith(f"${{{{ steps.pushed.outputs.{image} || ")
+    push = _template()["Resources"]["Push"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert "ecr:BatchGetImage" in push[1]["Action"]
+
+
 def _template() -> Any:
     class Loader(yaml.SafeLoader):
         """Takes CloudFormation's short forms as their argument."""
@@ -84,6 +99,56 @@ def test_the_bootstrap_template_is_valid() -> None:
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run([linter, "-r", "ap-northeast-2", "--", BOOTSTRAP], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_deploy_role_makes_no_role_and_lets_none_grow_without_the_boundary() -> None:
+    deploy = _template()["Resources"]["Deploy"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    (bounded,) = [s for s in deploy if "Condition" in s]
+    assert bounded["Effect"] == "Deny"
+    assert bounded["Condition"] == {"StringNotEquals": {"iam:PermissionsBoundary": "Boundary"}}
+    assert set(bounded["Action"]) >= {
+        "iam:CreateRole",
+        "iam:Attach*Policy",
+        "iam:Put*Policy",
+        "iam:CreateUser",
+    }
+    always = [
+        a for s in deploy if "Condition" not in s and s["Resource"] in ("*", "Boundary") for a in s["Action"]
+    ]
+    assert {"iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion"} <= set(always)
+
+
+def test_the_boundary_allows_all_that_the_program_s_roles_do_and_no_rights_over_rights(updated: Any) -> None:
+    (statement,) = _template()["Resources"]["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+    published = json.loads(aws_managed_policies_data)
+    documents = [
+        *(
+            published[a["policyArn"].rsplit("/", 1)[-1]]["Document"]
+            for a in updated.of(":RolePolicyAttachment").values()
+        ),
+        *(json.loads(p["policy"]) for p in updated.of(":RolePolicy").values()),
+    ]
+    used: set[str] = set()
+    for document in documents:
+        statements = document["Statement"]
+        for one in statements if isinstance(statements, list) else [statements]:
+            used |= {one["Action"]} if isinstance(one["Action"], str) else set(one["Action"])
+    assert len(used) > 100
+    assert {
+        a for a in used if not any(fnmatch.fnmatch(a, allowed) for allowed in statement["Action"])
+    } == set()
+    assert [a for a in statement["Action"] if a.startswith(("iam:", "sts:"))] == [
+        "iam:CreateServiceLinkedRole"
+    ]
+
+
+def test_every_role_carries_the_boundary_that_config_names(run_stack: Any) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/point-platform-boundary"
+    roles = run_stack("prod", preview=False, permissionsBoundary=boundary).of("iam/role:Role")
+    assert len(roles) > 7
+    assert {r.get("permissionsBoundary") for r in roles.values()} == {boundary}
+    # The component's own would have none.
+    assert "control-plane" in str(sorted(roles))
 
 
 def test_each_role_is_for_one_kind_of_run_of_one_repository() -> None:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Collection
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"({_LABEL}\.)+[a-z]{{2,63}}")
+_TOP = r"([a-z]{2,63}|xn--[a-z0-9]([-a-z0-9]{0,57}[a-z0-9])?)"
+_DOMAIN = re.compile(rf"({_LABEL}\.)+{_TOP}")
+_RFC_1918 = tuple(ipaddress.IPv4Network(r) for r in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _HTTPS = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?(/\S*)?")
 _ORIGIN = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?")
 
@@ -96,11 +98,13 @@ class Reader:
         )
 
     def network(self, key: str) -> str:
-        """A private IPv4 range that holds the nine subnets."""
+        """A private IPv4 range (RFC 1918, not what is private for other reasons) that holds the nine subnets."""
         value = self.text(key)
         range_ = network(key, value)
-        if not range_.is_private or not 16 <= range_.prefixlen <= 17:
-            raise ConfigError(key, value, "a private range of /16 or /17, which holds the nine subnets")
+        if not private(range_) or not 16 <= range_.prefixlen <= 17:
+            raise ConfigError(
+                key, value, f"/16 or /17, which holds the nine subnets, of {', '.join(map(str, _RFC_1918))}"
+            )
         return value
 
     def allowed_cidrs(self, key: str) -> tuple[str, ...]:
@@ -112,6 +116,21 @@ class Reader:
                     key, item, "ranges of /8 and smaller: the Kubernetes API is not for everybody"
                 )
         return items
+
+    def api_clients(self, key: str) -> tuple[str, ...]:
+        """A list of security groups and private IPv4 ranges."""
+        items = self.texts(key)
+        for item in items:
+            if not re.fullmatch(r"sg-[0-9a-f]{8,17}", item) and not private(network(key, item)):
+                raise ConfigError(
+                    key, item, "security groups (sg-...) and private ranges such as 10.0.0.0/16"
+                )
+        return items
+
+
+def private(range_: ipaddress.IPv4Network) -> bool:
+    """Whether a range is one that RFC 1918 sets aside for private networks."""
+    return any(range_.subnet_of(one) for one in _RFC_1918)
 
 
 def network(key: str, value: str) -> ipaddress.IPv4Network:

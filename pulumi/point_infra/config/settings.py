@@ -35,6 +35,7 @@ class Settings:
     domain_name: str
     zone_name: str
     create_zone: bool
+    zone_id: str
     certificate_arn: str | None
     standby_page: bool
     waf: bool
@@ -46,8 +47,10 @@ class Settings:
     nodes_per_zone: int
     max_nodes_per_zone: int
     api_allowed_cidrs: tuple[str, ...]
+    api_private_clients: tuple[str, ...]
     admin_role_arns: tuple[str, ...]
     viewer_role_arns: tuple[str, ...]
+    permissions_boundary: str
     database_instance_class: str
     database_engine_version: str
     backup_retention_days: int
@@ -99,11 +102,12 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
     engine = r.choice("cacheEngine", tuple(versions.CACHE))
     settings = Settings(
         environment=environment,
-        stage=r.choice("stage", ("registry", "all", "destroy")),
+        stage=r.choice("stage", ("foundation", "all", "destroy")),
         region=_region(region),
         domain_name=r.domain("domainName"),
         zone_name=zone_name,
         create_zone=r.choice("zone", ("create", "existing")) == "create",
+        zone_id=r.matching("zoneId", r"|Z[A-Z0-9]{1,31}", "the id of a hosted zone (Z...) or nothing"),
         certificate_arn=_certificate(r, _region(region)),
         standby_page=r.flag("standbyPage"),
         waf=r.flag("waf"),
@@ -115,8 +119,14 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
         nodes_per_zone=r.integer("nodesPerZone", 1, 20),
         max_nodes_per_zone=r.integer("maxNodesPerZone", 1, 50),
         api_allowed_cidrs=r.allowed_cidrs("apiAllowedCidrs"),
+        api_private_clients=r.api_clients("apiPrivateClients"),
         admin_role_arns=r.each("adminRoleArns", *_ROLES),
         viewer_role_arns=r.each("viewerRoleArns", *_ROLES),
+        permissions_boundary=r.matching(
+            "permissionsBoundary",
+            r"|arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+",
+            "an IAM policy's ARN or nothing",
+        ),
         database_instance_class=r.choice("databaseInstanceClass", DATABASE_INSTANCE),
         database_engine_version=r.choice("databaseEngineVersion", versions.AURORA_MYSQL),
         backup_retention_days=r.integer("backupRetentionDays", 7 if environment == "prod" else 1, 35),
@@ -142,7 +152,7 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
 
 def _consistent(s: Settings) -> None:
     """Check what only holds between two values."""
-    zones = [s.region + letter for letter in "abcdef"]
+    zones = [s.region + letter for letter in versions.ZONES[s.region]]
     if len(s.availability_zones) != 3 or not set(s.availability_zones) <= set(zones):
         raise ConfigError(
             "availabilityZones",
@@ -151,6 +161,23 @@ def _consistent(s: Settings) -> None:
         )
     if s.domain_name != s.zone_name and not s.domain_name.endswith("." + s.zone_name):
         raise ConfigError("domainName", s.domain_name, f"{s.zone_name} (zoneName) or a name below it")
+    if not s.certificate_arn and len(s.domain_name) > 64:
+        raise ConfigError(
+            "domainName", s.domain_name, "at most 64 characters, as a certificate's first name (ACM)"
+        )
+    if s.create_zone and s.zone_id:
+        raise ConfigError("zoneId", s.zone_id, "nothing while zone is create")
+    both = set(s.admin_role_arns) & set(s.viewer_role_arns)
+    if both:
+        raise ConfigError(
+            "viewerRoleArns", min(both), "roles that adminRoleArns does not name: EKS takes one entry a role"
+        )
+    if s.stage == "all" and not (s.api_allowed_cidrs or s.api_private_clients):
+        raise ConfigError(
+            "apiPrivateClients",
+            s.api_private_clients,
+            "whoever runs `pulumi up`, unless apiAllowedCidrs names it: it installs into the cluster",
+        )
     if s.max_nodes_per_zone < s.nodes_per_zone:
         raise ConfigError(
             "maxNodesPerZone", s.max_nodes_per_zone, f"{s.nodes_per_zone} (nodesPerZone) or more"

@@ -17,15 +17,53 @@ BUDGET = {"EKS and nodes": 300, "Aurora": 400, "ElastiCache": 250, "Load balance
 
 @dataclass(frozen=True)
 class Usage:
-    """A month's assumed traffic and volume: a shop of about 30 requests a second on average."""
+    """A month's traffic and volume: a shop of about 30 requests a second on average, and what follows from that.
 
+    A request is some 3 kB in and out, has a line in the log of the service, and one in those of both proxies when it
+    fails or is among the one in sixteen that are sampled (`incluster.mesh.ACCESS_LOG`).
+    """
+
+    requests_per_second: float = 30
+    request_kb: float = 3
+    application_line_bytes: float = 350
+    access_line_bytes: float = 700
+    sampled: float = 1 / 16
+    other_logs_gb: float = 20
+    """Control plane, database, nodes and what is refused."""
     nat_gb: float = 50
-    lcus: float = 1.0
     storage_gb: float = 50
     io_millions: float = 100
-    logs_gb: float = 20
-    egress_gb: float = 100
-    cross_zone_gb: float = 500
+
+    @property
+    def requests_millions(self) -> float:
+        """Requests a month."""
+        return self.requests_per_second * HOURS * 3600 / 1e6
+
+    @property
+    def lcus(self) -> float:
+        """Load balancer capacity units: 25 new connections a second or 1 GB an hour each, whichever is more."""
+        return max(self.requests_per_second / 25, self.requests_per_second * 3600 * self.request_kb / 1e6)
+
+    @property
+    def logs_gb(self) -> float:
+        """Taken in by CloudWatch."""
+        line = self.application_line_bytes + 2 * self.access_line_bytes * self.sampled
+        return self.other_logs_gb + self.requests_millions * line / 1000
+
+    @property
+    def traffic_gb(self) -> float:
+        """Between clients and the load balancer."""
+        return self.requests_millions * self.request_kb
+
+    @property
+    def egress_gb(self) -> float:
+        """Half of the traffic leaves; the first 100 GB of an account's month are free."""
+        return max(0, self.traffic_gb / 2 - 100)
+
+    @property
+    def cross_zone_gb(self) -> float:
+        """A request meets another zone twice in three hops: gateway, service, database."""
+        return 2 * self.traffic_gb
 
 
 @dataclass(frozen=True)
@@ -49,20 +87,31 @@ def lines(resources: list[Declared], usage: Usage = Usage()) -> list[Line]:
     count = Counter(r.type for r in resources)
     out = [*_cluster(resources, count), *_data(resources, usage)]
     albs, nats = count["aws:lb/loadBalancer:LoadBalancer"], count["aws:ec2/natGateway:NatGateway"]
-    zones = 3
+    acls, zones = count["aws:wafv2/webAcl:WebAcl"], 3
     balancer, other, network = "Load balancer", "Other", "NAT gateways"
     out += [
         Line(balancer, "load balancer", albs * HOURS, "h", RATE["alb_hour"]),
         Line(balancer, "capacity units", albs * usage.lcus * HOURS, "LCU h", RATE["alb_lcu_hour"]),
         Line(balancer, "public IPv4", albs * zones * HOURS, "h", RATE["public_ipv4_hour"]),
-        Line(balancer, "WAF", count["aws:wafv2/webAcl:WebAcl"], "ACL", RATE["waf_month"]),
+        Line(balancer, "WAF", acls, "ACL", RATE["waf_month"]),
+        Line(
+            balancer, "requests that it sees", acls * usage.requests_millions, "million", RATE["waf_million"]
+        ),
         Line(network, "NAT gateways", nats * HOURS, "h", RATE["nat_hour"]),
         Line(network, "traffic through them", usage.nat_gb if nats else 0, "GB", RATE["nat_gb"]),
         Line(network, "public IPv4", count["aws:ec2/eip:Eip"] * HOURS, "h", RATE["public_ipv4_hour"]),
-        Line(other, "logs", usage.logs_gb, "GB", RATE["logs_gb"]),
+        Line(other, "logs", usage.logs_gb if albs else 0, "GB", RATE["logs_gb"]),
+        Line(other, "Container Insights", _nodes(resources).total(), "node", RATE["insights_node_month"]),
+        Line(other, "Prometheus' volumes", _volumes_gb(resources), "GB", RATE["gp3_gb_month"]),
         Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", RATE["alarm_month"]),
-        Line(other, "traffic out", usage.egress_gb, "GB", RATE["transfer_out_gb"]),
-        Line(other, "traffic between zones", 2 * usage.cross_zone_gb, "GB", RATE["cross_zone_gb"]),
+        Line(other, "traffic out", usage.egress_gb if albs else 0, "GB", RATE["transfer_out_gb"]),
+        Line(
+            other,
+            "traffic between zones",
+            2 * usage.cross_zone_gb if albs else 0,
+            "GB",
+            RATE["cross_zone_gb"],
+        ),
         Line(other, "KMS keys", count["aws:kms/key:Key"], "", RATE["kms_key_month"]),
         Line(other, "secrets", count["aws:secretsmanager/secret:Secret"] + 1, "", RATE["secret_month"]),
         Line(other, "hosted zones", count["aws:route53/zone:Zone"], "", RATE["hosted_zone_month"]),
@@ -126,10 +175,7 @@ def compare(stacks: dict[str, list[Line]]) -> str:
 
 def _cluster(resources: list[Declared], count: Counter[str]) -> list[Line]:
     service = "EKS and nodes"
-    nodes: Counter[str] = Counter()
-    for r in resources:
-        if r.type == "aws:eks/nodeGroup:NodeGroup":
-            nodes[r.inputs["instance_types"][0]] += r.inputs["scaling_config"]["min_size"]
+    nodes = _nodes(resources)
     disk = sum(
         m["ebs"]["volume_size"]
         for r in resources
@@ -141,6 +187,26 @@ def _cluster(resources: list[Declared], count: Counter[str]) -> list[Line]:
         *(Line(service, f"nodes {t}", n * HOURS, "h", prices.NODE[t]) for t, n in nodes.items()),
         Line(service, "node disks", disk * nodes.total(), "GB", RATE["gp3_gb_month"]),
     ]
+
+
+def _nodes(resources: list[Declared]) -> Counter[str]:
+    """Nodes at rest, by type."""
+    nodes: Counter[str] = Counter()
+    for r in resources:
+        if r.type == "aws:eks/nodeGroup:NodeGroup":
+            nodes[r.inputs["instance_types"][0]] += r.inputs["scaling_config"]["min_size"]
+    return nodes
+
+
+def _volumes_gb(resources: list[Declared]) -> int:
+    """What the Prometheus servers keep."""
+    specs = [
+        r.inputs["values"]["prometheus"]["prometheusSpec"]
+        for r in resources
+        if r.name == "kube-prometheus-stack"
+    ]
+    claims = [(s["replicas"], s["storageSpec"]["volumeClaimTemplate"]["spec"]) for s in specs]
+    return sum(n * int(c["resources"]["requests"]["storage"].removesuffix("Gi")) for n, c in claims)
 
 
 def _data(resources: list[Declared], usage: Usage) -> list[Line]:

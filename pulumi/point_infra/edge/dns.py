@@ -1,34 +1,26 @@
-"""The hosted zone and the certificate."""
+"""The certificate of the service's name and its origin name."""
 
 import pulumi_aws as aws
 
 import pulumi
 from point_infra.config.settings import Settings
+from point_infra.edge.zone import Zone
 
 
 class Dns(pulumi.ComponentResource):
-    """The zone, and an issued certificate for the service's name and its origin name."""
+    """An issued certificate: its own by DNS validation, or one that config names."""
 
-    zone_id: pulumi.Output[str]
     certificate_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, s: Settings, zone: Zone, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Dns", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        if s.create_zone:
-            zone = aws.route53.Zone(name, name=s.zone_name, comment="Point platform", opts=child)
-            self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
-        else:
-            found = aws.route53.get_zone_output(
-                name=s.zone_name, private_zone=False, opts=pulumi.InvokeOptions(parent=self)
-            )
-            self.zone_id, self.name_servers = found.zone_id, found.name_servers
         self.certificate_arn = (
-            pulumi.Output.from_input(s.certificate_arn) if s.certificate_arn else self._issue(name, s, child)
+            pulumi.Output.from_input(s.certificate_arn) if s.certificate_arn else self._issue(name, s, zone)
         )
-        self.register_outputs({"zoneId": self.zone_id, "certificateArn": self.certificate_arn})
+        self.register_outputs({"certificateArn": self.certificate_arn})
 
-    def _issue(self, name: str, s: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    def _issue(self, name: str, s: Settings, zone: Zone) -> pulumi.Output[str]:
+        child = pulumi.ResourceOptions(parent=self)
         certificate = aws.acm.Certificate(
             name,
             domain_name=s.domain_name,
@@ -36,19 +28,21 @@ class Dns(pulumi.ComponentResource):
             validation_method="DNS",
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        records = [
-            aws.route53.Record(
-                f"{name}-validation-{i}",
-                zone_id=self.zone_id,
-                name=certificate.domain_validation_options[i].resource_record_name.apply(str),
-                type=certificate.domain_validation_options[i].resource_record_type.apply(str),
-                records=[certificate.domain_validation_options[i].resource_record_value.apply(str)],
-                ttl=60,
-                allow_overwrite=True,  # the standby page's certificate is validated by the same record
-                opts=child,
+        records: list[aws.route53.Record] = []
+        for suffix, host in (("service", s.domain_name), ("origin", s.origin_name)):
+            option = certificate.domain_validation_options.apply(lambda options, of=host: _of(options, of))
+            records.append(
+                aws.route53.Record(
+                    f"{name}-validation-{suffix}",
+                    zone_id=zone.zone_id,
+                    name=option.apply(lambda o: str(o.resource_record_name)),
+                    type=option.apply(lambda o: str(o.resource_record_type)),
+                    records=[option.apply(lambda o: str(o.resource_record_value))],
+                    ttl=60,
+                    allow_overwrite=True,  # the standby page's certificate is validated by the same record
+                    opts=child,
+                )
             )
-            for i in range(2)
-        ]
         issued = aws.acm.CertificateValidation(
             name,
             certificate_arn=certificate.arn,
@@ -56,3 +50,10 @@ class Dns(pulumi.ComponentResource):
             opts=child,
         )
         return issued.certificate_arn
+
+
+def _of(
+    options: list[aws.acm.outputs.CertificateDomainValidationOption], host: str
+) -> aws.acm.outputs.CertificateDomainValidationOption:
+    """The record that proves `host`; AWS gives them in no order of ours."""
+    return next(o for o in options if o.domain_name == host)

@@ -1,5 +1,7 @@
 """The internet-facing load balancer: HTTPS only, re-encrypted towards the Istio gateway."""
 
+import json
+
 import pulumi_aws as aws
 
 import pulumi
@@ -12,6 +14,12 @@ from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 
 _EVERYBODY = "0.0.0.0/0"
+_HTTPS_ONLY: dict[str, str | int] = {
+    "type": "about:blank",
+    "title": "Forbidden",
+    "status": 403,
+    "detail": "Requests that change something are taken by https only.",
+}
 _LOG_WRITER = "600734575887"
 """Elastic Load Balancing's account in Seoul; regions opened since 2022 have the service principal only."""
 _MANAGED_RULES = (
@@ -103,12 +111,31 @@ class Edge(pulumi.ComponentResource):
             default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
             opts=self._child,
         )
-        aws.lb.Listener(
+        # Load balancers know 301 and 302 alone, by which a client makes a GET of a POST and drops its body. Only who
+        # reads is sent on; who writes is told, and finds out before a token goes in plain text every time.
+        plain = aws.lb.Listener(
             f"{self._name}-http",
             load_balancer_arn=balancer.arn,
             port=80,
             protocol="HTTP",
             default_actions=[
+                {
+                    "type": "fixed-response",
+                    "fixed_response": {
+                        "content_type": "application/json",
+                        "message_body": json.dumps(_HTTPS_ONLY),
+                        "status_code": str(_HTTPS_ONLY["status"]),
+                    },
+                }
+            ],
+            opts=self._child,
+        )
+        aws.lb.ListenerRule(
+            f"{self._name}-http-reads",
+            listener_arn=plain.arn,
+            priority=1,
+            conditions=[{"http_request_method": {"values": ["GET", "HEAD"]}}],
+            actions=[
                 {
                     "type": "redirect",
                     "redirect": {"protocol": "HTTPS", "port": "443", "status_code": "HTTP_301"},

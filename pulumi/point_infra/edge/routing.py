@@ -4,9 +4,9 @@ import pulumi_aws as aws
 
 import pulumi
 from point_infra.config.settings import Settings
-from point_infra.edge.dns import Dns
 from point_infra.edge.load_balancer import Edge
 from point_infra.edge.standby import Standby
+from point_infra.edge.zone import Zone
 
 
 class Routing(pulumi.ComponentResource):
@@ -22,7 +22,7 @@ class Routing(pulumi.ComponentResource):
         self,
         name: str,
         s: Settings,
-        dns: Dns,
+        zone: Zone,
         edge: Edge,
         standby: Standby | None,
         opts: pulumi.ResourceOptions,
@@ -34,7 +34,7 @@ class Routing(pulumi.ComponentResource):
         )
         aws.route53.Record(
             f"{name}-origin",
-            zone_id=dns.zone_id,
+            zone_id=zone.zone_id,
             name=s.origin_name,
             type="A",
             aliases=[alb],
@@ -55,7 +55,7 @@ class Routing(pulumi.ComponentResource):
         failover = standby is not None
         aws.route53.Record(
             f"{name}-primary",
-            zone_id=dns.zone_id,
+            zone_id=zone.zone_id,
             name=s.domain_name,
             type="A",
             aliases=[alb],
@@ -67,7 +67,7 @@ class Routing(pulumi.ComponentResource):
         if standby is not None:
             aws.route53.Record(
                 f"{name}-secondary",
-                zone_id=dns.zone_id,
+                zone_id=zone.zone_id,
                 name=s.domain_name,
                 type="A",
                 aliases=[

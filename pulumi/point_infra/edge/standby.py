@@ -9,6 +9,7 @@ from point_infra.foundation.bucket import private_bucket
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Points</title>
 <p>Points are not available right now. Nothing is lost; please try again in a few minutes.</p>
 """
+_KEY = "unavailable.html"
 _NO_CACHE = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """CloudFront's managed policy CachingDisabled."""
 
@@ -44,13 +45,12 @@ class Standby(pulumi.ComponentResource):
             parent=self,
         )
         aws.s3.BucketObjectv2(
-            name, bucket=bucket.id, key="index.html", content=_PAGE, content_type="text/html", opts=child
+            name, bucket=bucket.id, key=_KEY, content=_PAGE, content_type="text/html", opts=child
         )
         distribution = aws.cloudfront.Distribution(
             name,
             enabled=True,
             aliases=[s.domain_name],
-            default_root_object="index.html",
             origins=[
                 {
                     "origin_id": "page",
@@ -65,9 +65,9 @@ class Standby(pulumi.ComponentResource):
                 "cached_methods": ["GET", "HEAD"],
                 "cache_policy_id": _NO_CACHE,
             },
-            # Whatever was asked for gets the page, as "not available".
+            # Whatever was asked for is not there, "/" among it, and gets the page as "not available".
             custom_error_responses=[
-                {"error_code": code, "response_code": 503, "response_page_path": "/index.html"}
+                {"error_code": code, "response_code": 503, "response_page_path": f"/{_KEY}"}
                 for code in (403, 404, 405)
             ],
             restrictions={"geo_restriction": {"restriction_type": "none"}},

@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 import pulumi
 from point_infra.config.settings import Settings
 from point_infra.config.versions import ADD_ONS, NODE_RELEASES
-from point_infra.foundation.iam import POLICY, attach, pod_role, trust
+from point_infra.foundation.iam import POLICY, allow, attach, pod_role, policy, trust
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
@@ -48,6 +48,7 @@ class Cluster(pulumi.ComponentResource):
         control_plane = logs.group(f"{name}-control-plane", f"/aws/eks/{s.name}/cluster", self._child)
         self._eks = eks.Cluster(
             name,
+            service_role=self._role(keys),
             name=s.name,
             version=s.kubernetes_version,
             vpc_id=network.vpc_id,
@@ -88,10 +89,38 @@ class Cluster(pulumi.ComponentResource):
             self._addon("metrics-server", after=self.node_groups),
             self._volumes(),
         ]
+        self.ready += [self._api_client(client) for client in s.api_private_clients]
         self.provider = k8s.Provider(
             name, kubeconfig=self._eks.kubeconfig_json, enable_server_side_apply=True, opts=self._child
         )
         self.register_outputs({"clusterName": self.cluster_name})
+
+    def _role(self, keys: Keys) -> aws.iam.Role:
+        """What EKS may do; pulumi-eks' own could carry no permissions boundary."""
+        name = f"{self._name}-control-plane"
+        trusted = trust("eks.amazonaws.com", ("sts:AssumeRole", "sts:TagSession"))
+        role = aws.iam.Role(name, assume_role_policy=trusted, opts=self._child)
+        use = ["kms:Encrypt", "kms:Decrypt", "kms:ListGrants", "kms:DescribeKey"]
+        aws.iam.RolePolicy(
+            name, role=role.name, policy=keys.key_arn.apply(lambda a: policy(allow(use, a))), opts=self._child
+        )
+        attach(name, role, [f"{POLICY}/AmazonEKSClusterPolicy"], self._child)
+        return role
+
+    def _api_client(self, client: str) -> pulumi.Resource:
+        """Let a security group or a range reach the private endpoint: EKS' own group admits only itself."""
+        group = client.startswith("sg-")
+        return aws.vpc.SecurityGroupIngressRule(
+            f"{self._name}-api-{client}",
+            security_group_id=self.security_group_id,
+            referenced_security_group_id=client if group else None,
+            cidr_ipv4=None if group else client,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            description="Kubernetes API",
+            opts=self._child,
+        )
 
     def grant(self, namespace: str, account: str, role: aws.iam.Role) -> aws.eks.PodIdentityAssociation:
         """Let the pods of one service account take `role`."""

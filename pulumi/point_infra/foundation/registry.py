@@ -8,7 +8,33 @@ import pulumi
 from point_infra.config.settings import Settings
 
 IMAGES = ("point-service", "point-operator")
-_KEEP = 50
+_KEEP = 300
+_RULES = [
+    {
+        "rulePriority": 1,
+        "description": f"keep the newest {_KEEP} pushes",
+        # A push has one tag and is five images: an index, two platforms, and what attests each of them.
+        "selection": {
+            "tagStatus": "tagged",
+            "tagPatternList": ["*"],
+            "countType": "imageCountMoreThan",
+            "countNumber": _KEEP,
+        },
+        "action": {"type": "expire"},
+    },
+    {
+        "rulePriority": 2,
+        "description": "what no index names any more",
+        # ECR expires nothing that a manifest list of the repository refers to (user guide, lifecycle policies).
+        "selection": {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": 14,
+        },
+        "action": {"type": "expire"},
+    },
+]
 
 
 class Registry(pulumi.ComponentResource):
@@ -17,12 +43,6 @@ class Registry(pulumi.ComponentResource):
     def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Registry", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        rule = {
-            "rulePriority": 1,
-            "description": f"keep the newest {_KEEP}",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": _KEEP},
-            "action": {"type": "expire"},
-        }
         self.urls: dict[str, pulumi.Output[str]] = {}
         for image in IMAGES:
             repository = aws.ecr.Repository(
@@ -37,7 +57,7 @@ class Registry(pulumi.ComponentResource):
             aws.ecr.LifecyclePolicy(
                 f"{name}-{image}",
                 repository=repository.name,
-                policy=json.dumps({"rules": [rule]}),
+                policy=json.dumps({"rules": _RULES}),
                 opts=child,
             )
             self.urls[image] = repository.repository_url

@@ -23,6 +23,8 @@ _GATED = {"elbv2.k8s.aws/pod-readiness-gate-inject": "enabled"}
 """A new gateway pod is ready once the load balancer finds it so: neither a rollout nor a drain, which the disruption
 budget slows down to one pod, can leave the target group empty."""
 _SYSTEM = "istio-system"
+ACCESS_LOG = "response.code >= 400 || response.code == 0 || request.id.startsWith('0')"
+"""Which requests the proxies log (CEL): all that fail, and one of sixteen others, by the first digit of their UUID."""
 _VALUES = Path(__file__).parent / "istio"
 _YEAR_HOURS = 8760
 
@@ -70,6 +72,14 @@ class Mesh(pulumi.ComponentResource):
             parent=self,
             provider=self._provider,
             depends_on=[cni],
+        )
+        k8s.apiextensions.CustomResource(
+            f"{name}-access-log",
+            api_version="telemetry.istio.io/v1",
+            kind="Telemetry",
+            metadata={"name": "access-log", "namespace": _SYSTEM},
+            spec={"accessLogging": [{"filter": {"expression": ACCESS_LOG}}]},
+            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[istiod]),
         )
         ingress = self._namespace(GATEWAY_NAMESPACE, [istiod], _GATED)
         certificate = self._certificate(name, ingress)

@@ -70,13 +70,13 @@ def metadata_v2(type_: str, inputs: Inputs) -> Iterator[str]:
 
 
 def tls_only(type_: str, inputs: Inputs) -> Iterator[str]:
-    """Plain text leads to a redirect, or nowhere."""
+    """Plain text leads to a redirect, a refusal, or nowhere."""
     if type_ == "aws:lb/listener:Listener":
         if inputs.get("protocol") == "HTTPS" and "TLS13" not in str(inputs.get("sslPolicy")):
             yield "sslPolicy must be one with TLS 1.3"
         kinds = {a.get("type") for a in inputs.get("defaultActions") or []}
-        if inputs.get("protocol") == "HTTP" and kinds != {"redirect"}:
-            yield "a plain HTTP listener may only redirect"
+        if inputs.get("protocol") == "HTTP" and not kinds <= {"redirect", "fixed-response"}:
+            yield "a plain HTTP listener may only redirect or refuse"
     if type_ == "aws:elasticache/replicationGroup:ReplicationGroup":
         if inputs.get("transitEncryptionEnabled") is not True:
             yield "transitEncryptionEnabled must be true"

@@ -11,14 +11,17 @@ EXAMPLE = "sha256:" + "0" * 64
 WRONG: list[tuple[str, dict[str, object], str]] = [
     ("environment", {"environment": "production"}, "dev or prod"),
     ("environment", {"environment": ""}, "dev or prod"),
-    ("stage", {"stage": "network"}, "all or destroy or registry"),
+    ("stage", {"stage": "network"}, "all or destroy or foundation"),
     ("domainName", {"domainName": "https://points.example.com"}, "a lower-case DNS name"),
     ("domainName", {"domainName": "Points.example.com"}, "a lower-case DNS name"),
     ("domainName", {"domainName": "points"}, "a lower-case DNS name"),
     ("domainName", {"domainName": ".".join(["a" * 60] * 4) + ".example.com"}, "at most 200 characters"),
+    ("domainName", {"domainName": f"{'a' * 53}.example.com"}, "at most 64 characters"),
     ("domainName", {"domainName": None}, "a value: it has no default"),
     ("domainName", {"domainName": "points.other.com"}, "example.com (zoneName) or a name below it"),
     ("zoneName", {"zoneName": "example_com"}, "a lower-case DNS name"),
+    ("zoneId", {"zoneId": "example.com"}, "the id of a hosted zone"),
+    ("zoneId", {"zone": "create", "zoneId": "Z0123456789ABC"}, "nothing while zone is create"),
     ("zone", {"zone": "find"}, "create or existing"),
     ("issueCertificate", {"issueCertificate": "yes"}, "false or true"),
     ("certificateArn", {"issueCertificate": False}, "the ARN of an ACM certificate"),
@@ -33,7 +36,11 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("certificateArn", {"certificateArn": "arn:aws:acm:x"}, "nothing while issueCertificate is true"),
     ("vpcCidr", {"vpcCidr": "10.0.0.0/20"}, "/16 or /17, which holds the nine subnets"),
     ("vpcCidr", {"vpcCidr": "10.0.0.1/16"}, "host bits zero"),
-    ("vpcCidr", {"vpcCidr": "8.8.0.0/16"}, "a private range"),
+    ("vpcCidr", {"vpcCidr": "8.8.0.0/16"}, "of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"),
+    *(
+        ("vpcCidr", {"vpcCidr": f"{reserved}/16"}, "of 10.0.0.0/8")
+        for reserved in ("127.0.0.0", "169.254.0.0", "198.18.0.0", "240.0.0.0", "0.0.0.0", "100.64.0.0")
+    ),
     ("vpcCidr", {"vpcCidr": "ten"}, "an IPv4 range"),
     (
         "availabilityZones",
@@ -51,6 +58,11 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
         "a list without repetitions",
     ),
     ("availabilityZones", {"availabilityZones": "ap-northeast-2a"}, "a list of texts"),
+    (
+        "availabilityZones",
+        {"availabilityZones": ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2e"]},
+        "ap-northeast-2c, ap-northeast-2d (aws:region)",
+    ),
     ("natGateways", {"natGateways": 2}, "1 or 3"),
     ("natGateways", {"natGateways": 1}, "3 in prod"),
     ("kubernetesVersion", {"kubernetesVersion": "1.31"}, "1.35 or 1.36"),
@@ -60,6 +72,14 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("maxNodesPerZone", {"nodesPerZone": 4, "maxNodesPerZone": 3}, "4 (nodesPerZone) or more"),
     ("apiAllowedCidrs", {"apiAllowedCidrs": ["0.0.0.0/0"]}, "not for everybody"),
     ("apiAllowedCidrs", {"apiAllowedCidrs": ["office"]}, "an IPv4 range"),
+    ("apiPrivateClients", {"apiPrivateClients": []}, "whoever runs `pulumi up`"),
+    ("apiPrivateClients", {"apiPrivateClients": ["203.0.113.0/24"]}, "security groups (sg-...) and private"),
+    ("apiPrivateClients", {"apiPrivateClients": ["runner"]}, "an IPv4 range"),
+    (
+        "viewerRoleArns",
+        {key: ["arn:aws:iam::123456789012:role/one"] for key in ("adminRoleArns", "viewerRoleArns")},
+        "roles that adminRoleArns does not name",
+    ),
     ("adminRoleArns", {"adminRoleArns": ["admin"]}, "IAM role ARNs"),
     ("viewerRoleArns", {"viewerRoleArns": ["arn:aws:iam::1:user/eve"]}, "IAM role ARNs"),
     ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "db.r5.large"),
@@ -129,8 +149,27 @@ def test_prod_is_unprotected_only_on_its_way_out(load_stack: Callable[..., Setti
     assert not load_stack("prod", stage="destroy", deletionProtection=False).deletion_protection
 
 
-def test_the_registry_stage_needs_no_image_yet(load_stack: Callable[..., Settings]) -> None:
-    assert load_stack("prod", preview=False, stage="registry").stage == "registry"
+def test_the_foundation_needs_no_image_and_no_way_to_an_api_yet(load_stack: Callable[..., Settings]) -> None:
+    made = load_stack("prod", preview=False, stage="foundation", apiPrivateClients=[])
+    assert made.stage == "foundation"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"domainName": "points.xn--2j1b34c.xn--3e0b707e", "zoneName": "xn--2j1b34c.xn--3e0b707e"},
+        {"domainName": f"{'a' * 52}.example.com"},
+        {"vpcCidr": "172.31.0.0/16"},
+        {"apiPrivateClients": ["sg-0123456789abcdef0", "192.168.4.0/22"]},
+        {"apiPrivateClients": [], "apiAllowedCidrs": ["203.0.113.7/32"]},
+        {"availabilityZones": ["ap-northeast-2a", "ap-northeast-2c", "ap-northeast-2d"]},
+        {"zoneId": "Z0123456789ABC"},
+    ],
+)
+def test_an_unusual_value_that_is_right_is_taken(
+    load_stack: Callable[..., Settings], changes: dict[str, object]
+) -> None:
+    load_stack("prod", **changes)
 
 
 @pytest.mark.parametrize("stack", ["prod", "dev"])

@@ -35,7 +35,7 @@ def test_prod_is_of_the_budget_s_size_and_over_it_where_the_estimates_say_so(upd
     for service, budget in estimate.BUDGET.items():
         assert sums[service] == pytest.approx(budget, rel=0.6), service
     assert sums["NAT gateways"] > 100  # which the budget leaves out
-    assert updated.outputs["monthlyCostUsd"] < 1600
+    assert updated.outputs["monthlyCostUsd"] < 1700
 
 
 def test_the_table_without_the_engine_is_that_of_the_program(updated: Any, dev: Any) -> None:
@@ -58,10 +58,20 @@ def test_nodes_are_counted_as_declared() -> None:
         "a",
         {"instance_types": ["m5.large"], "scaling_config": {"min_size": 2}},
     )
-    lines = estimate.lines([group], estimate.Usage(0, 0, 0, 0, 0, 0, 0))
+    lines = estimate.lines([group], estimate.Usage(requests_per_second=0, nat_gb=0))
     assert [(x.what, x.quantity) for x in lines if x.service == "EKS and nodes"] == [
         ("nodes m5.large", 2 * HOURS)
     ]
+
+
+def test_traffic_and_logs_follow_from_the_requests() -> None:
+    usage = estimate.Usage()
+    assert usage.requests_millions == pytest.approx(78.84)
+    everything = estimate.Usage(sampled=1)
+    assert 140 < everything.logs_gb < 250  # three lines a request
+    assert usage.logs_gb < 0.5 * everything.logs_gb
+    assert estimate.Usage(requests_per_second=60).traffic_gb == 2 * usage.traffic_gb
+    assert estimate.Usage(requests_per_second=10).egress_gb == 0
 
 
 def test_valkey_costs_four_fifths_of_redis() -> None:

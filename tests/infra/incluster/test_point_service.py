@@ -67,9 +67,15 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",
         "databaseMasterSecretArn", "databaseReaderEndpoint", "databaseSecretArn", "kubeconfigCommand",
         "loadBalancerName", "monthlyCostByService", "monthlyCostUsd", "nameServers", "operatorImageDigest",
-        "pointServiceYaml", "repositories", "serviceImageDigest", "url",
+        "pointServiceYaml", "privateSubnetIds", "repositories", "serviceImageDigest", "url", "vpcId",
     ]  # fmt: skip
-    kinds = {"monthlyCostUsd": float, "monthlyCostByService": dict, "nameServers": list, "repositories": dict}
+    kinds = {
+        "monthlyCostUsd": float,
+        "monthlyCostByService": dict,
+        "nameServers": list,
+        "privateSubnetIds": list,
+        "repositories": dict,
+    }
     assert {k: type(updated.outputs[k]) for k in updated.outputs["names"]} == {
         k: kinds.get(k, str) for k in updated.outputs["names"]
     }

@@ -8,31 +8,20 @@ from pulumi.provider.provider import ConstructResult, Provider
 import pulumi
 from point_local.preview.standin.shapes import REGION
 
-_TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"eks.amazonaws.com"},'
-    '"Action":["sts:AssumeRole","sts:TagSession"]}]}'
-)
-
 
 class EksCluster(pulumi.ComponentResource):
-    """The control plane, its role and the access entries; no node group, no OIDC provider, no add-ons."""
+    """The control plane and the access entries; no node group, no OIDC provider, no add-ons."""
 
     def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None) -> None:
         super().__init__("eks:index:Cluster", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags")
-        role = aws.iam.Role(f"{name}-eksRole", assume_role_policy=_TRUST, tags=tags, opts=child)
-        aws.iam.RolePolicyAttachment(
-            f"{name}-eksRole-policy",
-            role=role.name,
-            policy_arn="arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
-            opts=child,
-        )
+        role = pulumi.Output.from_input(args["serviceRole"])
         cluster = aws.eks.Cluster(
             f"{name}-eksCluster",
             name=args.get("name"),
             version=args.get("version"),
-            role_arn=role.arn,
+            role_arn=role.apply(lambda r: r.arn),
             vpc_config={
                 "subnet_ids": args.get("privateSubnetIds") or [],
                 "endpoint_private_access": args.get("endpointPrivateAccess"),

@@ -144,7 +144,11 @@ def _to_api(shape: Any, value: Any) -> Any:
             value = value[0] if isinstance(value, list) else value
             value = {next(iter(shape.members)): value} if isinstance(value, str) else value
             given = {norm(k): v for k, v in value.items() if v is not None}
-            return {m: _to_api(s, given[norm(m)]) for m, s in shape.members.items() if norm(m) in given}
+            # Pulumi's redirect is RedirectConfig.
+            names = {
+                m: n for m in shape.members for n in (norm(m).removesuffix("config"), norm(m)) if n in given
+            }
+            return {m: _to_api(shape.members[m], given[n]) for m, n in names.items()}
         case "list" if isinstance(value, dict):  # tags, dimensions: pairs of the list's own two members
             members = shape.member.members
             return [dict(zip(members, kv, strict=True)) for kv in value.items()]  # pyright: ignore

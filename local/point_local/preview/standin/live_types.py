@@ -98,6 +98,31 @@ ROWS: dict[str, Row] = {
         out={"arn": "ListenerArn"},
         then=("modify_listener",),
     ),
+    "aws:lb/listenerRule:ListenerRule": Row(
+        *("elbv2", "create_rule", "Rules[0].RuleArn", "delete_rule", "RuleArn"),
+        *("describe_rules", "RuleArns[]", "Rules[0]"),
+        out={"arn": "RuleArn"},
+        build=lambda p: {
+            "ListenerArn": p["listenerArn"],
+            "Priority": int(p["priority"]),
+            "Conditions": [
+                {
+                    "Field": "http-request-method",
+                    "HttpRequestMethodConfig": {"Values": p["conditions"][0]["httpRequestMethod"]["values"]},
+                }
+            ],
+            "Actions": [
+                {
+                    "Type": "redirect",
+                    "RedirectConfig": {
+                        "Protocol": p["actions"][0]["redirect"]["protocol"],
+                        "Port": p["actions"][0]["redirect"]["port"],
+                        "StatusCode": p["actions"][0]["redirect"]["statusCode"],
+                    },
+                }
+            ],
+        },
+    ),
     "aws:rds/subnetGroup:SubnetGroup": Row(
         *("rds", "create_db_subnet_group", "DBSubnetGroup.DBSubnetGroupName", "delete_db_subnet_group"),
         *("DBSubnetGroupName", "describe_db_subnet_groups", "DBSubnetGroupName", "DBSubnetGroups[0]"),

@@ -1,0 +1,27 @@
+"""The hosted zone: found, or made before anything that waits for it to be delegated."""
+
+import pulumi_aws as aws
+
+import pulumi
+from point_infra.config.settings import Settings
+
+
+class Zone(pulumi.ComponentResource):
+    """`name_servers` is what the parent zone delegates to."""
+
+    zone_id: pulumi.Output[str]
+    name_servers: pulumi.Output[list[str]]
+
+    def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("point:index:Zone", name, None, opts)
+        if s.create_zone:
+            zone = aws.route53.Zone(
+                name, name=s.zone_name, comment="Point platform", opts=pulumi.ResourceOptions(parent=self)
+            )
+            self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
+        else:
+            child = pulumi.InvokeOptions(parent=self)
+            by = {"zone_id": s.zone_id} if s.zone_id else {"name": s.zone_name, "private_zone": False}
+            found = aws.route53.get_zone_output(**by, opts=child)
+            self.zone_id, self.name_servers = found.zone_id, found.name_servers
+        self.register_outputs({"zoneId": self.zone_id})
