@@ -93,10 +93,8 @@ def lines(resources: list[Declared], usage: Usage = Usage()) -> list[Line]:
         Line(balancer, "load balancer", albs * HOURS, "h", RATE["alb_hour"]),
         Line(balancer, "capacity units", albs * usage.lcus * HOURS, "LCU h", RATE["alb_lcu_hour"]),
         Line(balancer, "public IPv4", albs * zones * HOURS, "h", RATE["public_ipv4_hour"]),
-        Line(balancer, "WAF", acls, "ACL", RATE["waf_month"]),
-        Line(
-            balancer, "requests that it sees", acls * usage.requests_millions, "million", RATE["waf_million"]
-        ),
+        Line("WAF", "web ACL", acls, "ACL", RATE["waf_month"]),
+        Line("WAF", "requests that it sees", acls * usage.requests_millions, "million", RATE["waf_million"]),
         Line(network, "NAT gateways", nats * HOURS, "h", RATE["nat_hour"]),
         Line(network, "traffic through them", usage.nat_gb if nats else 0, "GB", RATE["nat_gb"]),
         Line(network, "public IPv4", count["aws:ec2/eip:Eip"] * HOURS, "h", RATE["public_ipv4_hour"]),
