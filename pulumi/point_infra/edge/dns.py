@@ -1,5 +1,7 @@
 """The certificate of the service's name and its origin name."""
 
+from collections.abc import Sequence
+
 import pulumi_aws as aws
 
 import pulumi
@@ -53,7 +55,7 @@ class Dns(pulumi.ComponentResource):
 
 
 def _of(
-    options: list[aws.acm.outputs.CertificateDomainValidationOption], host: str
+    options: Sequence[aws.acm.outputs.CertificateDomainValidationOption], host: str
 ) -> aws.acm.outputs.CertificateDomainValidationOption:
     """The record that proves `host`; AWS gives them in no order of ours."""
     return next(o for o in options if o.domain_name == host)

@@ -1,5 +1,7 @@
 """The hosted zone: found, or made before anything that waits for it to be delegated."""
 
+from collections.abc import Sequence
+
 import pulumi_aws as aws
 
 import pulumi
@@ -10,7 +12,7 @@ class Zone(pulumi.ComponentResource):
     """`name_servers` is what the parent zone delegates to."""
 
     zone_id: pulumi.Output[str]
-    name_servers: pulumi.Output[list[str]]
+    name_servers: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, s: Settings, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Zone", name, None, opts)
@@ -21,7 +23,10 @@ class Zone(pulumi.ComponentResource):
             self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
         else:
             child = pulumi.InvokeOptions(parent=self)
-            by = {"zone_id": s.zone_id} if s.zone_id else {"name": s.zone_name, "private_zone": False}
-            found = aws.route53.get_zone_output(**by, opts=child)
+            found = (
+                aws.route53.get_zone_output(zone_id=s.zone_id, opts=child)
+                if s.zone_id
+                else aws.route53.get_zone_output(name=s.zone_name, private_zone=False, opts=child)
+            )
             self.zone_id, self.name_servers = found.zone_id, found.name_servers
         self.register_outputs({"zoneId": self.zone_id})

@@ -42,7 +42,7 @@ class Mesh(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("point:index:Mesh", name, None, opts)
-        self._provider, self._hosts = cluster.provider, (s.domain_name, s.origin_name)
+        self._kubernetes, self._hosts = cluster.provider, (s.domain_name, s.origin_name)
         system = self._namespace(_SYSTEM, [*cluster.ready, controllers.load_balancer], {})
         base = release(
             "istio-base",
@@ -50,7 +50,7 @@ class Mesh(pulumi.ComponentResource):
             _SYSTEM,
             {},
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=[system],
         )
         # The nodes redirect traffic to the proxies, so that no pod of the mesh needs the right to; it needs that
@@ -61,7 +61,7 @@ class Mesh(pulumi.ComponentResource):
             "kube-system",
             values("cni"),
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=[base],
         )
         istiod = release(
@@ -70,7 +70,7 @@ class Mesh(pulumi.ComponentResource):
             _SYSTEM,
             values("istiod"),
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=[cni],
         )
         k8s.apiextensions.CustomResource(
@@ -79,7 +79,7 @@ class Mesh(pulumi.ComponentResource):
             kind="Telemetry",
             metadata={"name": "access-log", "namespace": _SYSTEM},
             spec={"accessLogging": [{"filter": {"expression": ACCESS_LOG}}]},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[istiod]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[istiod]),
         )
         ingress = self._namespace(GATEWAY_NAMESPACE, [istiod], _GATED)
         certificate = self._certificate(name, ingress)
@@ -88,7 +88,7 @@ class Mesh(pulumi.ComponentResource):
             GATEWAY,
             metadata={"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
             automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[ingress]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[ingress]),
         )
         gateway = release(
             GATEWAY,
@@ -96,7 +96,7 @@ class Mesh(pulumi.ComponentResource):
             GATEWAY_NAMESPACE,
             values("gateway"),
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=[istiod, account, certificate],
         )
         # Goes before the controller when all is taken down: it alone deregisters the pods.
@@ -111,7 +111,7 @@ class Mesh(pulumi.ComponentResource):
                 "targetType": "ip",
             },
             opts=pulumi.ResourceOptions(
-                parent=self, provider=self._provider, depends_on=[gateway, controllers.load_balancer]
+                parent=self, provider=self._kubernetes, depends_on=[gateway, controllers.load_balancer]
             ),
         )
         self.ready: list[pulumi.Resource] = [istiod, gateway]
@@ -121,7 +121,7 @@ class Mesh(pulumi.ComponentResource):
         self, name: str, after: list[pulumi.Resource], labels: dict[str, str]
     ) -> k8s.core.v1.Namespace:
         return namespace(
-            name, parent=self, provider=self._provider, after=after, labels={**RESTRICTED, **labels}
+            name, parent=self, provider=self._kubernetes, after=after, labels={**RESTRICTED, **labels}
         )
 
     def _certificate(self, name: str, ingress: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
@@ -143,7 +143,7 @@ class Mesh(pulumi.ComponentResource):
             type="kubernetes.io/tls",
             metadata={"name": TLS_SECRET, "namespace": GATEWAY_NAMESPACE},
             string_data={"tls.crt": certificate.cert_pem, "tls.key": key.private_key_pem},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[ingress]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[ingress]),
         )
 
 

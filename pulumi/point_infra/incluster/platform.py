@@ -45,7 +45,7 @@ class Platform(pulumi.ComponentResource):
         monitoring: Monitoring,
     ) -> None:
         super().__init__("point:index:Platform", name, None, opts)
-        self._s, self._provider = s, cluster.provider
+        self._s, self._kubernetes = s, cluster.provider
         self._after: list[pulumi.Resource] = [*mesh.ready, monitoring.ready]
         secrets = self._secrets(name, database, cache, controllers)
         image = registry.urls["point-operator"].apply(lambda url: f"{url}@{s.operator_image_digest}")
@@ -58,7 +58,7 @@ class Platform(pulumi.ComponentResource):
             ROOT / "operator" / "deploy",
             lambda d: with_image(d, image),
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=self._after,
         )
         # Alerts, dashboard and monitors of operator and gateway: their kinds came with `monitoring`.
@@ -66,7 +66,7 @@ class Platform(pulumi.ComponentResource):
             "operator",
             ROOT / "operator" / "deploy" / "monitoring",
             parent=self,
-            provider=self._provider,
+            provider=self._kubernetes,
             depends_on=operator,
         )
         if s.create_point_service:
@@ -84,7 +84,7 @@ class Platform(pulumi.ComponentResource):
         self, name: str, database: Database, cache: Cache, controllers: Controllers
     ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
-        own = namespace(NAMESPACE, parent=self, provider=self._provider, after=self._after)
+        own = namespace(NAMESPACE, parent=self, provider=self._kubernetes, after=self._after)
         store = self._custom(
             f"{name}-store",
             _SECRETS_API,
@@ -100,7 +100,7 @@ class Platform(pulumi.ComponentResource):
             RDS_CA_SECRET,
             metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
             string_data={"ca.crt": aurora.authorities(self._s.region)},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=[own]),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[own]),
         )
         mirrored = [
             self._custom(
@@ -139,7 +139,7 @@ class Platform(pulumi.ComponentResource):
             kind=kind,
             metadata=metadata,
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=after),
+            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=after),
         )
 
 
