@@ -49,7 +49,7 @@ def _declared(updated: Any) -> list[str]:
 
 def _of_a_service() -> list[str]:
     """Queries of the alerts and the dashboard that the operator makes for each PointService."""
-    conditions = [c.expression() for alert in alerts.ALERTS for c in alert.conditions]
+    conditions = [condition for alert in alerts.ALERTS for condition in alert.conditions]
     return [*conditions, *(query for _, query in alerts.RECORDED), str(service_dashboard.ROWS)]
 
 
