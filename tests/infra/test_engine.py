@@ -180,7 +180,9 @@ def test_one_instance_class_is_an_update_of_reader_and_writer_which_can_come_one
         "point-dev-writer": "db.r6g.large",
         "point-dev-reader": "db.r6g.xlarge",
     }
-    assert up.run("up") == {"database-writer": "update"}
+    # The limits of the database's alarms follow its class, and the dashboard shows them.
+    watched = ("observability", "observability-connections", "observability-database-memory")
+    assert up.run("up") == {"database-writer": "update", **dict.fromkeys(watched, "update")}
 
 
 def test_another_kubernetes_version_updates_the_cluster_and_its_nodes_and_replaces_nothing(up: Stack) -> None:
