@@ -12,6 +12,7 @@ from collections.abc import Generator as Yields
 from typing import Any
 
 import pytest
+from harness.sizes import size
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from point_local.commands.demo import Client
@@ -23,9 +24,10 @@ from point_local.stack import application, credentials, edge, issuer
 from point_local.stack.istio import GATEWAY_NAMESPACE
 from point_local.stack.manifests import apply_all
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(300)]
 
-RATE = 30
+RATE = size("ROLLOUT_RATE", 10, 30)
+"""Requests a second. A new pod's start takes a core of this machine; what else it must do is no rollout's fault."""
 DEADLINE = 20
 """Seconds within which a rollout must gain a ready pod."""
 CANARY = f"{application.NAME}-canary"
