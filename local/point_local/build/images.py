@@ -193,6 +193,13 @@ def _path(name: str) -> Path:
     return paths.IMAGES / (name.replace("/", "_").replace(":", "_") + ".tar")
 
 
+def unmount() -> None:
+    """Unmount what a build that was killed left mounted: its containers' layers, innermost first."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if Path(m).is_relative_to(paths.CACHE)), reverse=True):
+        run(["umount", mount])
+
+
 def _storage() -> list[str]:
     return [f"--root={paths.CACHE / 'containers'}", f"--runroot={paths.CACHE / 'containers-run'}"]
 

@@ -45,6 +45,7 @@ def down(*, keep_cache: bool = True) -> None:
         controller.DAEMON.stop()
         image_store.stop()
         cluster.remove()
+        images.unmount()
         _DEPLOYED.unlink(missing_ok=True)
         if not keep_cache:
             shutil.rmtree(paths.CACHE, ignore_errors=True)
