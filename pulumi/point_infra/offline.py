@@ -1,10 +1,13 @@
 """What a stack declares, without the engine, an account or network: for the cost table."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pulumi.runtime.mocks import MockMonitor
 
 import pulumi
 from point_infra.config.settings import load
@@ -40,16 +43,24 @@ class _Unknown(pulumi.runtime.Mocks):
         return {"names": []}, []  # no auto scaling group is there
 
 
+def run(monitor: MockMonitor, stack: str, program: Callable[[], object], *, preview: bool) -> None:
+    """Run a program under Pulumi's mocks, to its end: what it leaves undone would turn up in what runs next."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:  # a loop has run and ended in this thread; the SDK's mocks need one before they run
+        asyncio.set_event_loop(asyncio.new_event_loop())
+    pulumi.runtime.set_mocks(monitor.mocks, "point-platform", stack, preview, monitor=monitor)
+    pulumi.runtime.test(program)()
+
+
 def declared(stack: str) -> list[Declared]:
     """Every resource of the stack as it is in the checkout. Raises ConfigError, FileNotFoundError."""
     values = stack_config(stack)
     settings = load(values.get, values.get("region"), preview=True)
-    pulumi.runtime.set_mocks(_Unknown(), project="point-platform", stack=stack, preview=True)
     found: list[Declared] = []
 
-    @pulumi.runtime.test
     def program() -> None:
         found.extend(PointPlatform(settings).inventory.resources)
 
-    program()  # to its end: what it leaves undone would turn up in whatever the process runs next
+    run(MockMonitor(_Unknown()), stack, program, preview=True)
     return found

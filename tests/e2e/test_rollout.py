@@ -120,17 +120,17 @@ def test_a_bad_image_never_takes_the_running_one_down(
     assert load.failures == 0
 
 
-def test_a_good_image_passes_its_trial_and_takes_over_without_a_failed_request(
+def test_a_good_image_passes_as_a_canary_and_takes_over_without_a_failed_request(
     load: Load, spec: Patch
 ) -> None:
     terms = {"strategy": "Canary", "canary": {"weight": 20, "bakeSeconds": 10}}
     with variant("next", variants.ITSELF) as image:
         spec(image=image, rollout=terms)
-        wait("the trial gets requests", lambda: trial().get("state") == "Running", seconds=90)
+        wait("the canary gets requests", lambda: canary().get("state") == "Running", seconds=90)
         assert status()["image"] == example_image()
         wait("the new image serves", lambda: status().get("image") == image, seconds=150)
-        wait("nothing of the trial is left", lambda: get("deployment", CANARY) is None, seconds=60)
-        record = trial()
+        wait("nothing of the canary is left", lambda: get("deployment", CANARY) is None, seconds=60)
+        record = canary()
         assert record["state"] == "Succeeded"
         assert record["requests"] > 10, "a fifth of the requests, for ten seconds"
         assert record.get("errors", 0) == 0
@@ -150,7 +150,7 @@ def test_an_image_that_answers_503_is_taken_back_by_itself(load: Load, spec: Pat
         assert "requests failed" in told
         assert image in told
         assert condition("Ready")["status"] == "True"
-        wait("nothing of the trial is left", lambda: get("deployment", CANARY) is None, seconds=60)
+        wait("nothing of the canary is left", lambda: get("deployment", CANARY) is None, seconds=60)
         failed, answered = load.failures, len(load.latencies)
         assert failed < answered / 5
         wait("a hundred more answers", lambda: len(load.latencies) > answered + 100, seconds=60)
@@ -234,8 +234,8 @@ def condition(kind: str) -> Any:
     return next(one for one in status()["conditions"] if one["type"] == kind)
 
 
-def trial() -> Object:
-    """What it says of the newest trial."""
+def canary() -> Object:
+    """What it says of the newest canary."""
     return status().get("canary", {})
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi_aws  # noqa: F401 - registers the resource classes
 import pytest
+from point_infra import offline
 from point_infra.config.settings import Settings, load
-from point_infra.offline import stack_config
 from point_infra.stack import PointPlatform
 from point_local.preview.standin.shapes import computed, derived, synthesize
 from pulumi.runtime import mocks as pulumi_mocks
@@ -20,7 +20,7 @@ ACCOUNT = "123456789012"
 
 def settings(stack: str, *, preview: bool = True, **changes: object) -> Settings:
     """Checked settings of a stack, with some values changed."""
-    values = stack_config(stack, **changes)
+    values = offline.stack_config(stack, **changes)
     return load(values.get, values.get("region"), preview=preview)
 
 
@@ -93,19 +93,15 @@ class _Mocks(pulumi.runtime.Mocks):
 def run(stack: str, *, preview: bool, groups: dict[str, int] | None = None, **changes: object) -> Run:
     """Run the program once under mocks; `groups` are auto scaling groups that are there, with their sizes."""
     mocks = _Mocks(groups or {})
-    pulumi.runtime.set_mocks(
-        mocks, project="point-platform", stack=stack, preview=preview, monitor=mocks.monitor
-    )
     result = Run(mocks.resources)
 
-    @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
         platform = PointPlatform(settings(stack, **changes))
         known = {k: pulumi.Output.from_input(v) for k, v in platform.outputs.items()}
         result.outputs["names"] = sorted(known)
         return pulumi.Output.all(**known).apply(result.outputs.update)
 
-    program()
+    offline.run(mocks.monitor, stack, program, preview=preview)
     return result
 
 

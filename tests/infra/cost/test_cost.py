@@ -1,5 +1,6 @@
 """The cost table follows what is declared and stands beside the budget's figures."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -46,6 +47,11 @@ def test_the_table_without_the_engine_is_that_of_the_program(updated: Any, dev: 
     assert compared[0].split() == ["USD/month", "budget", "prod", "dev"]
     assert compared[-1].split()[:2] == ["total", "1,100"]
     assert any(row.split()[:3] == ["NAT", "gateways", "-"] for row in compared)
+
+
+def test_the_table_is_made_in_a_process_that_has_run_an_event_loop_before() -> None:
+    asyncio.run(asyncio.sleep(0))
+    assert offline.declared("dev")
 
 
 def test_dev_costs_less_than_prod(updated: Any, dev: Any) -> None:

@@ -63,10 +63,10 @@ def _live_a_full_life(tenant: Any) -> None:
         observability={"dashboard": False, "serviceMonitor": False, "alerts": False},
     )
     tenant.migrated()
-    tenant.kube.wait("the trial", lambda: tenant.get(kinds.DEPLOYMENT, "points-canary"))
+    tenant.kube.wait("the canary", lambda: tenant.get(kinds.DEPLOYMENT, "points-canary"))
     tenant.spec(rollout={"strategy": "RollingUpdate"})
     for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.DESTINATION_RULE):
-        tenant.kube.wait("the trial to go", lambda k=kind: tenant.get(k, "points-canary") is None)
+        tenant.kube.wait("the canary to go", lambda k=kind: tenant.get(k, "points-canary") is None)
     tenant.kube.wait("the old Job to go", lambda: len(tenant.kube.find(kinds.JOB, tenant.namespace)) == 1)
     tenant.spec(gateway={"rateLimit": {"scope": "Global"}})
     tenant.kube.wait("its rate limit service", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit"))

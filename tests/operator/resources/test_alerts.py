@@ -16,6 +16,7 @@ import yaml
 from point_operator import metrics
 from point_operator.model import api
 from point_operator.resources.watching import alerts, dashboard, operator_monitoring
+from point_service.telemetry import metrics as service_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +63,6 @@ def test_every_section_of_the_runbook_tells_the_five_things() -> None:
 def test_only_metrics_that_exist_are_asked_for(
     point_service: api.PointService, groups: list[dict[str, Any]]
 ) -> None:
-    service_metrics = pytest.importorskip("point_service.telemetry.metrics")
     families = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds"}
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
     for metric in (*vars(service_metrics).values(), *vars(metrics).values()):
