@@ -79,8 +79,8 @@ kubeconfig: $(VENV)/.installed ## Print the path of the cluster's kubeconfig
 	@$(RUN) kubeconfig
 
 .PHONY: preview
-preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real engine, no account (STACK=prod|dev AGAINST=main)
-	@$(RUN) preview $(STACK) $(if $(AGAINST),--against $(AGAINST))
+preview: $(VENV)/.installed ## Show what `pulumi up` would make on AWS: real engine, no account ([STACK=prod] [REGION=us-east-1] [AGAINST=main])
+	@$(RUN) preview $(STACK) $(if $(AGAINST),--against "$(AGAINST)") $(if $(REGION),--region "$(REGION)")
 
 .PHONY: check
 check: $(VENV)/.installed ## Format, lint, types, and who imports whom

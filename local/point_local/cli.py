@@ -129,8 +129,9 @@ def build_tools() -> None:
 
 @app.command()
 def preview(
-    stacks: Annotated[list[str] | None, typer.Argument(help="prod, dev; both when none is given.")] = None,
+    stacks: Annotated[list[str] | None, typer.Argument(help="Such as prod; all when none is given.")] = None,
     against: Annotated[str, typer.Option(help="A git revision: show what changed since it.")] = "",
+    region: Annotated[str, typer.Option(help="Where to, in place of what the stacks say.")] = "",
 ) -> None:
     """Show what `pulumi up` would make: the real engine on stand-in providers, no account, no network."""
     # Imported here: Pulumi's packages take seconds to load, and nothing else needs them.
@@ -141,7 +142,7 @@ def preview(
         raise LocalError(
             f"no stack {', '.join(sorted(unknown))}: allowed are {', '.join(infrastructure.STACKS)}"
         )
-    infrastructure.show(stacks or infrastructure.STACKS, against or None)
+    infrastructure.show(stacks or infrastructure.STACKS, against or None, region or None)
 
 
 @app.command("pulumi-cli")

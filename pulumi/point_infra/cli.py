@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from point_infra import offline
 from point_infra.config.reader import ConfigError
-from point_infra.cost.pricelist import FILE, PriceListError, refresh
+from point_infra.cost import estimate, prices, usage
+from point_infra.cost.pricelist import PriceListError, refresh
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -18,23 +20,23 @@ def point_infra() -> None:
 
 @app.command()
 def cost(
-    stacks: Annotated[list[str] | None, typer.Argument(help="Stacks of this checkout [prod dev].")] = None,
+    stacks: Annotated[list[str] | None, typer.Argument(help="Stacks of this checkout [all].")] = None,
     new: Annotated[
-        bool, typer.Option("--refresh", help="Read AWS's price list first (pricing:GetProducts).")
+        bool,
+        typer.Option("--refresh", help="Read AWS's price list first (pricing:GetProducts)."),
     ] = False,
 ) -> None:
     """Print what each stack costs a month, line by line, and all beside the budget."""
-    if new:
-        kept = refresh(FILE)
-        typer.echo(f"wrote {FILE}; as they were: {', '.join(kept) or 'none'}")
-    # Later than the refresh: the price file is read when these are imported.
-    from point_infra.cost import estimate as table
-    from point_infra.offline import declared
-
-    priced = {stack: table.lines(declared(stack)) for stack in stacks or ("prod", "dev")}
-    for stack, lines in priced.items():
-        typer.echo(f"\n{stack}\n{table.table(lines)}")
-    typer.echo(f"\n{table.compare(priced)}")
+    priced: dict[str, list[estimate.Line]] = {}
+    for stack in stacks or offline.stacks():
+        settings = offline.settings(stack)
+        if new:
+            kept = refresh(settings.region)
+            typer.echo(f"read {settings.region}; as they were: {', '.join(kept) or 'none'}")
+        known, expected = prices.load(settings.region), usage.of(settings.profile)
+        priced[stack] = estimate.lines(offline.declared(stack), known, expected)
+        typer.echo(f"\n{stack}\n{estimate.table(priced[stack], known, expected)}")
+    typer.echo(f"\n{estimate.compare(priced)}")
 
 
 def main() -> None:

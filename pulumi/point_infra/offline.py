@@ -10,13 +10,13 @@ import yaml
 from pulumi.runtime.mocks import MockMonitor
 
 import pulumi
-from point_infra.config.settings import load
+from point_infra.config.settings import Settings, load
 from point_infra.cost.inventory import Declared
 from point_infra.incluster.manifest import ROOT
 from point_infra.stack import PointPlatform
 
 
-def stack_config(stack: str, root: Path = ROOT, **changes: object) -> dict[str, str]:
+def stack_config(stack: str, root: Path = ROOT, **changes: Any) -> dict[str, str]:
     """What the engine hands to the program: Pulumi.yaml's defaults, then the stack's file, then `changes`.
 
     A key that is changed to None is absent. Raises FileNotFoundError for a stack that has no file.
@@ -53,14 +53,27 @@ def run(monitor: MockMonitor, stack: str, program: Callable[[], object], *, prev
     pulumi.runtime.test(program)()
 
 
-def declared(stack: str) -> list[Declared]:
-    """Every resource of the stack as it is in the checkout. Raises ConfigError, FileNotFoundError."""
-    values = stack_config(stack)
-    settings = load(values.get, values.get("region"), preview=True)
+def stacks(root: Path = ROOT) -> list[str]:
+    """Names of the checkout's stacks."""
+    return sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))
+
+
+def settings(stack: str, *, preview: bool = True, **changes: Any) -> Settings:
+    """Checked settings of a stack, with some values changed. Raises ConfigError, FileNotFoundError."""
+    values = stack_config(stack, **changes)
+    return load(values.get, values.get("region"), preview=preview)
+
+
+def declared(stack: str, **changes: Any) -> list[Declared]:
+    """Every resource of the stack as it is in the checkout, but for `changes` of its config.
+
+    Raises ConfigError, FileNotFoundError.
+    """
+    checked = settings(stack, **changes)
     found: list[Declared] = []
 
     def program() -> None:
-        found.extend(PointPlatform(settings).inventory.resources)
+        found.extend(PointPlatform(checked).inventory.resources)
 
     run(MockMonitor(_Unknown()), stack, program, preview=True)
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 from point_infra.config.settings import Settings
-from point_infra.cost import estimate
+from point_infra.cost import estimate, prices, usage
 from point_infra.cost.inventory import Inventory
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
@@ -45,7 +45,7 @@ class PointPlatform(pulumi.ComponentResource):
             "serviceImageDigest": settings.service_image_digest,
             "operatorImageDigest": settings.operator_image_digest,
         }
-        keys = Keys(settings.name, settings.region, self._child)
+        keys = Keys(settings.name, settings.region, self._child, existing=settings.kms_key_arn)
         logs = Logs(settings.log_retention_days, keys.key_arn)
         network = Network("network", settings, logs, self._child)
         zone = Zone("zone", settings, self._child)
@@ -57,10 +57,13 @@ class PointPlatform(pulumi.ComponentResource):
         }
         if settings.stage != "foundation":
             self._everything(registry, keys, logs, network, zone)
-        self.priced = estimate.lines(self.inventory.resources)
+        known, expected = prices.load(settings.region), usage.of(settings.profile)
+        priced = estimate.lines(self.inventory.resources, known, expected)
+        self.cost = estimate.table(priced, known, expected)
         self.outputs |= {
-            "monthlyCostUsd": estimate.total(self.priced),
-            "monthlyCostByService": estimate.by_service(self.priced),
+            "monthlyCostUsd": estimate.total(priced),
+            "monthlyCostIsComplete": estimate.complete(priced),
+            "monthlyCostByService": estimate.by_service(priced),
         }
         self.register_outputs({})
 

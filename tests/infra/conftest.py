@@ -7,7 +7,7 @@ from typing import Any
 import pulumi_aws  # noqa: F401 - registers the resource classes
 import pytest
 from point_infra import offline
-from point_infra.config.settings import Settings, load
+from point_infra.config.settings import Settings
 from point_infra.stack import PointPlatform
 from point_local.preview.standin.shapes import computed, derived, synthesize
 from pulumi.runtime import mocks as pulumi_mocks
@@ -16,12 +16,6 @@ from pulumi.runtime import rpc
 import pulumi
 
 ACCOUNT = "123456789012"
-
-
-def settings(stack: str, *, preview: bool = True, **changes: object) -> Settings:
-    """Checked settings of a stack, with some values changed."""
-    values = offline.stack_config(stack, **changes)
-    return load(values.get, values.get("region"), preview=preview)
 
 
 @dataclass
@@ -96,7 +90,7 @@ def run(stack: str, *, preview: bool, groups: dict[str, int] | None = None, **ch
     result = Run(mocks.resources)
 
     def program() -> pulumi.Output[Any]:
-        platform = PointPlatform(settings(stack, **changes))
+        platform = PointPlatform(offline.settings(stack, **changes))
         known = {k: pulumi.Output.from_input(v) for k, v in platform.outputs.items()}
         result.outputs["names"] = sorted(known)
         return pulumi.Output.all(**known).apply(result.outputs.update)
@@ -123,13 +117,13 @@ def dev() -> Run:
     return run("dev", preview=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def load_stack() -> Callable[..., Settings]:
     """Read a stack's config with some values changed."""
-    return settings
+    return offline.settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_stack() -> Callable[..., Run]:
     """Run a stack under mocks with some values changed."""
     return run

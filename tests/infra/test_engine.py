@@ -257,17 +257,19 @@ def test_a_wrong_value_ends_the_preview_in_one_line_without_a_traceback(
     assert "Traceback" not in done.text
 
 
-@pytest.mark.parametrize("stack", plan.STACKS)
+@pytest.mark.parametrize(
+    ("stack", "region"), [("prod", None), ("prod", "us-east-1"), ("dev", "eu-central-1"), ("trial", None)]
+)
 def test_make_preview_passes_every_policy_with_the_known_number_of_resources(
-    ports: dict[str, int], tmp_path: Path, stack: str
+    ports: dict[str, int], tmp_path: Path, stack: str, region: str | None
 ) -> None:
     cli = find_cli()
     assert cli is not None
-    found = plan.preview(cli, stack, tmp_path / stack, ports)
+    found = plan.preview(cli, stack, tmp_path / stack, ports, region=region)
     assert found.status == 0, found.text
     assert "[mandatory]" not in found.text
     assert "monthlyCostUsd" in found.text
-    golden = GOLDEN / f"resources-{stack}.json"
+    golden = GOLDEN / f"resources-{'-'.join(filter(None, (stack, region)))}.json"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(json.dumps(found.counts, indent=2) + "\n")
     assert found.counts == json.loads(golden.read_text())
@@ -278,18 +280,16 @@ def test_a_pull_request_s_preview_shows_its_one_change(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     repository = tmp_path / "repository"
-    for name in (*plan.LINKED, *plan.copied()):
-        source = paths.ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, repository / name)
+    for name in plan.LINKED:
+        shutil.copytree(paths.ROOT / name, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in paths.ROOT.glob("Pulumi*.yaml"):
+        shutil.copy(file, repository)
     git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@example.com"]
     subprocess.run([*git, "init", "--quiet"], check=True)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "base"], check=True)
     file = repository / "Pulumi.dev.yaml"
-    file.write_text(file.read_text().replace("cache.r6g.large", "cache.r7g.large"))
+    file.write_text(file.read_text().replace("cache.t4g.small", "cache.t4g.medium"))
     monkeypatch.setattr(paths, "ROOT", repository)
 
     cli = find_cli()

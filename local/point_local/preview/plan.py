@@ -23,7 +23,7 @@ from point_local.programs import paths
 from point_local.programs.command import LocalError
 from point_local.programs.progress import Steps
 
-STACKS = ("prod", "dev")
+STACKS = tuple(sorted(file.name.split(".")[1] for file in paths.ROOT.glob("Pulumi.*.yaml")))
 LINKED = ("pulumi", "operator", "crds")
 NOT_PROVED = """\
 What this proves: the program runs, its config is valid, the real engine orders it, every policy holds.
@@ -42,10 +42,11 @@ class Preview:
     counts: dict[str, int]
 
 
-def show(stacks: Sequence[str], base: str | None = None) -> None:
-    """Preview the stacks, both at once, and print everything; raises LocalError when one fails.
+def show(stacks: Sequence[str], base: str | None = None, region: str | None = None) -> None:
+    """Preview the stacks, all at once, and print everything; raises LocalError when one fails.
 
-    With `base`, a git revision, that one is applied to the stand-ins first, so that the plan is what changed since.
+    `region` is where to, in place of what a stack says. With `base`, a git revision, that one is applied to the
+    stand-ins first, so that the plan is what changed since.
     """
     steps = Steps("preview")
     with steps.step("Pulumi CLI") as step:
@@ -53,7 +54,7 @@ def show(stacks: Sequence[str], base: str | None = None) -> None:
     os.environ.pop("AWS_ENDPOINT_URL", None)  # nothing is made, not even in somebody's moto
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home, providers() as ports, ThreadPoolExecutor() as pool:
-        running = [pool.submit(preview, cli, s, Path(home) / s, ports, base) for s in stacks]
+        running = [pool.submit(preview, cli, s, Path(home) / s, ports, base, region) for s in stacks]
         found = [one.result() for one in running]
     steps.finish()
     for one in found:
@@ -67,9 +68,21 @@ def show(stacks: Sequence[str], base: str | None = None) -> None:
         raise LocalError(f"the preview of {', '.join(failed)} failed: see above")
 
 
-def preview(cli: Path, stack: str, home: Path, ports: dict[str, int], base: str | None = None) -> Preview:
+def preview(
+    cli: Path,
+    stack: str,
+    home: Path,
+    ports: dict[str, int],
+    base: str | None = None,
+    region: str | None = None,
+) -> Preview:
     """Preview one stack: as the first `up` would find it, or as one that stands at `base`."""
     project = checkout(home / "project", paths.ROOT)
+    if region:
+        file = project / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(file.read_text())
+        document["config"]["aws:region"] = region
+        file.write_text(yaml.safe_dump(document))
     engine = Engine(cli, project, home, ports)
     engine.run("stack", "init", stack)
     if base:
@@ -84,16 +97,18 @@ def preview(cli: Path, stack: str, home: Path, ports: dict[str, int], base: str 
 
 
 def apply(cli: Path, stack: str, home: Path, ports: dict[str, int], revision: str) -> None:
-    """Make what a git revision declares, in the stand-ins' state."""
+    """Make what a git revision declares, in the stand-ins' state; nothing when it has no such stack yet."""
     source = home / "revision"
     archive = subprocess.run(
-        ["git", "-C", str(paths.ROOT), "archive", "--format=tar", revision, *LINKED, *copied()],
+        ["git", "-C", str(paths.ROOT), "archive", "--format=tar", revision, *LINKED, "Pulumi*.yaml"],
         capture_output=True,
     )
     if archive.returncode != 0:
         raise LocalError(f"git has no infrastructure at {revision}: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(source, filter="data")
+    if not (source / f"Pulumi.{stack}.yaml").is_file():
+        return
     project = checkout(home / "base", source)
     # One state, so one salt; and an update takes no example digest.
     head = yaml.safe_load((home / "project" / f"Pulumi.{stack}.yaml").read_text())
@@ -104,18 +119,13 @@ def apply(cli: Path, stack: str, home: Path, ports: dict[str, int], revision: st
     Engine(cli, project, home, ports).run("up", "--yes", "--skip-preview", "--stack", stack)
 
 
-def copied() -> list[str]:
-    """Files that the CLI writes into, so that each project has its own."""
-    return ["Pulumi.yaml", *(f"Pulumi.{s}.yaml" for s in STACKS)]
-
-
 def checkout(folder: Path, source: Path = paths.ROOT) -> Path:
     """A project folder that links to the program in `source`, with stack files of its own."""
     folder.mkdir(parents=True)
     for linked in LINKED:
         (folder / linked).symlink_to(source / linked)
-    for file in copied():
-        shutil.copy(source / file, folder)
+    for file in source.glob("Pulumi*.yaml"):  # which the CLI writes into
+        shutil.copy(file, folder)
     return folder
 
 

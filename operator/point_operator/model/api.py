@@ -31,7 +31,10 @@ class Tls(_Struct, frozen=True):
 
 
 class Database(_Struct, frozen=True):
-    """The MySQL that holds the points. Secrets are names in the PointService's namespace."""
+    """The MySQL that holds the points. Secrets are names in the PointService's namespace.
+
+    `pool_size` is a pod's connections to each server; None leaves it to the service, which goes by its cores.
+    """
 
     host: str
     credentials_secret: str
@@ -39,6 +42,7 @@ class Database(_Struct, frozen=True):
     reader_host: str = ""
     port: int = 3306
     name: str = "points"
+    pool_size: int | None = None
     tls: Tls = Tls()
 
 

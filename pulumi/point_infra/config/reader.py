@@ -1,15 +1,17 @@
 """Read and check single config values; each refusal is one line naming key, value and what is allowed."""
 
+import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TOP = r"([a-z]{2,63}|xn--[a-z0-9]([-a-z0-9]{0,57}[a-z0-9])?)"
 _DOMAIN = re.compile(rf"({_LABEL}\.)+{_TOP}")
 _RFC_1918 = tuple(ipaddress.IPv4Network(r) for r in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _HTTPS = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?(/\S*)?")
+_TAG = r"(?!aws:)[\w .:/+\-@]{1,128}=[\w .:/=+\-@]{0,256}"
 _ORIGIN = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?")
 
 
@@ -51,6 +53,31 @@ class Reader:
         if value not in allowed:
             raise ConfigError(key, value, " or ".join(sorted(allowed)))
         return value
+
+    def of(self, key: str, known: Sequence[str], what: str) -> str:
+        """One of many: `what` says of which kind, and the message names the nearest ones."""
+        value = self.text(key)
+        if value not in known:
+            near = ", ".join(difflib.get_close_matches(value, known, 4, 0.5)) or f"{known[0]}, for example"
+            raise ConfigError(key, value, f"{what}; near to it: {near}")
+        return value
+
+    def capacity(self, key: str) -> float:
+        """Aurora capacity units: 0.5 to 256 in steps of a half."""
+        value = self.text(key)
+        if not re.fullmatch(r"\d{1,3}(\.[05])?", value) or not 0.5 <= float(value) <= 256:
+            raise ConfigError(key, value, "Aurora capacity units from 0.5 to 256, in steps of 0.5")
+        return float(value)
+
+    def tags(self, key: str, own: Collection[str]) -> dict[str, str]:
+        """Up to 40 tags as AWS takes them, written name=value, none of which is one of our `own`."""
+        items = self.each(key, _TAG, "tags such as CostCenter=loyalty: letters, digits, spaces and _.:/+-@")
+        tags = dict(item.split("=", 1) for item in items)
+        if len(tags) < len(items) or len(tags) > 40:
+            raise ConfigError(key, items, "up to 40 tags, each name once")
+        if taken := set(own) & set(tags):
+            raise ConfigError(key, min(taken), f"names other than {', '.join(sorted(own))}")
+        return tags
 
     def matching(self, key: str, pattern: str | re.Pattern[str], allowed: str) -> str:
         """A text that `pattern` matches whole; `allowed` says it in words."""
@@ -96,6 +123,10 @@ class Reader:
         return self.each(
             key, _ORIGIN.pattern, "https origins without a path such as https://shop.example.com"
         )
+
+    def subnets(self, key: str) -> tuple[str, ...]:
+        """A list of subnet ids."""
+        return self.each(key, r"subnet-[0-9a-f]{8,17}", "ids of subnets (subnet-...)")
 
     def network(self, key: str) -> str:
         """A private IPv4 range (RFC 1918, not what is private for other reasons) that holds the nine subnets."""

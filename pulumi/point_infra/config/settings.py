@@ -1,25 +1,24 @@
 """The program's settings: read once, checked whole before the first resource, frozen from then on.
 
-Defaults and descriptions live in Pulumi.yaml alone.
+Defaults and descriptions live in Pulumi.yaml alone; what only holds between two values, and what a profile insists on,
+in `checks`.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from point_infra.config import versions
+from point_infra.config import authorities, checks, regions, sizes, versions
 from point_infra.config.reader import ConfigError, Reader
-from point_infra.cost.prices import CACHE_NODE, DATABASE_INSTANCE, NODE
 
 __all__ = ["ConfigError", "Settings", "load"]
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
+OWN_TAGS = ("Project", "Environment", "Profile", "ManagedBy", "Name", "Tier")
 
-_ROLES = (
-    r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+",
-    "IAM role ARNs such as arn:aws:iam::123456789012:role/admin",
-)
+_ROLE = r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+"
+_ROLES = (_ROLE, "IAM role ARNs such as arn:aws:iam::123456789012:role/admin")
 
 EXAMPLE_DIGEST = "sha256:" + "0" * 64
 """Stands in for an image that is not pushed yet: a preview takes it, an update doesn't."""
@@ -30,20 +29,28 @@ class Settings:
     """Checked config; a field is the key of the same name in Pulumi.yaml, which describes it."""
 
     environment: str
+    profile: str
     stage: str
     region: str
     domain_name: str
     zone_name: str
     create_zone: bool
     zone_id: str
+    zone_role_arn: str
     certificate_arn: str | None
     standby_page: bool
     waf: bool
     vpc_cidr: str
+    existing_vpc_id: str
+    public_subnet_ids: tuple[str, ...]
+    private_subnet_ids: tuple[str, ...]
+    data_subnet_ids: tuple[str, ...]
     availability_zones: tuple[str, ...]
     nat_gateways: int
     kubernetes_version: str
     node_instance_type: str
+    node_capacity_type: str
+    node_disk_gb: int
     nodes_per_zone: int
     max_nodes_per_zone: int
     api_allowed_cidrs: tuple[str, ...]
@@ -51,17 +58,25 @@ class Settings:
     admin_role_arns: tuple[str, ...]
     viewer_role_arns: tuple[str, ...]
     permissions_boundary: str
+    kms_key_arn: str
     database_instance_class: str
+    database_instances: int
+    database_min_capacity: float
+    database_max_capacity: float
     database_engine_version: str
+    database_authorities: str
     backup_retention_days: int
     cache_node_type: str
+    cache_replicas: int
     cache_engine: str
     cache_engine_version: str
     cache_token_generation: int
+    container_insights: bool
     log_retention_days: int
     alarm_email: str
     monthly_budget_usd: int
     deletion_protection: bool
+    extra_tags: dict[str, str]
     service_image_digest: str
     operator_image_digest: str
     create_point_service: bool
@@ -72,13 +87,18 @@ class Settings:
 
     @property
     def name(self) -> str:
-        """Prefix of every name: point-prod, point-dev."""
+        """Prefix of every name: point-prod, point-qa-2."""
         return f"point-{self.environment}"
 
     @property
-    def prod(self) -> bool:
-        """Whether prod's rules hold."""
-        return self.environment == "prod"
+    def production(self) -> bool:
+        """Whether the rules of production hold."""
+        return self.profile == "production"
+
+    @property
+    def serverless(self) -> bool:
+        """Whether Aurora's instances grow and shrink by themselves."""
+        return self.database_instance_class == sizes.SERVERLESS
 
     @property
     def origin_name(self) -> str:
@@ -87,35 +107,58 @@ class Settings:
 
     def tags(self) -> dict[str, str]:
         """Tags of every resource that takes tags."""
-        return {"Project": "point-platform", "Environment": self.environment, "ManagedBy": "pulumi"}
+        return {
+            **self.extra_tags,
+            "Project": "point-platform",
+            "Environment": self.environment,
+            "Profile": self.profile,
+            "ManagedBy": "pulumi",
+        }
 
 
-def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool) -> Settings:
+def load(
+    raw: Callable[[str], str | None], region: str | None, *, preview: bool, shell_region: str | None = None
+) -> Settings:
     """Read and check the whole config.
 
-    `raw` answers a key's text or None (lists as JSON); `region` is aws:region; `preview` is whether nothing
-    will be made. Raises ConfigError at the first value that is refused.
+    `raw` answers a key's text or None (lists as JSON); `region` is aws:region, `shell_region` that of AWS_REGION;
+    `preview` is whether nothing will be made. Raises ConfigError at the first value that is refused.
     """
     r = Reader(raw)
-    environment = r.choice("environment", ("prod", "dev"))
-    zone_name = r.domain("zoneName")
+    profile = r.choice("profile", tuple(checks.PROFILES))
+    place = _region(region, shell_region)
     engine = r.choice("cacheEngine", tuple(versions.CACHE))
     settings = Settings(
-        environment=environment,
+        # Together with what is put before and after it, no name is longer than AWS takes (tests/infra/test_names.py).
+        environment=r.matching(
+            "environment",
+            r"(?=.{1,20}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+            "up to 20 lower-case letters, digits and single hyphens, a letter first, such as prod or qa-2",
+        ),
+        profile=profile,
         stage=r.choice("stage", ("foundation", "all", "destroy")),
-        region=_region(region),
+        region=place,
         domain_name=r.domain("domainName"),
-        zone_name=zone_name,
+        zone_name=r.domain("zoneName"),
         create_zone=r.choice("zone", ("create", "existing")) == "create",
         zone_id=r.matching("zoneId", r"|Z[A-Z0-9]{1,31}", "the id of a hosted zone (Z...) or nothing"),
-        certificate_arn=_certificate(r, _region(region)),
+        zone_role_arn=r.matching("zoneRoleArn", f"|{_ROLE}", "an IAM role's ARN or nothing"),
+        certificate_arn=_certificate(r, place),
         standby_page=r.flag("standbyPage"),
         waf=r.flag("waf"),
         vpc_cidr=r.network("vpcCidr"),
-        availability_zones=r.texts("availabilityZones"),
+        existing_vpc_id=r.matching(
+            "existingVpcId", r"|vpc-[0-9a-f]{8,17}", "the id of a VPC (vpc-...) or nothing"
+        ),
+        public_subnet_ids=r.subnets("publicSubnetIds"),
+        private_subnet_ids=r.subnets("privateSubnetIds"),
+        data_subnet_ids=r.subnets("dataSubnetIds"),
+        availability_zones=r.texts("availabilityZones") or regions.zones(place)[:3],
         nat_gateways=int(r.choice("natGateways", ("1", "3"))),
         kubernetes_version=r.choice("kubernetesVersion", versions.KUBERNETES),
-        node_instance_type=r.choice("nodeInstanceType", NODE),
+        node_instance_type=r.of("nodeInstanceType", sizes.nodes(), "an EC2 type of `medium` or larger"),
+        node_capacity_type=r.choice("nodeCapacityType", ("on-demand", "spot")),
+        node_disk_gb=r.integer("nodeDiskGb", 20, 1000),
         nodes_per_zone=r.integer("nodesPerZone", 1, 20),
         max_nodes_per_zone=r.integer("maxNodesPerZone", 1, 50),
         api_allowed_cidrs=r.allowed_cidrs("apiAllowedCidrs"),
@@ -127,17 +170,31 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
             r"|arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+",
             "an IAM policy's ARN or nothing",
         ),
-        database_instance_class=r.choice("databaseInstanceClass", DATABASE_INSTANCE),
+        kms_key_arn=r.matching(
+            "kmsKeyArn",
+            rf"|arn:aws:kms:{place}:\d{{12}}:key/(mrk-)?[0-9a-f-]{{32,36}}",
+            f"the ARN of a KMS key in {place} or nothing",
+        ),
+        database_instance_class=r.of(
+            "databaseInstanceClass", sizes.databases(), "a class that Aurora MySQL has"
+        ),
+        database_instances=r.integer("databaseInstances", 1, 2),
+        database_min_capacity=r.capacity("databaseMinCapacity"),
+        database_max_capacity=r.capacity("databaseMaxCapacity"),
         database_engine_version=r.choice("databaseEngineVersion", versions.AURORA_MYSQL),
-        backup_retention_days=r.integer("backupRetentionDays", 7 if environment == "prod" else 1, 35),
-        cache_node_type=r.choice("cacheNodeType", CACHE_NODE),
+        database_authorities=_authorities(r, place),
+        backup_retention_days=r.integer("backupRetentionDays", 7 if profile == "production" else 1, 35),
+        cache_node_type=r.of("cacheNodeType", sizes.caches(), "a node type that ElastiCache has"),
+        cache_replicas=r.integer("cacheReplicas", 0, 1),
         cache_engine=engine,
         cache_engine_version=r.choice("cacheEngineVersion", versions.CACHE[engine]),
         cache_token_generation=r.integer("cacheTokenGeneration", 1, 1_000_000),
+        container_insights=r.flag("containerInsights"),
         log_retention_days=int(r.choice("logRetentionDays", tuple(map(str, LOG_RETENTION_DAYS)))),
         alarm_email=r.matching("alarmEmail", r"|[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address or nothing"),
         monthly_budget_usd=r.integer("monthlyBudgetUsd", 0, 1_000_000),
         deletion_protection=r.flag("deletionProtection"),
+        extra_tags=r.tags("extraTags", OWN_TAGS),
         service_image_digest=_digest(r, "serviceImageDigest", preview=preview),
         operator_image_digest=_digest(r, "operatorImageDigest", preview=preview),
         create_point_service=r.flag("createPointService"),
@@ -146,71 +203,23 @@ def load(raw: Callable[[str], str | None], region: str | None, *, preview: bool)
         jwt_audiences=r.each("jwtAudiences", r"\S{1,256}", "texts without spaces, up to 256 characters"),
         cors_origins=r.origins("corsOrigins"),
     )
-    _consistent(settings)
+    checks.consistent(settings)
     return settings
 
 
-def _consistent(s: Settings) -> None:
-    """Check what only holds between two values."""
-    zones = [s.region + letter for letter in versions.ZONES[s.region]]
-    if len(s.availability_zones) != 3 or not set(s.availability_zones) <= set(zones):
+def _region(region: str | None, shell_region: str | None) -> str:
+    """aws:region, or AWS_REGION where that is not said: what the AWS provider takes, too."""
+    place = region or shell_region
+    if place not in regions.REGIONS:
+        known = ", ".join(sorted(regions.REGIONS))
+        raise ConfigError("aws:region", place, f"a commercial region with three zones: {known}")
+    if region and shell_region and region != shell_region:
         raise ConfigError(
-            "availabilityZones",
-            s.availability_zones,
-            f"three different ones of {', '.join(zones)} (aws:region)",
+            "aws:region",
+            region,
+            f"{shell_region}, as AWS_REGION says, or another AWS_REGION: they must agree",
         )
-    if s.domain_name != s.zone_name and not s.domain_name.endswith("." + s.zone_name):
-        raise ConfigError("domainName", s.domain_name, f"{s.zone_name} (zoneName) or a name below it")
-    if not s.certificate_arn and len(s.domain_name) > 64:
-        raise ConfigError(
-            "domainName", s.domain_name, "at most 64 characters, as a certificate's first name (ACM)"
-        )
-    if s.create_zone and s.zone_id:
-        raise ConfigError("zoneId", s.zone_id, "nothing while zone is create")
-    both = set(s.admin_role_arns) & set(s.viewer_role_arns)
-    if both:
-        raise ConfigError(
-            "viewerRoleArns", min(both), "roles that adminRoleArns does not name: EKS takes one entry a role"
-        )
-    if s.stage == "all" and not (s.api_allowed_cidrs or s.api_private_clients):
-        raise ConfigError(
-            "apiPrivateClients",
-            s.api_private_clients,
-            "whoever runs `pulumi up`, unless apiAllowedCidrs names it: it installs into the cluster",
-        )
-    if s.max_nodes_per_zone < s.nodes_per_zone:
-        raise ConfigError(
-            "maxNodesPerZone", s.max_nodes_per_zone, f"{s.nodes_per_zone} (nodesPerZone) or more"
-        )
-    if not s.jwt_audiences:
-        raise ConfigError(
-            "jwtAudiences", s.jwt_audiences, "at least one, or any token of the issuer would do"
-        )
-    if s.certificate_arn and s.standby_page:
-        raise ConfigError(
-            "standbyPage",
-            value=True,
-            allowed="false while issueCertificate is false: nothing proves its name",
-        )
-    if s.stage == "destroy" and s.deletion_protection:
-        raise ConfigError("deletionProtection", value=True, allowed="false in stage destroy")
-    if s.prod and s.stage != "destroy" and not s.deletion_protection:
-        raise ConfigError("deletionProtection", value=False, allowed="true in prod")
-    if s.prod and s.nat_gateways != 3:
-        raise ConfigError("natGateways", s.nat_gateways, "3 in prod, one per zone")
-    if s.prod and not s.waf:
-        raise ConfigError("waf", value=False, allowed="true in prod")
-    if s.prod and not s.alarm_email:
-        raise ConfigError("alarmEmail", s.alarm_email, "an e-mail address in prod: alarms need a reader")
-    if s.prod and s.log_retention_days < 30:
-        raise ConfigError("logRetentionDays", s.log_retention_days, "30 or more in prod")
-
-
-def _region(region: str | None) -> str:
-    # Prices and zone names are Seoul's; another region needs its own price list first.
-    if region != "ap-northeast-2":
-        raise ConfigError("aws:region", region, "ap-northeast-2, the region that the prices are for")
-    return region
+    return place
 
 
 def _certificate(r: Reader, region: str) -> str | None:
@@ -226,6 +235,22 @@ def _certificate(r: Reader, region: str) -> str | None:
         pattern,
         f"the ARN of an ACM certificate in {region} while issueCertificate is false",
     )
+
+
+def _authorities(r: Reader, region: str) -> str:
+    """Certificates (PEM) that the database's is checked by."""
+    file = r.text("databaseAuthoritiesFile")
+    if not file and region in authorities.SHIPPED:
+        return authorities.SHIPPED[region]
+    read = authorities.read(file) if file else ""
+    if "BEGIN CERTIFICATE" not in read:
+        raise ConfigError(
+            "databaseAuthoritiesFile",
+            file,
+            f"a PEM file in this checkout with the certificates of {region}, from "
+            f"https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem",
+        )
+    return read
 
 
 def _digest(r: Reader, key: str, *, preview: bool) -> str:

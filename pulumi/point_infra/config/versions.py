@@ -9,9 +9,6 @@ from dataclasses import dataclass
 KUBERNETES = ("1.35", "1.36")
 """EKS versions with standard support (1.36 until 2027-08-02, 1.35 until 2027-03-27: endoflife.date/amazon-eks)."""
 
-ZONES = {"ap-northeast-2": "abcd"}
-"""Letters of a region's zones (AWS, "Regions and Availability Zones")."""
-
 _ADD_ONS = {
     "amazon-cloudwatch-observability": "v6.7.0-eksbuild.1",
     "aws-ebs-csi-driver": "v1.66.0-eksbuild.1",

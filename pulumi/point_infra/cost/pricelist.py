@@ -10,10 +10,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-FILE = Path(__file__).with_name("prices.json")
-REGION = "ap-northeast-2"
-_PREFIX = "APN2"
-"""How Seoul's usage types begin."""
+from point_infra.cost.prices import FOLDER
+
 _ENDPOINT = "us-east-1"
 """The price list is served from few regions; it names all of them."""
 
@@ -30,11 +28,18 @@ class Query:
     usage: str
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     per: int = 1
+    region_field: str = "regionCode"
 
-    def filters(self) -> list[dict[str, str]]:
-        """As GetProducts takes them."""
-        fields = {"regionCode": REGION, "usagetype": f"{_PREFIX}-{self.usage}", **self.attributes}
-        return [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in fields.items()]
+    def filters(self, region: str) -> list[dict[str, str]]:
+        """As GetProducts takes them: usage types have a prefix in most regions; `of` drops those of other meaning."""
+        fields = {self.region_field: region, **self.attributes}
+        usage = {"Type": "CONTAINS", "Field": "usagetype", "Value": self.usage}
+        return [usage, *({"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in fields.items())]
+
+    def of(self, product: dict[str, Any]) -> bool:
+        """Whether a product's usage type is the one that is meant, behind its region's prefix or without."""
+        usage = product["product"]["attributes"].get("usagetype", "")
+        return usage == self.usage or usage.endswith(f"-{self.usage}")
 
 
 _LINUX = {
@@ -46,27 +51,24 @@ _LINUX = {
 }
 _ALB = {"operation": "LoadBalancing:Application"}
 RATES = {
-    "control_plane_hour": Query("AmazonEKS", "AmazonEKS-Hours:perCluster"),
     "nat_hour": Query("AmazonEC2", "NatGateway-Hours", {"operation": "NatGateway"}),
     "nat_gb": Query("AmazonEC2", "NatGateway-Bytes", {"operation": "NatGateway"}),
     "alb_hour": Query("AWSELB", "LoadBalancerUsage", _ALB),
     "alb_lcu_hour": Query("AWSELB", "LCUUsage", _ALB),
-    "public_ipv4_hour": Query("AmazonVPC", "PublicIPv4:InUseAddress"),
     "gp3_gb_month": Query("AmazonEC2", "EBS:VolumeUsage.gp3"),
     "aurora_storage_gb_month": Query("AmazonRDS", "Aurora:StorageUsage", {"databaseEngine": "Aurora MySQL"}),
     "aurora_io_million": Query(
         "AmazonRDS", "Aurora:StorageIOUsage", {"databaseEngine": "Aurora MySQL"}, per=1_000_000
     ),
     "logs_gb": Query("AmazonCloudWatch", "DataProcessing-Bytes"),
-    "alarm_month": Query("AmazonCloudWatch", "CW:AlarmMonitorUsage"),
-    "transfer_out_gb": Query("AWSDataTransfer", "DataTransfer-Out-Bytes"),
-    "cross_zone_gb": Query("AWSDataTransfer", "DataTransfer-Regional-Bytes"),
+    "transfer_out_gb": Query("AWSDataTransfer", "DataTransfer-Out-Bytes", region_field="fromRegionCode"),
+    "acu_hour": Query("AmazonRDS", "Aurora:ServerlessV2Usage", {"databaseEngine": "Aurora MySQL"}),
 }
 """The rest of `rate` is the same in every region, or a sum of ours: it stays as it is."""
 
 
 def queries(prices: dict[str, Any]) -> Iterator[tuple[str, str, Query]]:
-    """Group, key and query of every price that the list can be asked for."""
+    """Group, key and query of every price of a region's file that the list can be asked for."""
     for instance in prices["node"]:
         yield "node", instance, Query("AmazonEC2", f"BoxUsage:{instance}", _LINUX)
     for instance in prices["database"]:
@@ -78,29 +80,40 @@ def queries(prices: dict[str, Any]) -> Iterator[tuple[str, str, Query]]:
         yield "rate", name, query
 
 
-def refresh(file: Path) -> list[str]:
-    """Write `file` anew, dated today; returns the prices that the list does not name, which stay as they were.
+def refresh(region: str, folder: Path = FOLDER) -> list[str]:
+    """Write the region's file anew, dated today; returns the prices that the list does not name.
 
-    Raises PriceListError when the list can't be read; the file is then untouched.
+    They stay as they were. A region without a file gets one with the sizes that any other file has. Raises
+    PriceListError when the list can't be read; the file is then untouched.
     """
-    prices = json.loads(file.read_text())
+    file = folder / f"{region}.json"
+    prices = json.loads(file.read_text()) if file.is_file() else _empty(folder)
     client = boto3.Session().client("pricing", region_name=_ENDPOINT)  # pyright: ignore
     kept: list[str] = []
-    for group, key, query in queries(prices):
-        found = _ask(client, query)
+    for group, key, query in list(queries(prices)):
+        found = _ask(client, query, region)
         if found is None:
             kept.append(f"{group} {key}")
         else:
             prices[group][key] = found
+    for group in ("node", "database", "cache", "rate"):
+        prices[group] = {k: v for k, v in prices[group].items() if v}
     prices["dated"] = datetime.now(UTC).date().isoformat()
     file.write_text(json.dumps(prices, indent=1) + "\n")
     return kept
 
 
-def _ask(client: Any, query: Query) -> dict[str, Any] | None:
+def _empty(folder: Path) -> dict[str, Any]:
+    """A file without prices for every size that another region's has."""
+    read = [json.loads(f.read_text()) for f in sorted(folder.glob("*-*.json"))]
+    groups = ("node", "database", "cache")
+    return {**{g: {key: None for one in read for key in one[g]} for g in groups}, "rate": {}}
+
+
+def _ask(client: Any, query: Query, region: str) -> dict[str, Any] | None:
     try:
         pages = client.get_paginator("get_products").paginate(
-            ServiceCode=query.service, Filters=query.filters(), FormatVersion="aws_v1"
+            ServiceCode=query.service, Filters=query.filters(region), FormatVersion="aws_v1"
         )
         products = [json.loads(product) for page in pages for product in page["PriceList"]]
     except NoCredentialsError:
@@ -121,7 +134,7 @@ def parse(products: list[dict[str, Any]], query: Query) -> dict[str, Any] | None
     found = {
         (usd, product["product"]["sku"])
         for product in products
-        if (usd := _first_paid(product["terms"].get("OnDemand", {}))) is not None
+        if query.of(product) and (usd := _first_paid(product["terms"].get("OnDemand", {}))) is not None
     }
     if not found:
         return None

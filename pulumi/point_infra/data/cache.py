@@ -6,6 +6,7 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
+from point_infra.config import regions
 from point_infra.config.settings import Settings
 from point_infra.config.versions import CACHE_FAMILIES
 from point_infra.data.database import secret
@@ -80,12 +81,12 @@ class Cache(pulumi.ComponentResource):
                     "node_group_id": "0001",
                     "slots": "0-16383",
                     "primary_availability_zone": s.availability_zones[0],
-                    "replica_availability_zones": [s.availability_zones[2]],
-                    "replica_count": 1,
+                    "replica_availability_zones": [s.availability_zones[2]] if s.cache_replicas else [],
+                    "replica_count": s.cache_replicas,
                 }
             ],
-            automatic_failover_enabled=True,
-            multi_az_enabled=True,
+            automatic_failover_enabled=True,  # cluster mode insists on it, replica or not
+            multi_az_enabled=s.cache_replicas > 0,
             subnet_group_name=subnets.name,
             security_group_ids=[group.id],
             transit_encryption_enabled=True,
@@ -94,9 +95,9 @@ class Cache(pulumi.ComponentResource):
             kms_key_id=keys.key_arn,
             auth_token=token.result,
             auth_token_update_strategy="ROTATE",  # noqa: S106 - a strategy; the old token stays good for now
-            snapshot_retention_limit=7 if s.prod else 1,
-            snapshot_window="17:00-18:00",
-            maintenance_window="sun:18:00-sun:19:00",
+            snapshot_retention_limit=7 if s.production else 1,
+            snapshot_window=regions.window(s.region, -1),
+            maintenance_window=regions.weekly_window(s.region, 0),
             auto_minor_version_upgrade=False,
             apply_immediately=True,  # else a done update waits for the maintenance window
             log_delivery_configurations=[

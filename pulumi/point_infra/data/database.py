@@ -1,12 +1,12 @@
 """Aurora MySQL: writer in the first zone, reader in the third, reachable from the cluster's pods only."""
 
 import json
-from pathlib import Path
 
 import pulumi_aws as aws
 import pulumi_random as random
 
 import pulumi
+from point_infra.config import regions, sizes
 from point_infra.config.settings import Settings
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.iam import POLICY, attach, trust
@@ -59,8 +59,9 @@ class Database(pulumi.ComponentResource):
         enhanced = f"{POLICY}/service-role/AmazonRDSEnhancedMonitoringRole"
         attach(f"{name}-monitoring", role, [enhanced], self._child)
         writer = self._instance("writer", database, role, s.availability_zones[0], 0, None)
-        # The instance that is there first becomes the writer; the tier only orders promotion.
-        self._instance("reader", database, role, s.availability_zones[2], 1, writer)
+        if s.database_instances == 2:
+            # The instance that is there first becomes the writer; the tier only orders promotion.
+            self._instance("reader", database, role, s.availability_zones[2], 1, writer)
         self.cluster_id = database.cluster_identifier
         self.endpoint, self.reader_endpoint = database.endpoint, database.reader_endpoint
         self.port = database.port
@@ -95,6 +96,7 @@ class Database(pulumi.ComponentResource):
             parameters=[{"name": k, "value": v, "apply_method": "immediate"} for k, v in _PARAMETERS.items()],
             opts=self._child,
         )
+        insights = sizes.insights(s.database_instance_class)
         return aws.rds.Cluster(
             name,
             cluster_identifier=s.name,
@@ -110,8 +112,13 @@ class Database(pulumi.ComponentResource):
             storage_encrypted=True,
             kms_key_id=self._keys.key_arn,
             backup_retention_period=s.backup_retention_days,
-            preferred_backup_window="18:00-19:00",  # 3 to 4 at night in Seoul
-            preferred_maintenance_window="sun:19:00-sun:20:00",
+            preferred_backup_window=regions.window(s.region, 0),
+            preferred_maintenance_window=regions.weekly_window(s.region, 1),
+            serverlessv2_scaling_configuration=(
+                {"min_capacity": s.database_min_capacity, "max_capacity": s.database_max_capacity}
+                if s.serverless
+                else None
+            ),
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             # When its standard support ends it moves on rather than being billed for more.
@@ -122,9 +129,9 @@ class Database(pulumi.ComponentResource):
             final_snapshot_identifier=f"{s.name}-final" if s.deletion_protection else None,
             enabled_cloudwatch_logs_exports=list(_LOGS),
             database_insights_mode="standard",
-            performance_insights_enabled=True,
-            performance_insights_kms_key_id=self._keys.key_arn,
-            performance_insights_retention_period=7,
+            performance_insights_enabled=insights,
+            performance_insights_kms_key_id=self._keys.key_arn if insights else None,
+            performance_insights_retention_period=7 if insights else None,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=logs,
@@ -143,6 +150,7 @@ class Database(pulumi.ComponentResource):
         tier: int,
         after: aws.rds.ClusterInstance | None,
     ) -> aws.rds.ClusterInstance:
+        insights = sizes.insights(self._s.database_instance_class)
         return aws.rds.ClusterInstance(
             f"{self._name}-{role_name}",
             identifier=f"{self._s.name}-{role_name}",
@@ -156,8 +164,8 @@ class Database(pulumi.ComponentResource):
             apply_immediately=True,  # else a done update waits for the maintenance window
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
-            performance_insights_enabled=True,
-            performance_insights_kms_key_id=self._keys.key_arn,
+            performance_insights_enabled=insights,
+            performance_insights_kms_key_id=self._keys.key_arn if insights else None,
             ca_cert_identifier=_AUTHORITY,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[after] if after else None),
         )
@@ -172,14 +180,6 @@ class Database(pulumi.ComponentResource):
             self._child,
             recoverable=self._s.deletion_protection,
         )
-
-
-def authorities(region: str) -> str:
-    """Certificates (PEM) of the authorities that sign Aurora's in a region; no system trusts them by itself.
-
-    As in AWS's own download: truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem
-    """
-    return (Path(__file__).parent / "ca" / f"{region}.pem").read_text()
 
 
 def secret(

@@ -42,7 +42,7 @@ class Dns(pulumi.ComponentResource):
                     records=[option.apply(lambda o: str(o.resource_record_value))],
                     ttl=60,
                     allow_overwrite=True,  # the standby page's certificate is validated by the same record
-                    opts=child,
+                    opts=pulumi.ResourceOptions(parent=self, provider=zone.provider),
                 )
             )
         issued = aws.acm.CertificateValidation(

@@ -20,8 +20,6 @@ _HTTPS_ONLY: dict[str, str | int] = {
     "status": 403,
     "detail": "Requests that change something are taken by https only.",
 }
-_LOG_WRITER = "600734575887"
-"""Elastic Load Balancing's account in Seoul; regions opened since 2022 have the service principal only."""
 _MANAGED_RULES = (
     "AWSManagedRulesAmazonIpReputationList",
     "AWSManagedRulesKnownBadInputsRuleSet",
@@ -49,10 +47,7 @@ class Edge(pulumi.ComponentResource):
         _, may_write = private_bucket(
             f"{name}-logs",
             {
-                "Principal": {
-                    "Service": "logdelivery.elasticloadbalancing.amazonaws.com",
-                    "AWS": f"arn:aws:iam::{_LOG_WRITER}:root",
-                },
+                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
                 "Action": "s3:PutObject",
             },
             keep_days=s.log_retention_days,

@@ -29,6 +29,7 @@ class Routing(pulumi.ComponentResource):
     ) -> None:
         super().__init__("point:index:Routing", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        record = pulumi.ResourceOptions(parent=self, provider=zone.provider)
         alb = aws.route53.RecordAliasArgs(
             name=edge.dns_name, zone_id=edge.zone_id, evaluate_target_health=True
         )
@@ -38,7 +39,7 @@ class Routing(pulumi.ComponentResource):
             name=s.origin_name,
             type="A",
             aliases=[alb],
-            opts=child,
+            opts=record,
         )
         check = aws.route53.HealthCheck(
             name,
@@ -62,7 +63,7 @@ class Routing(pulumi.ComponentResource):
             set_identifier="primary" if failover else None,
             failover_routing_policies=[{"type": "PRIMARY"}] if failover else None,
             health_check_id=check.id if failover else None,
-            opts=child,
+            opts=record,
         )
         if standby is not None:
             aws.route53.Record(
@@ -79,6 +80,6 @@ class Routing(pulumi.ComponentResource):
                 ],
                 set_identifier="secondary",
                 failover_routing_policies=[{"type": "SECONDARY"}],
-                opts=child,
+                opts=record,
             )
         self.register_outputs({"healthCheckId": self.health_check_id})

@@ -8,6 +8,7 @@ import pulumi_eks as eks
 import pulumi_kubernetes as k8s
 
 import pulumi
+from point_infra.config import sizes
 from point_infra.config.settings import Settings
 from point_infra.config.versions import ADD_ONS, NODE_RELEASES
 from point_infra.foundation.iam import POLICY, allow, attach, pod_role, policy, trust
@@ -22,7 +23,6 @@ _NODE_POLICIES = (
     f"{POLICY}/AmazonEC2ContainerRegistryPullOnly",
     f"{POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
 )
-_NODE_DISK_GB = 50
 _VALUES: dict[str, dict[str, object]] = {
     # Else a NetworkPolicy is taken and never enforced. A text, by the add-on's schema.
     "vpc-cni": {"enableNetworkPolicy": "true"},
@@ -184,7 +184,7 @@ class Cluster(pulumi.ComponentResource):
                 {
                     "device_name": "/dev/xvda",
                     "ebs": {
-                        "volume_size": _NODE_DISK_GB,
+                        "volume_size": s.node_disk_gb,
                         "volume_type": "gp3",
                         "encrypted": "true",
                         "delete_on_termination": "true",
@@ -204,9 +204,8 @@ class Cluster(pulumi.ComponentResource):
                 node_role_arn=role.arn,
                 subnet_ids=[subnet],
                 instance_types=[s.node_instance_type],
-                ami_type="AL2023_ARM_64_STANDARD"
-                if graviton(s.node_instance_type)
-                else "AL2023_x86_64_STANDARD",
+                capacity_type=s.node_capacity_type.upper().replace("-", "_"),
+                ami_type=f"AL2023_{'ARM_64' if sizes.arm(s.node_instance_type) else 'x86_64'}_STANDARD",
                 version=s.kubernetes_version,
                 release_version=NODE_RELEASES[s.kubernetes_version],
                 scaling_config={
@@ -250,12 +249,6 @@ class Cluster(pulumi.ComponentResource):
             return pulumi.Output.all(*running).apply(lambda sizes: min(max(least, 0, *sizes), most))
 
         return own.names.apply(within)
-
-
-def graviton(instance_type: str) -> bool:
-    """Whether an EC2 type has an Arm processor: m6g, r7gd, c8gn; not g5, which has a GPU."""
-    family = instance_type.split(".")[0]
-    return "g" in family.lstrip("abcdefghijklmnopqrstuvwxyz")
 
 
 def _of(role_arn: str) -> str:

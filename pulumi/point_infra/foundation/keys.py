@@ -7,12 +7,21 @@ from point_infra.foundation.iam import allow, policy
 
 
 class Keys(pulumi.ComponentResource):
-    """One customer key, rotated every year; a delete waits 30 days, in which it can be taken back."""
+    """One customer key, rotated every year; a delete waits 30 days, in which it can be taken back.
+
+    `existing` is the ARN of a key that somebody else keeps, in place of one of ours.
+    """
 
     key_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, region: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, region: str, opts: pulumi.ResourceOptions | None = None, *, existing: str = ""
+    ) -> None:
         super().__init__("point:index:Keys", name, None, opts)
+        self.key_arn = pulumi.Output.from_input(existing) if existing else self._make(name, region)
+        self.register_outputs({"keyArn": self.key_arn})
+
+    def _make(self, name: str, region: str) -> pulumi.Output[str]:
         child = pulumi.ResourceOptions(parent=self)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
         key = aws.kms.Key(
@@ -25,8 +34,7 @@ class Keys(pulumi.ComponentResource):
             opts=child,
         )
         aws.kms.Alias(name, name=f"alias/{name}", target_key_id=key.key_id, region=region, opts=child)
-        self.key_arn = key.arn
-        self.register_outputs({"keyArn": self.key_arn})
+        return key.arn
 
 
 def _policy(account: str, region: str) -> str:

@@ -31,14 +31,36 @@ def subnet_cidrs(vpc: str) -> dict[str, list[str]]:
 
 
 class Network(pulumi.ComponentResource):
-    """Subnet ids by tier come in the order of the zones."""
+    """Subnet ids by tier come in the order of the zones; those of a VPC that is there already are taken as they are."""
 
     vpc_id: pulumi.Output[str]
+    public_subnet_ids: list[pulumi.Output[str]]
+    private_subnet_ids: list[pulumi.Output[str]]
+    data_subnet_ids: list[pulumi.Output[str]]
+    nat_gateway_ids: dict[str, pulumi.Output[str]]
+    """By zone; none in a VPC that somebody else keeps."""
 
     def __init__(self, name: str, s: Settings, logs: Logs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("point:index:Network", name, None, opts)
         self._name, self._s = name, s
         self._child = pulumi.ResourceOptions(parent=self)
+        if s.existing_vpc_id:
+            self._take()
+        else:
+            self._make(logs)
+        self.register_outputs({"vpcId": self.vpc_id})
+
+    def _take(self) -> None:
+        s = self._s
+        self.vpc_id = pulumi.Output.from_input(s.existing_vpc_id)
+        self.public_subnet_ids, self.private_subnet_ids, self.data_subnet_ids = (
+            [pulumi.Output.from_input(i) for i in ids]
+            for ids in (s.public_subnet_ids, s.private_subnet_ids, s.data_subnet_ids)
+        )
+        self.nat_gateway_ids = {}
+
+    def _make(self, logs: Logs) -> None:
+        name, s = self._name, self._s
         vpc = aws.ec2.Vpc(
             name,
             cidr_block=s.vpc_cidr,
@@ -63,7 +85,6 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self._flow_log(logs)
-        self.register_outputs({"vpcId": self.vpc_id})
 
     def _ids(self, tier: str) -> list[pulumi.Output[str]]:
         return [s.id for s in self._subnets[tier].values()]

@@ -45,7 +45,7 @@ class Monitoring(pulumi.ComponentResource):
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
             NAMESPACE,
-            prometheus_values(observability.topic_arn, s.region, 2 if s.prod else 1),
+            prometheus_values(observability.topic_arn, s.region, 2 if s.production else 1),
             parent=self,
             provider=self._cluster.provider,
             depends_on=[*mesh.ready, admin, publisher],

@@ -4,7 +4,6 @@ import pulumi_kubernetes as k8s
 
 import pulumi
 from point_infra.config.settings import Settings
-from point_infra.data import database as aurora
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
 from point_infra.foundation.cluster import Cluster
@@ -99,7 +98,7 @@ class Platform(pulumi.ComponentResource):
         authorities = k8s.core.v1.Secret(
             RDS_CA_SECRET,
             metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
-            string_data={"ca.crt": aurora.authorities(self._s.region)},
+            string_data={"ca.crt": self._s.database_authorities},
             opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[own]),
         )
         mirrored = [

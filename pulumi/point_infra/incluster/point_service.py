@@ -7,11 +7,27 @@ import yaml
 from point_infra.config.settings import Settings
 from point_infra.data import database
 from point_infra.incluster import mesh
+from point_infra.observability import database_limits
 
 NAMESPACE = "points"
 NAME = "points"
 DATABASE_SECRET, MASTER_SECRET, CACHE_SECRET = "points-db", "points-db-master", "points-redis"
 RDS_CA_SECRET = "points-db-ca"  # noqa: S105
+
+
+MAX_REPLICAS = 10
+_POOL = 20
+"""What two cores keep busy: 10 connections each."""
+
+
+def pool_size(s: Settings) -> int:
+    """Connections of one pod's pool, so that all pods at their most leave a fifth of what the class takes.
+
+    A pod has two pools and one connection more; with one instance, or after a failover, all go to the same server.
+    """
+    limits = database_limits.of(s.database_instance_class, s.database_max_capacity)
+    each = 0.8 * limits.connections / MAX_REPLICAS
+    return max(1, min(_POOL, int(each - 1) // 2))
 
 
 def manifest(
@@ -32,6 +48,7 @@ def manifest(
                 "credentialsSecret": DATABASE_SECRET,
                 "migrationSecret": MASTER_SECRET,
                 "tls": {"caSecret": RDS_CA_SECRET},
+                "poolSize": pool_size(s),
             },
             "cache": {
                 "host": cache_host,
@@ -54,7 +71,11 @@ def manifest(
                 "rateLimit": {"requestsPerSecond": 1000},
                 **({"cors": {"allowOrigins": list(s.cors_origins)}} if s.cors_origins else {}),
             },
-            "autoscaling": {"minReplicas": 2, "maxReplicas": 10, "targetCPUUtilizationPercentage": 70},
+            "autoscaling": {
+                "minReplicas": 2,
+                "maxReplicas": MAX_REPLICAS,
+                "targetCPUUtilizationPercentage": 70,
+            },
         },
     }
 

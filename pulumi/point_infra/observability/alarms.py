@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from point_infra.config.settings import Settings
 from point_infra.observability import database_limits
 
 GIB = 2**30
@@ -32,24 +33,16 @@ class Alarm:
 _ABOVE, _BELOW = "GreaterThanThreshold", "LessThanThreshold"
 _ALB, _RDS, _CACHE, _NODES = "AWS/ApplicationELB", "AWS/RDS", "AWS/ElastiCache", "ContainerInsights"
 
-CACHE_NODES = (1, 2)
-"""Either may be the primary: after a failover it is the other one."""
 
-
-def alarms(database_class: str) -> tuple[Alarm, ...]:
-    """Alarms that every stack has. NAT gateways get theirs one by one (`nat`), the health check in us-east-1."""
+def alarms(s: Settings) -> tuple[Alarm, ...]:
+    """Alarms on what the stack has. NAT gateways get theirs one by one (`nat`), the health check in us-east-1."""
     return (
         *_balancer(),
-        *_database(database_limits.of(database_class)),
-        *(alarm for node in CACHE_NODES for alarm in _cache(f"cache-{node}")),
-        Alarm("node-cpu", _NODES, "node_cpu_utilization", "cluster", _ABOVE, 85, "Average", "percent", 15),
-        Alarm(
-            "node-memory", _NODES, "node_memory_utilization", "cluster", _ABOVE, 85, "Average", "percent", 15
-        ),
-        Alarm(
-            *("node-failed", _NODES, "cluster_failed_node_count", "cluster"),
-            *(_ABOVE, 0, "Maximum", "a node lost"),
-        ),
+        *_database(database_limits.of(s.database_instance_class, s.database_max_capacity)),
+        *(_reader() if s.database_instances > 1 else ()),
+        # Either node may be the primary: after a failover it is the other one.
+        *(alarm for node in range(1, 2 + s.cache_replicas) for alarm in _cache(f"cache-{node}")),
+        *(_nodes() if s.container_insights else ()),
         Alarm(
             *("certificate", "AWS/CertificateManager", "DaysToExpiry", "certificate"),
             *(_BELOW, 30, "Minimum", "not renewed", 1, DAY),
@@ -84,9 +77,6 @@ def _database(limits: database_limits.Limits) -> tuple[Alarm, ...]:
             "writer-cpu", _RDS, "CPUUtilization", "writer", _ABOVE, 80, "Average", "percent; it is busy", 10
         ),
         Alarm(
-            "reader-cpu", _RDS, "CPUUtilization", "reader", _ABOVE, 80, "Average", "percent; it is busy", 10
-        ),
-        Alarm(
             *("connections", _RDS, "DatabaseConnections", "writer"),
             *(_ABOVE, 0.8 * most, "Maximum", f"its class takes {most:,}"),
         ),
@@ -99,12 +89,33 @@ def _database(limits: database_limits.Limits) -> tuple[Alarm, ...]:
             *(_BELOW, 4 * GIB, "Minimum", "bytes for sorts and logs"),
         ),
         Alarm(
+            *("deadlocks", _RDS, "Deadlocks", "writer"),
+            *(_ABOVE, 1, "Average", "per second; the lock order is broken"),
+        ),
+    )
+
+
+def _reader() -> tuple[Alarm, ...]:
+    return (
+        Alarm(
+            "reader-cpu", _RDS, "CPUUtilization", "reader", _ABOVE, 80, "Average", "percent; it is busy", 10
+        ),
+        Alarm(
             *("replica-lag", _RDS, "AuroraReplicaLag", "reader"),
             *(_ABOVE, 1000, "Maximum", "milliseconds; reads are old"),
         ),
+    )
+
+
+def _nodes() -> tuple[Alarm, ...]:
+    return (
+        Alarm("node-cpu", _NODES, "node_cpu_utilization", "cluster", _ABOVE, 85, "Average", "percent", 15),
         Alarm(
-            *("deadlocks", _RDS, "Deadlocks", "writer"),
-            *(_ABOVE, 1, "Average", "per second; the lock order is broken"),
+            "node-memory", _NODES, "node_memory_utilization", "cluster", _ABOVE, 85, "Average", "percent", 15
+        ),
+        Alarm(
+            *("node-failed", _NODES, "cluster_failed_node_count", "cluster"),
+            *(_ABOVE, 0, "Maximum", "a node lost"),
         ),
     )
 

@@ -16,7 +16,7 @@ from point_infra.foundation.iam import POLICY, pod_role
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
-from point_infra.observability.alarms import CACHE_NODES, HEALTH_CHECK, Alarm, alarms, nat
+from point_infra.observability.alarms import HEALTH_CHECK, Alarm, alarms, nat
 
 AGENT: dict[str, object] = {
     "applicationSignals": {"enabled": False},
@@ -48,8 +48,9 @@ class Observability(pulumi.ComponentResource):
         self._name, self._s, self._edge, self._dns = name, s, edge, dns
         self._child = pulumi.ResourceOptions(parent=self)
         self.topic_arn = self._topic(name, s.region, keys.key_arn)
-        self._container_insights(cluster, logs)
-        self._alarms = alarms(s.database_instance_class)
+        if s.container_insights:
+            self._container_insights(cluster, logs)
+        self._alarms = alarms(s)
         for alarm in self._alarms:
             self._alarm(alarm, self._dimensions(alarm.of))
         for zone, gateway in network.nat_gateway_ids.items():
@@ -79,7 +80,7 @@ class Observability(pulumi.ComponentResource):
             "target": {"LoadBalancer": balancer, "TargetGroup": self._edge.target_group_arn_suffix},
             "writer": {"DBClusterIdentifier": self._s.name, "Role": "WRITER"},
             "reader": {"DBClusterIdentifier": self._s.name, "Role": "READER"},
-            **{f"cache-{n}": {"CacheClusterId": f"{self._s.name}-0001-00{n}"} for n in CACHE_NODES},
+            **{f"cache-{n}": {"CacheClusterId": f"{self._s.name}-0001-00{n}"} for n in (1, 2)},
             "cluster": {"ClusterName": self._s.name},
             "certificate": {"CertificateArn": self._dns.certificate_arn},
         }
@@ -95,7 +96,7 @@ class Observability(pulumi.ComponentResource):
         actions = [topic_arn or self.topic_arn]
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}",
-            name=f"{self._s.name}-{alarm.name}",
+            name="-".join(filter(None, (self._s.name, region and self._s.region, alarm.name))),
             alarm_description=alarm.why,
             comparison_operator=alarm.comparison,
             threshold=alarm.threshold,
@@ -131,9 +132,14 @@ class Observability(pulumi.ComponentResource):
         # Route53 publishes to us-east-1 only, and an alarm can only tell a topic of its own region, which wants a
         # key of that region.
         home = "us-east-1"
-        key_arn = Keys(f"{self._s.name}-{home}", home, self._child).key_arn
+        check: dict[str, pulumi.Input[str]] = {"HealthCheckId": routing.health_check_id}
+        if self._s.region == home:
+            self._alarm(HEALTH_CHECK, check)
+            return
+        # Named for this region, too: the same environment may have a stack in another one.
+        key_arn = Keys(f"{self._s.name}-{self._s.region}-{home}", home, self._child).key_arn
         topic_arn = self._topic(f"{self._name}-{home}", home, key_arn)
-        self._alarm(HEALTH_CHECK, {"HealthCheckId": routing.health_check_id}, home, topic_arn)
+        self._alarm(HEALTH_CHECK, check, home, topic_arn)
 
     def _container_insights(self, cluster: Cluster, logs: Logs) -> None:
         groups = [
@@ -181,7 +187,7 @@ class Observability(pulumi.ComponentResource):
         region, edge = self._s.region, self._edge
         dashboard = aws.cloudwatch.Dashboard(
             self._name,
-            dashboard_name=self._s.name,
+            dashboard_name=f"{self._s.name}-{region}",  # an account has each name once, whatever the region
             dashboard_body=pulumi.Output.all(edge.arn_suffix, edge.target_group_arn_suffix).apply(
                 lambda names: self._body(str(names[0]), str(names[1]))
             ),

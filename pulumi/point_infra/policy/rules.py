@@ -146,23 +146,23 @@ def administrator(type_: str, inputs: Inputs) -> Iterator[str]:
         yield f"{arn.rsplit('/', 1)[-1]} gives too much"
 
 
-def kept_in_prod(type_: str, inputs: Inputs) -> Iterator[str]:
-    """In prod nothing that holds points or takes traffic can be deleted by mistake, and backups go back a week."""
-    if (inputs.get("tags") or {}).get("Environment") != "prod":
+def kept_in_production(type_: str, inputs: Inputs) -> Iterator[str]:
+    """In production nothing that holds points or takes traffic can be deleted by mistake; backups go back a week."""
+    if (inputs.get("tags") or {}).get("Profile") != "production":
         return
     if type_ == "aws:rds/cluster:Cluster":
         if inputs.get("deletionProtection") is not True:
-            yield "deletionProtection must be true in prod"
+            yield "deletionProtection must be true in production"
         if inputs.get("skipFinalSnapshot") is not False:
-            yield "skipFinalSnapshot must be false in prod"
+            yield "skipFinalSnapshot must be false in production"
         if (inputs.get("backupRetentionPeriod") or 0) < 7:
-            yield "backupRetentionPeriod must be 7 or more in prod"
+            yield "backupRetentionPeriod must be 7 or more in production"
     if type_ == "aws:lb/loadBalancer:LoadBalancer" and inputs.get("enableDeletionProtection") is not True:
-        yield "enableDeletionProtection must be true in prod"
+        yield "enableDeletionProtection must be true in production"
     if type_ == "aws:elasticache/replicationGroup:ReplicationGroup" and not inputs.get(
         "snapshotRetentionLimit"
     ):
-        yield "snapshotRetentionLimit must be 1 or more in prod"
+        yield "snapshotRetentionLimit must be 1 or more in production"
 
 
 RULES: tuple[Rule, ...] = (
@@ -175,7 +175,7 @@ RULES: tuple[Rule, ...] = (
     log_retention,
     least_privilege,
     administrator,
-    kept_in_prod,
+    kept_in_production,
 )
 
 

@@ -1,16 +1,31 @@
 """A wrong value is refused before the first resource, in one line naming key, value and what is allowed."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+from cryptography import x509
+from point_infra import offline
+from point_infra.config import authorities, regions, sizes
 from point_infra.config.reader import ConfigError
-from point_infra.config.settings import Settings
+from point_infra.config.settings import Settings, load
 
 EXAMPLE = "sha256:" + "0" * 64
 
+OWN_NETWORK: dict[str, object] = {
+    "existingVpcId": "vpc-0123456789abcdef0",
+    **{
+        f"{tier}SubnetIds": [f"subnet-{i}{zone}234567" for zone in range(3)]
+        for i, tier in enumerate(("public", "private", "data"))
+    },
+}
+
 WRONG: list[tuple[str, dict[str, object], str]] = [
-    ("environment", {"environment": "production"}, "dev or prod"),
-    ("environment", {"environment": ""}, "dev or prod"),
+    *(
+        ("environment", {"environment": wrong}, "up to 20 lower-case letters, digits and single hyphens")
+        for wrong in ("", "Prod", "qa_2", "2qa", "qa-", "qa--2", "a" * 21)
+    ),
+    ("profile", {"profile": "prod"}, "lean or production or trial"),
     ("stage", {"stage": "network"}, "all or destroy or foundation"),
     ("domainName", {"domainName": "https://points.example.com"}, "a lower-case DNS name"),
     ("domainName", {"domainName": "Points.example.com"}, "a lower-case DNS name"),
@@ -64,9 +79,14 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
         "ap-northeast-2c, ap-northeast-2d (aws:region)",
     ),
     ("natGateways", {"natGateways": 2}, "1 or 3"),
-    ("natGateways", {"natGateways": 1}, "3 in prod"),
+    ("natGateways", {"natGateways": 1}, "3 in profile production"),
     ("kubernetesVersion", {"kubernetesVersion": "1.31"}, "1.35 or 1.36"),
-    ("nodeInstanceType", {"nodeInstanceType": "m5.huge"}, "m5.large"),
+    ("nodeInstanceType", {"nodeInstanceType": "m5.lrge"}, "near to it: m5.large"),
+    ("nodeInstanceType", {"nodeInstanceType": "t4g.micro"}, "an EC2 type of `medium` or larger"),
+    ("nodeInstanceType", {"nodeInstanceType": "mac2.metal"}, "an EC2 type"),
+    ("nodeCapacityType", {"nodeCapacityType": "SPOT"}, "on-demand or spot"),
+    ("nodeCapacityType", {"nodeCapacityType": "spot"}, "on-demand in profile production"),
+    ("nodeDiskGb", {"nodeDiskGb": 8}, "a whole number from 20"),
     ("nodesPerZone", {"nodesPerZone": 0}, "a whole number from 1 to 20"),
     ("nodesPerZone", {"nodesPerZone": "two"}, "a whole number"),
     ("maxNodesPerZone", {"nodesPerZone": 4, "maxNodesPerZone": 3}, "4 (nodesPerZone) or more"),
@@ -82,23 +102,57 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ),
     ("adminRoleArns", {"adminRoleArns": ["admin"]}, "IAM role ARNs"),
     ("viewerRoleArns", {"viewerRoleArns": ["arn:aws:iam::1:user/eve"]}, "IAM role ARNs"),
-    ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "db.r5.large"),
+    ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "near to it: db.r5.large"),
+    ("databaseInstanceClass", {"databaseInstanceClass": "db.t4g.micro"}, "near to it: db.t4g.medium"),
+    ("databaseInstances", {"databaseInstances": 1}, "2 in profile production"),
+    ("databaseInstances", {"profile": "lean", "databaseInstances": 1}, "2 in profile lean"),
+    ("databaseInstances", {"databaseInstances": 3}, "a whole number from 1 to 2"),
+    *(
+        ("databaseMinCapacity", {"databaseMinCapacity": w}, "in steps of 0.5")
+        for w in ("0", "0.3", "257", "half")
+    ),
+    (
+        "databaseMaxCapacity",
+        {"databaseMinCapacity": "4", "databaseMaxCapacity": "2"},
+        "4 (databaseMinCapacity) or",
+    ),
+    ("databaseAuthoritiesFile", {"region": "il-central-1"}, "il-central-1-bundle.pem"),
+    ("databaseAuthoritiesFile", {"databaseAuthoritiesFile": "ca.pem"}, "a PEM file in this checkout"),
+    ("databaseAuthoritiesFile", {"databaseAuthoritiesFile": "README.md"}, "a PEM file in this checkout"),
     (
         "databaseEngineVersion",
         {"databaseEngineVersion": "5.7.mysql_aurora.2.11.1"},
         "8.0.mysql_aurora.3.12.0",
     ),
     ("backupRetentionDays", {"backupRetentionDays": 3}, "a whole number from 7 to 35"),
-    ("cacheNodeType", {"cacheNodeType": "cache.t3.micro"}, "cache.r5.large"),
+    ("cacheNodeType", {"cacheNodeType": "cache.r5.lage"}, "near to it: cache.r5.large"),
+    ("cacheReplicas", {"cacheReplicas": 0}, "1 in profile production"),
+    ("cacheReplicas", {"cacheReplicas": 2}, "a whole number from 0 to 1"),
+    ("containerInsights", {"containerInsights": False}, "true in profile production"),
+    ("zoneRoleArn", {"zoneRoleArn": "dns"}, "an IAM role's ARN or nothing"),
+    (
+        "kmsKeyArn",
+        {"kmsKeyArn": f"arn:aws:kms:us-east-1:123456789012:key/{'a' * 36}"},
+        "a KMS key in ap-northeast-2",
+    ),
+    ("existingVpcId", {"existingVpcId": "10.0.0.0/16"}, "the id of a VPC"),
+    ("publicSubnetIds", {"existingVpcId": "vpc-0123456789abcdef0"}, "three subnets of existingVpcId"),
+    ("publicSubnetIds", {"publicSubnetIds": ["subnet-01234567"]}, "nothing while existingVpcId is empty"),
+    ("dataSubnetIds", {"dataSubnetIds": ["data"]}, "ids of subnets"),
+    ("dataSubnetIds", {**OWN_NETWORK, "dataSubnetIds": OWN_NETWORK["privateSubnetIds"]}, "no other tier has"),
+    ("extraTags", {"extraTags": ["CostCenter"]}, "tags such as CostCenter=loyalty"),
+    ("extraTags", {"extraTags": ["aws:x=1"]}, "tags such as CostCenter=loyalty"),
+    ("extraTags", {"extraTags": ["Team=a", "Team=b"]}, "each name once"),
+    ("extraTags", {"extraTags": ["Environment=qa"]}, "names other than"),
     ("cacheEngine", {"cacheEngine": "memcached"}, "redis or valkey"),
     ("cacheEngineVersion", {"cacheEngineVersion": "8.0"}, "7.1"),
     ("cacheTokenGeneration", {"cacheTokenGeneration": 0}, "a whole number from 1"),
     ("logRetentionDays", {"logRetentionDays": 31}, "30 or"),
-    ("logRetentionDays", {"logRetentionDays": 7}, "30 or more in prod"),
+    ("logRetentionDays", {"logRetentionDays": 7}, "30 or more in profile production"),
     ("alarmEmail", {"alarmEmail": "oncall"}, "an e-mail address or nothing"),
-    ("alarmEmail", {"alarmEmail": ""}, "an e-mail address in prod"),
+    ("alarmEmail", {"alarmEmail": ""}, "an e-mail address in profile production"),
     ("monthlyBudgetUsd", {"monthlyBudgetUsd": -1}, "a whole number from 0"),
-    ("deletionProtection", {"deletionProtection": False}, "true in prod"),
+    ("deletionProtection", {"deletionProtection": False}, "true in profile production"),
     ("deletionProtection", {"stage": "destroy"}, "false in stage destroy"),
     (
         "standbyPage",
@@ -108,7 +162,7 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
         },
         "false while issueCertificate is false",
     ),
-    ("waf", {"waf": False}, "true in prod"),
+    ("waf", {"waf": False}, "true in profile production"),
     ("serviceImageDigest", {"serviceImageDigest": "0.1.0"}, "sha256: and 64 hexadecimal digits"),
     ("operatorImageDigest", {"operatorImageDigest": "latest"}, "sha256: and 64 hexadecimal digits"),
     ("jwtIssuer", {"jwtIssuer": "http://login.example.com"}, "an https URL"),
@@ -117,7 +171,14 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("jwtAudiences", {"jwtAudiences": ["a b"]}, "texts without spaces"),
     ("corsOrigins", {"corsOrigins": ["https://shop.example.com/"]}, "https origins without a path"),
     ("corsOrigins", {"corsOrigins": ["*"]}, "https origins without a path"),
-    ("aws:region", {"region": "us-east-1"}, "ap-northeast-2"),
+    ("aws:region", {"region": "us-west-1"}, "a commercial region with three zones: af-south-1"),
+    ("aws:region", {"region": "cn-north-1"}, "a commercial region with three zones"),
+    ("aws:region", {"region": None}, "a commercial region with three zones"),
+    (
+        "availabilityZones",
+        {"region": "ap-northeast-1", "availabilityZones": ["ap-northeast-1b"]},
+        "ap-northeast-1a, ",
+    ),
 ]
 
 
@@ -154,24 +215,105 @@ def test_the_foundation_needs_no_image_and_no_way_to_an_api_yet(load_stack: Call
     assert made.stage == "foundation"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"domainName": "points.xn--2j1b34c.xn--3e0b707e", "zoneName": "xn--2j1b34c.xn--3e0b707e"},
-        {"domainName": f"{'a' * 52}.example.com"},
-        {"vpcCidr": "172.31.0.0/16"},
-        {"apiPrivateClients": ["sg-0123456789abcdef0", "192.168.4.0/22"]},
-        {"apiPrivateClients": [], "apiAllowedCidrs": ["203.0.113.7/32"]},
-        {"availabilityZones": ["ap-northeast-2a", "ap-northeast-2c", "ap-northeast-2d"]},
-        {"zoneId": "Z0123456789ABC"},
-    ],
-)
+UNUSUAL: list[dict[str, object]] = [
+    {"domainName": "points.xn--2j1b34c.xn--3e0b707e", "zoneName": "xn--2j1b34c.xn--3e0b707e"},
+    {"domainName": f"{'a' * 52}.example.com"},
+    {"vpcCidr": "172.31.0.0/16"},
+    {"apiPrivateClients": ["sg-0123456789abcdef0", "192.168.4.0/22"]},
+    {"apiPrivateClients": [], "apiAllowedCidrs": ["203.0.113.7/32"]},
+    {"availabilityZones": ["ap-northeast-2a", "ap-northeast-2c", "ap-northeast-2d"]},
+    {"zoneId": "Z0123456789ABC"},
+    {"environment": "qa-2"},
+    {"environment": "a" * 20},
+    {"environment": "p"},
+    *({"region": region} for region in ("us-east-1", "ap-northeast-1", "ca-central-1", "sa-east-1")),
+    {"region": "eu-central-1", "availabilityZones": ["eu-central-1c", "eu-central-1a", "eu-central-1b"]},
+    {"nodeInstanceType": "c8gn.48xlarge"},
+    {"nodeInstanceType": "m6g.medium"},
+    {"nodeInstanceType": "t3a.xlarge", "nodeDiskGb": 1000},
+    {"databaseInstanceClass": "db.serverless", "databaseMinCapacity": "0.5", "databaseMaxCapacity": "256"},
+    {"databaseInstanceClass": "db.serverless", "databaseMinCapacity": "2.0", "databaseMaxCapacity": "2"},
+    {"databaseInstanceClass": "db.r8g.48xlarge"},
+    {"databaseInstanceClass": "db.t3.medium"},
+    {"cacheNodeType": "cache.m7g.16xlarge", "cacheEngine": "valkey", "cacheEngineVersion": "8.1"},
+    {"cacheNodeType": "cache.t4g.micro"},
+    OWN_NETWORK,
+    {**OWN_NETWORK, "natGateways": 1},
+    {"zoneRoleArn": "arn:aws:iam::210987654321:role/dns"},
+    {"kmsKeyArn": f"arn:aws:kms:ap-northeast-2:210987654321:key/mrk-{'a' * 32}"},
+    {"extraTags": ["CostCenter=loyalty", "Owner=a b@c.example", "Empty="]},
+    {"profile": "lean", "waf": False, "natGateways": 1, "alarmEmail": "", "backupRetentionDays": 1},
+    {"profile": "trial", "databaseInstances": 1, "cacheReplicas": 0, "nodeCapacityType": "spot"},
+    {"profile": "trial", "containerInsights": False, "logRetentionDays": 1, "standbyPage": False},
+    {"profile": "trial", "deletionProtection": False},
+    {"jwtAudiences": ["points", "https://api.example.com"]},
+    {"corsOrigins": []},
+    {"monthlyBudgetUsd": 0},
+    {"logRetentionDays": 3653},
+    {"maxNodesPerZone": 50, "nodesPerZone": 20},
+    {"vpcCidr": "192.168.0.0/17"},
+    {"vpcCidr": "172.16.0.0/16"},
+    {"permissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess"},
+    {"cacheEngine": "valkey", "cacheEngineVersion": "7.2"},
+    {"domainName": "example.com"},
+    {"createPointService": True},
+    {"jwtIssuer": "https://login.example.com:8443/realms/shop"},
+    {"backupRetentionDays": 35},
+]
+
+
+@pytest.mark.parametrize("changes", UNUSUAL, ids=range(len(UNUSUAL)))
 def test_an_unusual_value_that_is_right_is_taken(
     load_stack: Callable[..., Settings], changes: dict[str, object]
 ) -> None:
     load_stack("prod", **changes)
 
 
-@pytest.mark.parametrize("stack", ["prod", "dev"])
-def test_the_stack_files_are_valid(load_stack: Callable[..., Settings], stack: str) -> None:
-    assert load_stack(stack).environment == stack
+@pytest.mark.parametrize(("stack", "profile"), [("prod", "production"), ("dev", "lean"), ("trial", "trial")])
+def test_the_stack_files_are_valid(load_stack: Callable[..., Settings], stack: str, profile: str) -> None:
+    settings = load_stack(stack)
+    assert (settings.environment, settings.profile) == (stack, profile)
+
+
+def test_what_is_tried_here_is_a_hundred_wrong_values_and_forty_unusual_ones() -> None:
+    assert len(WRONG) >= 100
+    assert len(UNUSUAL) >= 40
+
+
+def test_the_shell_s_region_is_taken_where_the_config_says_none_and_must_not_differ() -> None:
+    values = offline.stack_config("prod").get
+    assert load(values, None, preview=True, shell_region="us-east-1").region == "us-east-1"
+    assert load(values, "us-east-1", preview=True, shell_region="us-east-1").region == "us-east-1"
+    with pytest.raises(ConfigError, match=r"eu-west-1, as AWS_REGION says"):
+        load(values, "us-east-1", preview=True, shell_region="eu-west-1")
+
+
+@pytest.mark.parametrize("region", sorted(regions.REGIONS))
+def test_every_region_has_three_zones_and_a_night_of_its_own(region: str) -> None:
+    assert len(regions.zones(region)) >= 3
+    assert re.fullmatch(r"\d\d:00-\d\d:00", regions.window(region, 0))
+    assert re.fullmatch(r"(sun|mon):\d\d:00-(sun|mon):\d\d:00", regions.weekly_window(region, 1))
+
+
+def test_maintenance_is_at_three_at_night_where_the_region_is() -> None:
+    assert regions.window("ap-northeast-2", 0) == "18:00-19:00"
+    assert regions.weekly_window("ap-northeast-2", 1) == "sun:19:00-sun:20:00"
+    assert regions.window("us-east-1", 0) == "08:00-09:00"
+    assert regions.weekly_window("us-east-1", 1) == "mon:09:00-mon:10:00"
+    assert regions.weekly_window("me-central-1", 0) == "sun:23:00-mon:00:00"
+
+
+def test_a_processor_is_told_by_its_type() -> None:
+    assert all(
+        map(sizes.arm, ("m6g.large", "t4g.small", "c7gn.xlarge", "x2gd.large", "a1.large", "g5g.xlarge"))
+    )
+    assert not any(map(sizes.arm, ("m5.large", "g5.xlarge", "c6i.large", "t3a.large", "p4d.24xlarge")))
+
+
+@pytest.mark.parametrize("region", sorted(authorities.SHIPPED))
+def test_the_authorities_of_a_region_are_its_own_and_last(region: str) -> None:
+    found = x509.load_pem_x509_certificates(authorities.SHIPPED[region].encode())
+    assert len(found) == 3
+    for certificate in found:
+        assert f"Amazon RDS {region} Root CA" in certificate.subject.rfc4514_string()
+        assert certificate.not_valid_after_utc.year > 2050

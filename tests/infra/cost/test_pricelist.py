@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from point_infra.cost import pricelist
+from point_infra.cost import pricelist, prices
 from point_infra.cost.pricelist import PriceListError, Query, parse, refresh
 
 Answer = list[dict[str, Any]]
 
 
-def product(sku: str, *steps: tuple[str, str], unit: str = "Hrs") -> dict[str, Any]:
+def product(
+    sku: str, *steps: tuple[str, str], unit: str = "Hrs", usage: str = "APN2-BoxUsage:m5.large"
+) -> dict[str, Any]:
     """A product as the list has it: the price in USD from each beginning on."""
     dimensions = {
         f"{sku}.JRTCKXETXF.{i}": {
@@ -36,7 +38,7 @@ def product(sku: str, *steps: tuple[str, str], unit: str = "Hrs") -> dict[str, A
     }
     term = {"offerTermCode": "JRTCKXETXF", "sku": sku, "termAttributes": {}, "priceDimensions": dimensions}
     return {
-        "product": {"sku": sku, "productFamily": "", "attributes": {"regionCode": "ap-northeast-2"}},
+        "product": {"sku": sku, "productFamily": "", "attributes": {"usagetype": usage}},
         "serviceCode": "AmazonEC2",
         "version": "20261101000000",
         "publicationDate": "2026-11-01T00:00:00Z",
@@ -54,7 +56,12 @@ class _PriceList(BaseHTTPRequestHandler):
         assert self.headers["Authorization"].startswith("AWS4-HMAC-SHA256")
         self.asked.append(request)
         usage = next(f["Value"] for f in request["Filters"] if f["Field"] == "usagetype")
-        found = self.answers.get(usage, [])
+        found = [
+            {**p, "product": {**p["product"], "attributes": {"usagetype": whole}}}
+            for whole, products in self.answers.items()
+            if usage in whole
+            for p in products
+        ]
         # One product a page: whoever asks has to turn them.
         page = int(request.get("NextToken", "0"))
         answer: dict[str, Any] = {
@@ -92,10 +99,10 @@ def serving(answers: dict[str, Answer]) -> Iterator[tuple[str, list[dict[str, An
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A copy of the price file."""
-    copy = tmp_path / "prices.json"
-    copy.write_text(pricelist.FILE.read_text() + " ")
-    return copy
+    """A copy of Seoul's price file, among those of the others."""
+    for each in prices.FOLDER.glob("*.json"):
+        (tmp_path / each.name).write_text(each.read_text() + " ")
+    return tmp_path / "ap-northeast-2.json"
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +128,8 @@ def somebody(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 
 ANSWERS: dict[str, Answer] = {
+    # Of other things, though it has the same words in it.
+    "APN2-UnusedBoxUsage:m5.large": [product("SKU0", ("0", "9.0000000000"))],
     "APN2-BoxUsage:m5.large": [product("SKU1", ("0", "0.1180000000"))],
     "APN2-InstanceUsage:db.r5.large": [product("SKU2", ("0", "0.3500000000"))],
     # What a reservation covers costs nothing, and is a step of its own.
@@ -143,7 +152,7 @@ def test_the_list_s_prices_are_written_with_their_source_and_todays_date(
     before = json.loads(file.read_text())
     with serving(ANSWERS) as (address, asked):
         somebody(monkeypatch, address)
-        kept = refresh(file)
+        kept = refresh("ap-northeast-2", file.parent)
     after = json.loads(file.read_text())
     assert after["node"]["m5.large"] == {"usd": 0.118, "source": "AWS price list, SKU SKU1"}
     assert after["database"]["db.r5.large"]["usd"] == 0.35
@@ -154,19 +163,35 @@ def test_the_list_s_prices_are_written_with_their_source_and_todays_date(
     # What the list does not name is said, and stays as it was.
     assert "node m6g.large" in kept
     assert after["node"]["m6g.large"] == before["node"]["m6g.large"]
-    assert len(kept) + len(ANSWERS) == len(list(pricelist.queries(before)))
+    assert len(kept) + len(ANSWERS) - 1 == len(list(pricelist.queries(before)))
     # Every query says the region, and the second page was turned to.
     assert all(
-        {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "ap-northeast-2"} in a["Filters"]
+        any(
+            f["Field"].lower().endswith("regioncode") and f["Value"] == "ap-northeast-2" for f in a["Filters"]
+        )
         for a in asked
     )
-    assert sum("NextToken" in a for a in asked) == 1
+    assert sum("NextToken" in a for a in asked) == 2
+
+
+def test_a_region_without_a_file_gets_one_with_every_size_that_the_list_names(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"MXC1-BoxUsage:t4g.large": [product("SKU1", ("0", "0.0900000000"))]}
+    with serving(answers) as (address, _):
+        somebody(monkeypatch, address)
+        kept = refresh("mx-central-1", file.parent)
+    made = prices.load("mx-central-1", file.parent)
+    assert made.node["t4g.large"].usd == 0.09
+    assert made.node.keys() == {"t4g.large"}
+    assert "database db.r5.large" in kept
+    assert made.rate["kms_key_month"].usd == 1
 
 
 def test_without_credentials_it_is_one_line_and_the_file_is_as_it_was(file: Path) -> None:
     before = file.read_text()
     with pytest.raises(PriceListError) as refused:
-        refresh(file)
+        refresh("ap-northeast-2", file.parent)
     assert "no AWS credentials" in str(refused.value)
     assert "\n" not in str(refused.value)
     assert file.read_text() == before
@@ -178,7 +203,7 @@ def test_a_list_that_does_not_answer_is_one_line(file: Path, monkeypatch: pytest
     somebody(monkeypatch, address)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(PriceListError, match="did not answer: Could not connect"):
-        refresh(file)
+        refresh("ap-northeast-2", file.parent)
 
 
 def test_a_query_that_asks_for_too_much_is_refused() -> None:

@@ -66,12 +66,14 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
     assert updated.outputs["names"] == [
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",
         "databaseMasterSecretArn", "databaseReaderEndpoint", "databaseSecretArn", "kubeconfigCommand",
-        "loadBalancerName", "monthlyCostByService", "monthlyCostUsd", "nameServers", "operatorImageDigest",
-        "pointServiceYaml", "privateSubnetIds", "repositories", "serviceImageDigest", "url", "vpcId",
+        "loadBalancerName", "monthlyCostByService", "monthlyCostIsComplete", "monthlyCostUsd", "nameServers",
+        "operatorImageDigest", "pointServiceYaml", "privateSubnetIds", "repositories", "serviceImageDigest", "url",
+        "vpcId",
     ]  # fmt: skip
     kinds = {
         "monthlyCostUsd": float,
         "monthlyCostByService": dict,
+        "monthlyCostIsComplete": bool,
         "nameServers": list,
         "privateSubnetIds": list,
         "repositories": dict,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from point_infra.config import sizes
 from point_infra.observability import database_limits
 from point_infra.observability.alarms import DAY, GIB
 
@@ -57,5 +58,11 @@ def test_the_database_s_limits_are_those_of_its_class(
 
 
 def test_a_burstable_class_takes_far_fewer_connections() -> None:
-    assert database_limits.of("db.t4g.medium").connections == 90
-    assert database_limits.of("db.r6g.large").connections == 1000
+    assert database_limits.of("db.t4g.medium", 8).connections == 90
+    assert database_limits.of("db.r6g.large", 8).connections == 1000
+
+
+@pytest.mark.parametrize("instance_class", sizes.databases())
+@pytest.mark.parametrize("units", [0.5, 7.5, 256])
+def test_every_class_that_config_takes_has_limits(instance_class: str, units: float) -> None:
+    assert database_limits.of(instance_class, units).connections >= 45

@@ -42,12 +42,12 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         {"policyArn": "x/AdministratorAccess"},
     ),
-    ("kept_in_prod", "aws:rds/cluster:Cluster", {"tags": {"Environment": "prod"}}),
-    ("kept_in_prod", "aws:lb/loadBalancer:LoadBalancer", {"tags": {"Environment": "prod"}}),
+    ("kept_in_production", "aws:rds/cluster:Cluster", {"tags": {"Profile": "production"}}),
+    ("kept_in_production", "aws:lb/loadBalancer:LoadBalancer", {"tags": {"Profile": "production"}}),
     (
-        "kept_in_prod",
+        "kept_in_production",
         "aws:elasticache/replicationGroup:ReplicationGroup",
-        {"tags": {"Environment": "prod"}, "snapshotRetentionLimit": 0},
+        {"tags": {"Profile": "production"}, "snapshotRetentionLimit": 0},
     ),
 ]
 

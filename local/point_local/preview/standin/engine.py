@@ -20,7 +20,6 @@ _FAKE_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "ap-northeast-2",
-    "AWS_REGION": "ap-northeast-2",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "VIRTUAL_ENV")

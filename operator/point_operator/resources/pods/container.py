@@ -80,6 +80,7 @@ def database_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_DATABASE_READER_HOST": database.reader_host,
         "POINT_DATABASE_PORT": database.port,
         "POINT_DATABASE_NAME": database.name,
+        "POINT_DATABASE_POOL_SIZE": database.pool_size or "",
         "POINT_DATABASE_CREDENTIALS_DIR": f"{CONFIG}/database",
         "POINT_DATABASE_TLS": database.tls.enabled,
         "POINT_DATABASE_CA_FILE": _authority_file("database-ca", database.tls),
