@@ -12,7 +12,12 @@ import httpx
 import pytest
 from point_local.alone import serve, servers
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize(
+        "database_server", ["mariadb"], indirect=True
+    ),  # kills on MySQL: ledger/test_kills.py
+]
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def send(served, member, path, body=None, *, trace=TRACE, sampled=True):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("database_server", ["mysql"], indirect=True)
 async def test_a_request_is_a_span_of_its_callers_trace_with_its_turn_and_its_transaction_in_it(
     traced, receiver, eventually
 ):
@@ -121,6 +122,7 @@ async def test_a_request_is_a_span_of_its_callers_trace_with_its_turn_and_its_tr
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("database_server", ["mysql"], indirect=True)
 async def test_what_has_no_caller_gets_a_trace_of_its_own_which_its_log_line_names(
     traced, receiver, eventually
 ):
@@ -138,6 +140,7 @@ async def test_what_has_no_caller_gets_a_trace_of_its_own_which_its_log_line_nam
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("database_server", ["mysql"], indirect=True)
 def test_a_trace_its_caller_does_not_sample_is_not_sent_and_neither_is_a_probe(traced, receiver):
     assert send(traced, "m-1", "/v1/points", sampled=False).status_code == 200
     assert httpx.get(f"{traced.url}/healthz").status_code == 200
@@ -146,6 +149,7 @@ def test_a_trace_its_caller_does_not_sample_is_not_sent_and_neither_is_a_probe(t
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("database_server", ["mysql"], indirect=True)
 def test_a_receiver_that_is_not_there_costs_no_answer(traced, receiver):
     receiver.server_close()
     member = f"m-{uuid.uuid4()}"

@@ -11,12 +11,15 @@ import pytest
 from point_service.contract.idempotency import StoredAnswer
 from point_service.domain.operations.use import Use, UseRequest
 from point_service.telemetry import metrics
-from point_service.turns.cache import Breaker, Cache, CacheAwayError, Script
+from point_service.turns.cache import Cache, CacheAwayError, Script
 from point_service.turns.lock import MemberLock, _Lease
 
 EXISTS = Script("return redis.call('EXISTS', KEYS[1])")
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("database_server", ["mysql"], indirect=True),
+]
 
 
 @pytest.fixture
@@ -240,21 +243,6 @@ async def test_scripts_asked_for_together_answer_in_their_order_and_fail_each_on
         assert (answers[0], answers[2]) == (1, 0)
         assert isinstance(answers[1], CacheAwayError)
         redis.call("SCRIPT", "FLUSH")
-
-
-def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_after_its_pause(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("point_service.turns.cache.time.monotonic", lambda: now[0])
-    breaker = Breaker()
-    breaker.failed()
-    breaker.failed()
-    assert breaker.permits()
-    breaker.failed()
-    assert not breaker.permits()
-    now[0] += 1
-    assert [breaker.permits(), breaker.permits()] == [True, False]
-    breaker.succeeded()
-    assert breaker.permits()
 
 
 async def test_a_script_that_redis_has_never_seen_keeps_its_place(cache):
