@@ -91,8 +91,8 @@ class PointPlatform(pulumi.ComponentResource):
             database=database, cache=cache, controllers=controllers, mesh=mesh, monitoring=monitoring,
         )  # fmt: skip
         self.outputs |= {
-            "clusterName": s.name,
-            "kubeconfigCommand": f"aws eks update-kubeconfig --region {s.region} --name {s.name}",
+            "clusterName": s.cluster_name,
+            "kubeconfigCommand": f"aws eks update-kubeconfig --region {s.region} --name {s.cluster_name}",
             "databaseEndpoint": database.endpoint,
             "databaseReaderEndpoint": database.reader_endpoint,
             "databaseSecretArn": database.user_secret_arn,

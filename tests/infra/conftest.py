@@ -81,6 +81,13 @@ class _Mocks(pulumi.runtime.Mocks):
             return {"names": list(self.groups), "arns": []}
         if args.token.endswith("autoscaling/getGroup:getGroup"):
             return {"desiredCapacity": self.groups[args.args["name"]]}
+        if args.token.endswith("eks/getCluster:getCluster"):
+            return {
+                "name": args.args["name"],
+                "endpoint": "https://eks.invalid",
+                "certificateAuthorities": [{"data": "Q0E="}],
+                "vpcConfig": {"clusterSecurityGroupId": f"sg-{args.args['name']}"},
+            }
         return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
 
 

@@ -1,5 +1,6 @@
 """Any region, any size, and what is there already: what the program then declares."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,33 @@ def test_a_network_that_is_there_is_built_in_and_left_alone(run_stack: Callable[
     assert made.outputs["vpcId"] == "vpc-0123456789abcdef0"
     assert {g["vpcId"] for g in made.of("securityGroup:SecurityGroup").values()} == {"vpc-0123456789abcdef0"}
     assert not [name for name in made.of(":MetricAlarm") if "nat" in name]
+
+
+def test_a_cluster_that_is_there_gets_what_the_service_needs_and_keeps_what_is_its_own(
+    run_stack: Callable[..., Any],
+) -> None:
+    tiers = {
+        f"{tier}SubnetIds": [f"subnet-{i}{zone}234567" for zone in range(3)]
+        for i, tier in enumerate(("public", "private", "data"))
+    }
+    made = run_stack(
+        "dev",
+        preview=False,
+        existingVpcId="vpc-0123456789abcdef0",
+        existingClusterName="shop",
+        apiPrivateClients=[],
+        containerInsights=False,
+        **tiers,
+    )
+    kinds = ("eks:index:Cluster", ":NodeGroup", ":Addon", ":LaunchTemplate")
+    assert not any(made.of(kind) for kind in kinds)
+    assert "cluster-autoscaler" not in made.of(":Release")
+    assert made.of(":Release")["aws-load-balancer-controller"]["values"]["clusterName"] == "shop"
+    kubeconfig = json.loads(str(made.of("pulumi:providers:kubernetes")["cluster"]["kubeconfig"]))
+    assert kubeconfig["users"][0]["user"]["exec"]["args"][-2:] == ["--cluster-name", "shop"]
+    opened = [r["securityGroupId"] for r in made.of(":SecurityGroupIngressRule").values()]
+    assert "sg-shop" in opened
+    assert made.outputs["kubeconfigCommand"].endswith("--name shop")
 
 
 def test_a_zone_in_another_account_gets_its_records_by_that_account_s_role(

@@ -67,6 +67,9 @@ def _network(s: Settings) -> Iterator[Rule]:
 
 
 def _access(s: Settings) -> Iterator[Rule]:
+    if s.existing_cluster_name:
+        yield from _somebody_s_cluster(s)
+        return
     both = sorted(set(s.admin_role_arns) & set(s.viewer_role_arns))
     yield (
         *("viewerRoleArns", both[:1], bool(both)),
@@ -77,6 +80,21 @@ def _access(s: Settings) -> Iterator[Rule]:
         s.stage == "all" and not (s.api_allowed_cidrs or s.api_private_clients),
         "whoever runs `pulumi up`, unless apiAllowedCidrs names it: it installs into the cluster",
     )
+
+
+def _somebody_s_cluster(s: Settings) -> Iterator[Rule]:
+    """Its VPC, and who may reach and administer it, are its owner's to say."""
+    yield (
+        *("existingVpcId", s.existing_vpc_id, not s.existing_vpc_id),
+        "the cluster's VPC while existingClusterName is set",
+    )
+    for key, value in (
+        ("apiAllowedCidrs", s.api_allowed_cidrs),
+        ("apiPrivateClients", s.api_private_clients),
+        ("adminRoleArns", s.admin_role_arns),
+        ("viewerRoleArns", s.viewer_role_arns),
+    ):
+        yield key, value, bool(value), "nothing while existingClusterName is set: its owner says who may"
 
 
 def _sizes(s: Settings) -> Iterator[Rule]:

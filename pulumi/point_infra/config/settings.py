@@ -47,6 +47,7 @@ class Settings:
     data_subnet_ids: tuple[str, ...]
     availability_zones: tuple[str, ...]
     nat_gateways: int
+    existing_cluster_name: str
     kubernetes_version: str
     node_instance_type: str
     node_capacity_type: str
@@ -89,6 +90,11 @@ class Settings:
     def name(self) -> str:
         """Prefix of every name: point-prod, point-qa-2."""
         return f"point-{self.environment}"
+
+    @property
+    def cluster_name(self) -> str:
+        """The EKS cluster's."""
+        return self.existing_cluster_name or self.name
 
     @property
     def production(self) -> bool:
@@ -155,6 +161,9 @@ def load(
         data_subnet_ids=r.subnets("dataSubnetIds"),
         availability_zones=r.texts("availabilityZones") or regions.zones(place)[:3],
         nat_gateways=int(r.choice("natGateways", ("1", "3"))),
+        existing_cluster_name=r.matching(
+            "existingClusterName", r"|[0-9A-Za-z][\w-]{0,99}", "the name of an EKS cluster or nothing"
+        ),
         kubernetes_version=r.choice("kubernetesVersion", versions.KUBERNETES),
         node_instance_type=r.of("nodeInstanceType", sizes.nodes(), "an EC2 type of `medium` or larger"),
         node_capacity_type=r.choice("nodeCapacityType", ("on-demand", "spot")),

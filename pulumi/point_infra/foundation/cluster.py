@@ -1,28 +1,21 @@
 """The EKS cluster and its nodes: one managed node group in each zone, so that each zone always has its own."""
 
 import json
-from collections.abc import Sequence
 
 import pulumi_aws as aws
 import pulumi_eks as eks
 import pulumi_kubernetes as k8s
 
 import pulumi
-from point_infra.config import sizes
 from point_infra.config.settings import Settings
-from point_infra.config.versions import ADD_ONS, NODE_RELEASES
+from point_infra.config.versions import ADD_ONS
 from point_infra.foundation.iam import POLICY, allow, attach, pod_role, policy, trust
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
+from point_infra.foundation.nodes import node_groups
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_NODE_POLICIES = (
-    f"{POLICY}/AmazonEKS_CNI_Policy",
-    f"{POLICY}/AmazonEKSWorkerNodePolicy",
-    f"{POLICY}/AmazonEC2ContainerRegistryPullOnly",
-    f"{POLICY}/AmazonSSMManagedInstanceCore",  # a shell without SSH
-)
 _VALUES: dict[str, dict[str, object]] = {
     # Else a NetworkPolicy is taken and never enforced. A text, by the add-on's schema.
     "vpc-cni": {"enableNetworkPolicy": "true"},
@@ -30,7 +23,16 @@ _VALUES: dict[str, dict[str, object]] = {
 
 
 class Cluster(pulumi.ComponentResource):
-    """`provider` talks to the cluster's API; what is installed through it comes after `ready`."""
+    """`provider` talks to the cluster's API; what is installed through it comes after `ready`.
+
+    A cluster that is there already is its owner's, with its nodes, add-ons, access entries and who reaches its API.
+    """
+
+    cluster_name: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    node_groups: list[aws.eks.NodeGroup]
+    ready: list[pulumi.Resource]
 
     def __init__(
         self,
@@ -44,9 +46,29 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("point:index:Cluster", name, None, opts)
         self._name, self._s = name, s
         self._child = pulumi.ResourceOptions(parent=self)
+        kubeconfig = self._take() if s.existing_cluster_name else self._make(network, keys, logs)
+        self.provider = k8s.Provider(
+            name, kubeconfig=kubeconfig, enable_server_side_apply=True, opts=self._child
+        )
+        self.register_outputs({"clusterName": self.cluster_name})
+
+    def _take(self) -> pulumi.Output[str]:
+        found = aws.eks.get_cluster_output(
+            name=self._s.existing_cluster_name, opts=pulumi.InvokeOptions(parent=self)
+        )
+        self.cluster_name, self.endpoint = found.name, found.endpoint
+        self.security_group_id = found.vpc_config.cluster_security_group_id
+        self.node_groups, self.ready = [], []
+        authority = found.certificate_authorities.apply(lambda all_: str(all_[0].data))
+        return pulumi.Output.all(found.name, found.endpoint, authority).apply(
+            lambda a: _kubeconfig(self._s.region, a[0], a[1], a[2])
+        )
+
+    def _make(self, network: Network, keys: Keys, logs: Logs) -> pulumi.Output[str]:
+        name, s = self._name, self._s
         # EKS would make the group itself, without an end to what it keeps, and leave it behind.
         control_plane = logs.group(f"{name}-control-plane", f"/aws/eks/{s.name}/cluster", self._child)
-        self._eks = eks.Cluster(
+        made = eks.Cluster(
             name,
             service_role=self._role(keys),
             name=s.name,
@@ -78,22 +100,19 @@ class Cluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[control_plane]),
         )
-        self.cluster_name = self._eks.eks_cluster.name
-        self.security_group_id = self._eks.cluster_security_group_id
-        self.endpoint = self._eks.eks_cluster.endpoint
+        self.cluster_name = made.eks_cluster.name
+        self.security_group_id = made.cluster_security_group_id
+        self.endpoint = made.eks_cluster.endpoint
         first = [self._addon(n) for n in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")]
-        self.node_groups = self._nodes(network, first)
-        self.ready: list[pulumi.Resource] = [
+        self.node_groups = node_groups(name, s, network, self, self.cluster_name, first)
+        self.ready = [
             *self.node_groups,
             self._addon("coredns", after=self.node_groups),
             self._addon("metrics-server", after=self.node_groups),
             self._volumes(),
         ]
         self.ready += [self._api_client(client) for client in s.api_private_clients]
-        self.provider = k8s.Provider(
-            name, kubeconfig=self._eks.kubeconfig_json, enable_server_side_apply=True, opts=self._child
-        )
-        self.register_outputs({"clusterName": self.cluster_name})
+        return made.kubeconfig_json
 
     def _role(self, keys: Keys) -> aws.iam.Role:
         """What EKS may do; pulumi-eks' own could carry no permissions boundary."""
@@ -168,87 +187,25 @@ class Cluster(pulumi.ComponentResource):
         )
         return self.addon("aws-ebs-csi-driver", "ebs-csi-controller-sa", role, {})
 
-    def _nodes(self, network: Network, after: list[aws.eks.Addon]) -> list[aws.eks.NodeGroup]:
-        name, s = self._name, self._s
-        role = aws.iam.Role(f"{name}-node", assume_role_policy=trust("ec2.amazonaws.com"), opts=self._child)
-        attached = attach(f"{name}-node", role, _NODE_POLICIES, self._child)
-        template = aws.ec2.LaunchTemplate(
-            f"{name}-node",
-            update_default_version=True,
-            metadata_options={
-                "http_endpoint": "enabled",
-                "http_tokens": "required",
-                "http_put_response_hop_limit": 1,  # pods can't borrow the node's role
-            },
-            block_device_mappings=[
-                {
-                    "device_name": "/dev/xvda",
-                    "ebs": {
-                        "volume_size": s.node_disk_gb,
-                        "volume_type": "gp3",
-                        "encrypted": "true",
-                        "delete_on_termination": "true",
-                    },
-                }
-            ],
-            tag_specifications=[
-                {"resource_type": kind, "tags": {"Name": f"{name}-node"}} for kind in ("instance", "volume")
-            ],
-            opts=self._child,
-        )
-        groups: list[aws.eks.NodeGroup] = []
-        for zone, subnet in zip(s.availability_zones, network.private_subnet_ids, strict=True):
-            group = aws.eks.NodeGroup(
-                f"{name}-{zone[-1]}",
-                cluster_name=self.cluster_name,
-                node_role_arn=role.arn,
-                subnet_ids=[subnet],
-                instance_types=[s.node_instance_type],
-                capacity_type=s.node_capacity_type.upper().replace("-", "_"),
-                ami_type=f"AL2023_{'ARM_64' if sizes.arm(s.node_instance_type) else 'x86_64'}_STANDARD",
-                version=s.kubernetes_version,
-                release_version=NODE_RELEASES[s.kubernetes_version],
-                scaling_config={
-                    "min_size": s.nodes_per_zone,
-                    "desired_size": self._desired(f"{name}-{zone[-1]}"),
-                    "max_size": s.max_nodes_per_zone,
-                },
-                update_config={"max_unavailable": 1},
-                node_repair_config={"enabled": True},
-                launch_template={
-                    "id": template.id,
-                    "version": template.latest_version.apply(str),
-                },
-                opts=pulumi.ResourceOptions(
-                    parent=self,
-                    # Zone by zone: an upgrade never drains two of them at a time.
-                    depends_on=[*attached, *after, *groups[-1:]],
-                ),
-            )
-            groups.append(group)
-        return groups
 
-    def _desired(self, group: str) -> pulumi.Output[int]:
-        """As many as run now, which is the autoscaler's to say, within what is configured.
-
-        Ignoring changes would send EKS the number of the last update: below a raised minimum it is refused, and with
-        a raised maximum it takes nodes away.
-        """
-        least, most = self._s.nodes_per_zone, self._s.max_nodes_per_zone
-        child = pulumi.InvokeOptions(parent=self)
-        own = aws.autoscaling.get_ami_ids_output(  # its name in the provider: the data source aws_autoscaling_groups
-            filters=[{"name": "tag:eks:cluster-name", "values": [self._s.name]}], opts=child
-        )
-
-        def within(names: Sequence[str]) -> pulumi.Output[int]:
-            running = [
-                aws.autoscaling.get_group_output(name=n, opts=child).desired_capacity
-                for n in names
-                if n.startswith(f"eks-{group}-")
-            ]
-            return pulumi.Output.all(*running).apply(lambda sizes: min(max(least, 0, *sizes), most))
-
-        return own.names.apply(within)
+def _kubeconfig(region: str, name: str, endpoint: str, authority: str) -> str:
+    """How to reach a cluster as whoever runs this, by the `aws` program."""
+    token = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": ["--region", region, "eks", "get-token", "--cluster-name", name],
+    }
+    server = {"server": endpoint, "certificate-authority-data": authority}
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": server}],
+            "users": [{"name": name, "user": {"exec": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        }
+    )
 
 
 def _of(role_arn: str) -> str:

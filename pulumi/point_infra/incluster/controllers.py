@@ -39,7 +39,8 @@ class Controllers(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.load_balancer = self._load_balancer(network, edge)
         # The rest waits for it: its webhook looks at every Service that is made.
-        self.autoscaler = self._autoscaler()
+        if not s.existing_cluster_name:
+            self._autoscaler()
         self.external_secrets = self._external_secrets(
             keys, [database.user_secret_arn, database.master_secret_arn, cache.token_secret_arn]
         )
@@ -56,7 +57,7 @@ class Controllers(pulumi.ComponentResource):
             versions.LOAD_BALANCER_CONTROLLER,
             "kube-system",
             {
-                "clusterName": self._s.name,
+                "clusterName": self._s.cluster_name,
                 # Pods can't ask the metadata service (hop limit 1).
                 "region": self._s.region,
                 "vpcId": network.vpc_id,
@@ -73,11 +74,11 @@ class Controllers(pulumi.ComponentResource):
             depends_on=[granted, *self._cluster.ready],
         )
 
-    def _autoscaler(self) -> k8s.helm.v3.Release:
+    def _autoscaler(self) -> None:
         account = "cluster-autoscaler"
         role = pod_role(f"{self._name}-autoscaler", {"scale": _scale(self._s.name)}, [], self._child)
         granted = self._cluster.grant("kube-system", account, role)
-        return release(
+        release(
             account,
             versions.CLUSTER_AUTOSCALER,
             "kube-system",

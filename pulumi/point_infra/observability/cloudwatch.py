@@ -81,7 +81,7 @@ class Observability(pulumi.ComponentResource):
             "writer": {"DBClusterIdentifier": self._s.name, "Role": "WRITER"},
             "reader": {"DBClusterIdentifier": self._s.name, "Role": "READER"},
             **{f"cache-{n}": {"CacheClusterId": f"{self._s.name}-0001-00{n}"} for n in (1, 2)},
-            "cluster": {"ClusterName": self._s.name},
+            "cluster": {"ClusterName": self._s.cluster_name},
             "certificate": {"CertificateArn": self._dns.certificate_arn},
         }
         return dimensions[of]
@@ -145,7 +145,7 @@ class Observability(pulumi.ComponentResource):
         groups = [
             logs.group(
                 f"{self._name}-{kind}",
-                f"/aws/containerinsights/{self._s.name}/{kind}",
+                f"/aws/containerinsights/{self._s.cluster_name}/{kind}",
                 self._child,
             )
             for kind in _CONTAINER_LOGS
