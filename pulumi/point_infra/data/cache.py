@@ -10,6 +10,7 @@ from point_infra.config import regions
 from point_infra.config.settings import Settings
 from point_infra.config.versions import CACHE_FAMILIES
 from point_infra.data.database import secret
+from point_infra.data.reach import from_pods
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
@@ -31,19 +32,7 @@ class Cache(pulumi.ComponentResource):
     ) -> None:
         super().__init__("point:index:Cache", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        group = aws.ec2.SecurityGroup(
-            name, description="Cache of the point service", vpc_id=network.vpc_id, opts=child
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-pods",
-            security_group_id=group.id,
-            referenced_security_group_id=cluster.security_group_id,
-            ip_protocol="tcp",
-            from_port=6379,
-            to_port=6379,
-            description="Pods of the cluster",
-            opts=child,
-        )
+        group = from_pods(name, "Cache", 6379, network, cluster, child)
         subnets = aws.elasticache.SubnetGroup(name, subnet_ids=network.data_subnet_ids, opts=child)
         major = s.cache_engine_version.split(".")[0]
         parameters = aws.elasticache.ParameterGroup(

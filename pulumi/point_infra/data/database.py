@@ -8,6 +8,7 @@ import pulumi_random as random
 import pulumi
 from point_infra.config import regions, sizes
 from point_infra.config.settings import Settings
+from point_infra.data.reach import from_pods
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.iam import POLICY, attach, trust
 from point_infra.foundation.keys import Keys
@@ -75,19 +76,7 @@ class Database(pulumi.ComponentResource):
         self, network: Network, cluster: Cluster, logs: list[aws.cloudwatch.LogGroup]
     ) -> aws.rds.Cluster:
         name, s = self._name, self._s
-        group = aws.ec2.SecurityGroup(
-            name, description="Aurora of the point service", vpc_id=network.vpc_id, opts=self._child
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-pods",
-            security_group_id=group.id,
-            referenced_security_group_id=cluster.security_group_id,
-            ip_protocol="tcp",
-            from_port=3306,
-            to_port=3306,
-            description="Pods of the cluster",
-            opts=self._child,
-        )
+        group = from_pods(name, "Aurora", 3306, network, cluster, self._child)
         subnets = aws.rds.SubnetGroup(name, subnet_ids=network.data_subnet_ids, opts=self._child)
         parameters = aws.rds.ClusterParameterGroup(
             name,

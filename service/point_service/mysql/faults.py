@@ -22,7 +22,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _busy() -> Problem:
-    return MemberBusy("another request of this member held its lock for a second; try again")
+    return MemberBusy("a lock that it needed was held for over a second by somebody else; try again")
 
 
 DEADLOCK = Fault(name="deadlock", keeps_connection=True, run_again=True)  # the server rolled all of it back
