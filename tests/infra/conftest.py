@@ -17,6 +17,9 @@ import pulumi
 
 ACCOUNT = "123456789012"
 
+Answer = Callable[[str, str, dict[str, Any]], tuple[str, dict[str, Any]]]
+"""Type, name and inputs -> id and outputs, where AWS's form of them matters."""
+
 
 @dataclass
 class Recorded:
@@ -46,13 +49,21 @@ class Run:
 
 
 class _Mocks(pulumi.runtime.Mocks):
-    def __init__(self, groups: dict[str, int]) -> None:
+    def __init__(self, groups: dict[str, int], answer: Answer | None) -> None:
         self.resources: list[Recorded] = []
         self.groups = groups
+        self.answer = answer
         self.monitor = pulumi_mocks.MockMonitor(self)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(Recorded(args.typ, args.name, dict(args.inputs)))
+        id_, outputs = self._made_up(args)
+        if self.answer:
+            id_, known = self.answer(args.typ, args.name, dict(args.inputs))
+            outputs |= known
+        return id_, outputs
+
+    def _made_up(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         outputs = dict(args.inputs)
         if args.typ == "eks:index:Cluster":
             return args.name, {**outputs, **self._eks(args)}
@@ -91,9 +102,16 @@ class _Mocks(pulumi.runtime.Mocks):
         return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
 
 
-def run(stack: str, *, preview: bool, groups: dict[str, int] | None = None, **changes: object) -> Run:
+def run(
+    stack: str,
+    *,
+    preview: bool,
+    groups: dict[str, int] | None = None,
+    answer: Answer | None = None,
+    **changes: object,
+) -> Run:
     """Run the program once under mocks; `groups` are auto scaling groups that are there, with their sizes."""
-    mocks = _Mocks(groups or {})
+    mocks = _Mocks(groups or {}, answer)
     result = Run(mocks.resources)
 
     def program() -> pulumi.Output[Any]:

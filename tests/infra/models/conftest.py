@@ -1,0 +1,28 @@
+"""What the stacks declare, with ids and ARNs of AWS's form."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from infra.models import account
+from infra.models.cloudformation import Declared, ours
+
+STACKS = ("prod", "dev")
+
+
+@pytest.fixture(scope="session")
+def stacks(run_stack: Callable[..., Any]) -> dict[str, list[Declared]]:
+    """All that each stack asks of AWS."""
+    runs = {name: run_stack(name, preview=False, answer=account.answer) for name in STACKS}
+    return {name: ours(run.resources) for name, run in runs.items()}
+
+
+@pytest.fixture(scope="session")
+def example(stacks: dict[str, list[Declared]]) -> Callable[..., Declared]:
+    """A declared resource of a type, under a name of its own, with some inputs changed."""
+
+    def pick(type_: str, name: str, /, **changes: object) -> Declared:
+        found = next(r for declared in stacks.values() for r in declared if r.type.endswith(type_))
+        return Declared(found.type, name, {**found.inputs, **changes})
+
+    return pick
