@@ -48,7 +48,7 @@ def _policy(account: str, region: str) -> str:
             Condition={"StringEquals": {"aws:SourceAccount": account}},
         ),
         allow(
-            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
             "*",
             Principal={"Service": f"logs.{region}.amazonaws.com"},
             Condition={
