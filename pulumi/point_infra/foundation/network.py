@@ -159,7 +159,8 @@ class Network(pulumi.ComponentResource):
                 lambda arn: policy(
                     allow(
                         ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], f"{arn}:*"
-                    )
+                    ),
+                    allow("logs:DescribeLogGroups", "*"),
                 )
             ),
             opts=self._child,
