@@ -1,11 +1,13 @@
 """Ids and ARNs of the form that AWS gives them, so that what takes one can be checked for its kind."""
 
+import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from point_local.preview.standin.shapes import AUTONAMES
 
-ACCOUNT, REGION = "123456789012", "ap-northeast-2"
+ACCOUNT = "123456789012"
 
 _IDS = {
     "aws:ec2/eip:Eip": "eipalloc-",
@@ -57,14 +59,18 @@ _ID_IS_ARN = {
 }
 
 
-def answer(type_: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Id and outputs of one resource: those whose form AWS fixes."""
+def answers(region: str) -> Callable[[str, str, dict[str, Any]], tuple[str, dict[str, Any]]]:
+    """What AWS would answer to a stack of a region: id and outputs, by type, name and inputs."""
+    return functools.partial(_answer, region)
+
+
+def _answer(region: str, type_: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     digest = hashlib.sha256(f"{type_} {name}".encode()).hexdigest()
     known = {
         "account": ACCOUNT,
         "hex16": digest[:16],
         "name": physical(type_, name, inputs),
-        "region": inputs.get("region", REGION),
+        "region": inputs.get("region", region),
         "upper": f"E{digest[:13].upper()}",
         "uuid": "-".join((digest[:8], digest[8:12], "4" + digest[13:16], "8" + digest[17:20], digest[20:32])),
     }
@@ -96,7 +102,7 @@ def answer(type_: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str
         case "aws:cloudfront/originAccessControl:OriginAccessControl":
             id_ = known["upper"]
         case "aws:rds/cluster:Cluster":
-            managed = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!cluster-{known['uuid']}-AbCdEf"
+            managed = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:rds!cluster-{known['uuid']}-AbCdEf"
             outputs["masterUserSecrets"] = [{"secretArn": managed, "secretStatus": "active"}]
         case "eks:index:Cluster":
             outputs["clusterSecurityGroupId"] = "sg-" + digest[:17]

@@ -11,8 +11,8 @@ from typing import Any
 
 import botocore.session
 from infra.models.cloudformation import Declared, Finding, counterparts
-from infra.models.operations import CALLS, DOCUMENTED, FORMS, TAKEN_OTHERWISE, Call
-from infra.models.translate import norm
+from infra.models.operations import CALLS, DOCUMENTED, INPUTS, TAKEN_OTHERWISE, Call
+from infra.models.translate import norm, plain
 
 
 def refused(resources: Iterable[Declared]) -> list[Finding]:
@@ -27,6 +27,24 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
             if walks:
                 lost = set.intersection(*(walk.lost for walk in walks)) - TAKEN_OTHERWISE.get(cfn, {}).keys()
                 found += [Finding(one.label, path, "no call takes it") for path in sorted(lost)]
+        found += _inputs(one)
+    return found
+
+
+def _inputs(one: Declared) -> list[Finding]:
+    """Inputs that CloudFormation has no property for."""
+    found: list[Finding] = []
+    for (type_, path), (service, operation, at) in INPUTS.items():
+        values: list[Any] = [plain(one.inputs)] if one.type == type_ else []
+        for part in path.split("."):
+            values = [
+                b for v in values if part in v for b in (v[part] if isinstance(v[part], list) else [v[part]])
+            ]
+        call = Call(service, operation)
+        walk = _Walk(call, "", one.label)
+        for value in values:
+            walk.through(_at(_input(call), at), value, path)
+        found += walk.found
     return found
 
 
@@ -85,9 +103,9 @@ class _Walk:
     def _text(self, shape: Any, value: str, path: str) -> None:
         if shape.enum and value not in shape.enum:
             self._no(path, f"{value!r} is not one of {', '.join(sorted(shape.enum))[:200]}")
-        for pattern in (shape.metadata.get("pattern"), FORMS.get((self.cfn, path))):
-            if pattern and not _matches(pattern, value):
-                self._no(path, f"{value[:80]!r} does not match {pattern}")
+        pattern = shape.metadata.get("pattern")
+        if pattern and not _matches(pattern, value):
+            self._no(path, f"{value[:80]!r} does not match {pattern}")
         self._size(shape, len(value), path, " characters")
         self._documented(value, path)
 

@@ -24,11 +24,12 @@ _IGNORED = {
 
 
 class Declared(NamedTuple):
-    """One resource: type, name and inputs by Pulumi's names."""
+    """One resource: type, name and inputs by Pulumi's names, and the region of its stack."""
 
     type: str
     name: str
     inputs: Props
+    home: str = "ap-northeast-2"
 
     @property
     def label(self) -> str:
@@ -37,8 +38,8 @@ class Declared(NamedTuple):
 
     @property
     def region(self) -> str:
-        """Where it is made; the stack's region when it says nothing."""
-        return self.inputs.get("region", account.REGION)
+        """Where it is made."""
+        return self.inputs.get("region", self.home)
 
 
 class Finding(NamedTuple):
@@ -49,10 +50,10 @@ class Finding(NamedTuple):
     message: str
 
 
-def ours(resources: Iterable[Any]) -> list[Declared]:
+def ours(resources: Iterable[Any], region: str) -> list[Declared]:
     """What AWS is asked for; what lies in the cluster, and the program's own components, are not."""
     return [
-        Declared(r.type, r.name, r.inputs)
+        Declared(r.type, r.name, r.inputs, region)
         for r in resources
         if r.type.startswith("aws:") or r.type == "eks:index:Cluster"
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from infra.models import account
 from infra.models.cloudformation import Declared, ours
+from point_infra import offline
 
 STACKS = ("prod", "dev")
 
@@ -13,8 +14,12 @@ STACKS = ("prod", "dev")
 @pytest.fixture(scope="session")
 def stacks(run_stack: Callable[..., Any]) -> dict[str, list[Declared]]:
     """All that each stack asks of AWS."""
-    runs = {name: run_stack(name, preview=False, answer=account.answer) for name in STACKS}
-    return {name: ours(run.resources) for name, run in runs.items()}
+    found: dict[str, list[Declared]] = {}
+    for name in STACKS:
+        region = offline.stack_config(name)["region"]
+        run = run_stack(name, preview=False, answer=account.answers(region))
+        found[name] = ours(run.resources, region)
+    return found
 
 
 @pytest.fixture(scope="session")

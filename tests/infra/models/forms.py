@@ -23,7 +23,7 @@ def budget(inputs: Props) -> Props:
         }
         for one in inputs["notifications"]
     ]
-    limit = {"amount": float(inputs["limitAmount"]), "unit": inputs["limitUnit"]}
+    limit = {"amount": inputs["limitAmount"], "unit": inputs["limitUnit"]}
     budget = {k: v for k, v in inputs.items() if k in ("budgetType", "timeUnit", "name")}
     taken = ("notifications", "limitAmount", "limitUnit", *budget)
     rest = {k: v for k, v in inputs.items() if k not in taken}

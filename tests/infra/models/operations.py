@@ -117,26 +117,6 @@ TAKEN_OTHERWISE: dict[str, dict[str, str]] = {
 }
 """Properties that the calls above don't take by a name like theirs -> what takes them."""
 
-FORMS: dict[tuple[str, str], str] = {
-    ("AWS::ElastiCache::ReplicationGroup", "PreferredMaintenanceWindow"): (
-        r"(?:(?:mon|tue|wed|thu|fri|sat|sun):[0-2]\d:[0-5]\d-?){2}"
-    ),
-    ("AWS::ElastiCache::ReplicationGroup", "ReplicationGroupId"): r"(?=.{1,40}$)[A-Za-z](?:-?[A-Za-z0-9])*",
-    ("AWS::ElastiCache::ReplicationGroup", "SnapshotWindow"): r"[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d",
-    ("AWS::ElasticLoadBalancingV2::LoadBalancer", "Name"): (
-        r"(?!internal-)(?=.{1,32}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-    ),
-    ("AWS::ElasticLoadBalancingV2::TargetGroup", "Name"): (
-        r"(?=.{1,32}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-    ),
-    ("AWS::RDS::DBCluster", "PreferredBackupWindow"): r"[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d",
-    ("AWS::RDS::DBCluster", "PreferredMaintenanceWindow"): (
-        r"(?:(?:mon|tue|wed|thu|fri|sat|sun):[0-2]\d:[0-5]\d-?){2}"
-    ),
-    ("AWS::RDS::DBInstance", "DBInstanceIdentifier"): r"(?=.{1,63}$)[A-Za-z](?:-?[A-Za-z0-9])*",
-}
-"""Type and property -> the form that the call's documentation demands in prose, as a pattern."""
-
 DOCUMENTED: frozenset[tuple[str, str]] = frozenset(
     {
         ("AWS::ElastiCache::ParameterGroup", "CacheParameterGroupFamily"),
@@ -148,3 +128,21 @@ DOCUMENTED: frozenset[tuple[str, str]] = frozenset(
     }
 )
 """Type and property whose values the call's documentation lists, where its model has no enumeration."""
+
+INPUTS: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("aws:eks/addon:Addon", "resolveConflictsOnUpdate"): ("eks", "UpdateAddon", "resolveConflicts"),
+    ("aws:elasticache/replicationGroup:ReplicationGroup", "authTokenUpdateStrategy"): (
+        *("elasticache", "ModifyReplicationGroup", "AuthTokenUpdateStrategy"),
+    ),
+    ("aws:rds/clusterParameterGroup:ClusterParameterGroup", "parameters.applyMethod"): (
+        *("rds", "ModifyDBClusterParameterGroup", "Parameters.ApplyMethod"),
+    ),
+    ("aws:s3/bucketObjectv2:BucketObjectv2", "key"): ("s3", "PutObject", "Key"),
+    ("eks:index:Cluster", "corednsAddonOptions.resolveConflictsOnCreate"): (
+        *("eks", "CreateAddon", "resolveConflicts"),
+    ),
+    ("eks:index:Cluster", "kubeProxyAddonOptions.resolveConflictsOnCreate"): (
+        *("eks", "CreateAddon", "resolveConflicts"),
+    ),
+}
+"""Input that CloudFormation has no property for -> the call's argument that takes it."""

@@ -147,11 +147,11 @@ def _bootstrap() -> dict[str, Any]:
     """The template, with what its functions would give."""
     known = {
         "AWS::AccountId": account.ACCOUNT,
-        "AWS::Region": account.REGION,
+        "AWS::Region": "ap-northeast-2",
         "Boundary": f"arn:aws:iam::{account.ACCOUNT}:policy/point-platform-boundary",
         "State": "point-platform-state",
         "State.Arn": "arn:aws:s3:::point-platform-state",
-        "StateKey.Arn": f"arn:aws:kms:{account.REGION}:{account.ACCOUNT}:key/1",
+        "StateKey.Arn": f"arn:aws:kms:ap-northeast-2:{account.ACCOUNT}:key/1",
         "Subject": "repo:owner@1/name@2",
     }
 

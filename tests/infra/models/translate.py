@@ -153,8 +153,8 @@ def scalar(value: Any, allowed: set[str]) -> Any:
     if isinstance(value, str) and "string" not in allowed:
         if "boolean" in allowed and value in ("true", "false"):
             return value == "true"
-        if {"integer", "number"} & allowed and value.isdigit():
-            return int(value)
+        if {"integer", "number"} & allowed and re.fullmatch(r"\d+(\.\d+)?", value):
+            return float(value) if "." in value else int(value)
     if allowed == {"string"} and isinstance(value, bool | int | float):
         return str(value).lower()
     return value
