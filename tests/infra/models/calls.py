@@ -11,7 +11,7 @@ from typing import Any
 
 import botocore.session
 from infra.models.cloudformation import Declared, Finding, counterparts
-from infra.models.operations import CALLS, DOCUMENTED, INPUTS, TAKEN_OTHERWISE, Call
+from infra.models.operations import CALLS, DOCUMENTED, FILLED_IN, INPUTS, TAKEN_OTHERWISE, Call
 from infra.models.translate import norm, plain
 
 
@@ -22,6 +22,7 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
         for cfn, properties in counterparts(one).items():
             walks = [_Walk(call, cfn, one.label) for call in CALLS.get(cfn, ())]
             for walk in walks:
+                walk.makes = walk is walks[0]
                 walk.through(_at(_input(walk.call), walk.call.at), properties, "")
                 found += walk.found
             if walks:
@@ -57,6 +58,8 @@ class _Walk:
         self.found: list[Finding] = []
         self.lost: set[str] = set()
         self.documentation: dict[str, str] = {}
+        self.makes = False
+        """Whether it is the call that makes the resource, so that what it requires must be there."""
 
     def through(self, shape: Any, value: Any, path: str) -> None:
         """Compare a value with the shape of the argument that takes it."""
@@ -89,9 +92,13 @@ class _Walk:
 
     def _members(self, shape: Any, value: dict[str, Any], path: str) -> None:
         names = {norm(n): n for n in shape.members}
+        taken = {key: norm(self.rename.get(f"{path}.{key}".lstrip("."), key)) for key in value}
+        for required in shape.required_members if path or self.makes else ():
+            if norm(required) not in taken.values() and required not in FILLED_IN:
+                self._no(path, f"{self.call.operation} requires {required}")
         for key, below in value.items():
             where = f"{path}.{key}".lstrip(".")
-            name = names.get(norm(self.rename.get(where, key)))
+            name = names.get(taken[key])
             if key == "Tags":
                 continue  # CloudFormation's schema has their form
             if name is None:

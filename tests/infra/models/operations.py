@@ -117,6 +117,16 @@ TAKEN_OTHERWISE: dict[str, dict[str, str]] = {
 }
 """Properties that the calls above don't take by a name like theirs -> what takes them."""
 
+FILLED_IN = {
+    "AccountId": "the caller's",
+    "CallerReference": "made up anew",
+    "Comment": "empty",
+    "MaxCount": "a launch template stands for the call",
+    "MinCount": "likewise",
+    "Quantity": "counted",
+}
+"""Arguments that a call requires and the provider gives by itself -> as what."""
+
 DOCUMENTED: frozenset[tuple[str, str]] = frozenset(
     {
         ("AWS::ElastiCache::ParameterGroup", "CacheParameterGroupFamily"),

@@ -29,6 +29,13 @@ BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
         "parameters.applyMethod",
         "is not one of",
     ),
+    (":ReplicationGroup", {"description": None}, "", "requires ReplicationGroupDescription"),
+    (
+        ":WebAcl",
+        {"visibilityConfig": {"metricName": "edge", "sampledRequestsEnabled": True}},
+        "VisibilityConfig",
+        "requires CloudWatchMetricsEnabled",
+    ),
     (":ClusterInstance", {"monitoringInterval": 7.0}, "MonitoringInterval", "documentation"),
 ]
 
