@@ -19,7 +19,7 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
     """Values that the calls' models refuse, and properties that no call takes."""
     found: list[Finding] = []
     for one in resources:
-        for cfn, properties in counterparts(one).items():
+        for cfn, properties in counterparts(one):
             walks = [_Walk(call, cfn, one.label) for call in CALLS.get(cfn, ())]
             for walk in walks:
                 walk.makes = walk is walks[0]

@@ -12,7 +12,7 @@ from cfnlint.runner import Runner, run_template_by_data
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from infra.models import account
 from infra.models.names import KINDS, NOT_IN_CLOUDFORMATION
-from infra.models.translate import Props, translate
+from infra.models.translate import Props, plain, translate
 from point_local.preview.standin.shapes import AUTONAMES
 
 _IGNORED = {
@@ -77,7 +77,7 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
     """
     by_region: dict[str, dict[str, tuple[Declared, str, Props]]] = defaultdict(dict)
     for one in resources:
-        for cfn, properties in counterparts(one).items():
+        for cfn, properties in counterparts(one):
             key = json.dumps([cfn, {k: v for k, v in properties.items() if k != "Tags"}])
             by_region[one.region].setdefault(key, (one, cfn, properties))
     return [f for region, some in by_region.items() for f in _refused(region, list(some.values()))]
@@ -100,12 +100,12 @@ def _rules() -> Any:
     return Runner(ConfigMixIn()).rules
 
 
-def counterparts(one: Declared) -> dict[str, Props]:
+def counterparts(one: Declared) -> list[tuple[str, Props]]:
     """CloudFormation's types that it stands for, with their properties; none where it has none."""
     if one.type not in KINDS:
-        return {}
+        return []
     properties, kind = _properties(one)[0], KINDS[one.type]
-    return {kind.cfn: properties, **kind.beside(properties)}
+    return [(kind.cfn, properties), *kind.beside(plain(one.inputs))]
 
 
 def _properties(one: Declared) -> tuple[Props, list[str]]:

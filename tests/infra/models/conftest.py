@@ -8,16 +8,31 @@ from infra.models import account
 from infra.models.cloudformation import Declared, ours
 from point_infra import offline
 
-STACKS = ("prod", "dev")
+STACKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "prod": ("prod", {}),
+    "dev": ("dev", {}),
+    # What the two leave out.
+    "options": (
+        "prod",
+        {
+            "adminRoleArns": ["arn:aws:iam::123456789012:role/platform"],
+            "apiAllowedCidrs": ["198.51.100.0/24"],
+            "permissionsBoundary": "arn:aws:iam::123456789012:policy/point-platform-boundary",
+            "viewerRoleArns": ["arn:aws:iam::123456789012:role/preview"],
+            "zoneId": "Z0123456789ABCDEFGHIJ",
+        },
+    ),
+}
+"""Name -> stack, and config that is changed for it."""
 
 
 @pytest.fixture(scope="session")
 def stacks(run_stack: Callable[..., Any]) -> dict[str, list[Declared]]:
     """All that each stack asks of AWS."""
     found: dict[str, list[Declared]] = {}
-    for name in STACKS:
-        region = offline.stack_config(name)["region"]
-        run = run_stack(name, preview=False, answer=account.answers(region))
+    for name, (stack, changes) in STACKS.items():
+        region = offline.stack_config(stack, **changes)["region"]
+        run = run_stack(stack, preview=False, answer=account.answers(region), **changes)
         found[name] = ours(run.resources, region)
     return found
 

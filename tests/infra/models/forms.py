@@ -46,7 +46,7 @@ def launch_template(inputs: Props) -> Props:
 
 
 def cluster(inputs: Props) -> Props:
-    """The access entries are resources of their own, made by the component."""
+    """The access entries are resources of their own."""
     key = inputs.pop("encryptionConfigKeyArn", None)
     inputs.pop("accessEntries", None)
     encryption = (
@@ -141,3 +141,36 @@ def target_group(inputs: Props) -> Props:
     fields = {_HEALTH.get(k, f"healthCheck.{k}"): v for k, v in check.items()}
     keys = {"deregistrationDelay": "deregistration_delay.timeout_seconds"}
     return attributes("targetGroupAttributes", keys, {**inputs, **fields, **matcher})
+
+
+def access_entries(inputs: Props) -> list[tuple[str, Props]]:
+    """What the component makes of the cluster's access entries."""
+    return [
+        (
+            "AWS::EKS::AccessEntry",
+            {
+                "ClusterName": inputs["name"],
+                "PrincipalArn": entry["principalArn"],
+                "AccessPolicies": [
+                    {"PolicyArn": one["policyArn"], "AccessScope": {"Type": one["accessScope"]["type"]}}
+                    for one in entry["accessPolicies"].values()
+                ],
+            },
+        )
+        for entry in inputs["accessEntries"].values()
+    ]
+
+
+def node(inputs: Props) -> list[tuple[str, Props]]:
+    """Which machines a region has, only an instance's schema knows."""
+    types = inputs["instanceTypes"]
+    return [("AWS::EC2::Instance", {"InstanceType": t, "ImageId": "ami-0123456789abcdef0"}) for t in types]
+
+
+def cache_node(inputs: Props) -> list[tuple[str, Props]]:
+    """Which nodes a region has, and which versions an engine, only a single cache's schema knows."""
+    known = {
+        "CacheNodeType": inputs["nodeType"],
+        **{k: inputs[k.lower()[0] + k[1:]] for k in ("Engine", "EngineVersion")},
+    }
+    return [("AWS::ElastiCache::CacheCluster", {**known, "NumCacheNodes": 1})]

@@ -72,9 +72,7 @@ KINDS: dict[str, Kind] = {
     "aws:eks/nodeGroup:NodeGroup": Kind(
         "AWS::EKS::Nodegroup",
         rename={"nodeRoleArn": "NodeRole", "subnetIds": "Subnets"},
-        beside=lambda p: {
-            "AWS::EC2::Instance": {"InstanceType": p["InstanceTypes"][0], "ImageId": "ami-0123456789abcdef0"}
-        },
+        beside=forms.node,
     ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": Kind("AWS::EKS::PodIdentityAssociation"),
     "aws:elasticache/parameterGroup:ParameterGroup": Kind(
@@ -98,12 +96,7 @@ KINDS: dict[str, Kind] = {
             "logDeliveryConfigurations.destination": "DestinationDetails.CloudWatchLogsDetails.LogGroup",
         },
         without={"applyImmediately": _PROVIDER, "authTokenUpdateStrategy": "botocore knows its values"},
-        beside=lambda p: {
-            "AWS::ElastiCache::CacheCluster": {
-                **{k: p[k] for k in ("CacheNodeType", "Engine", "EngineVersion")},
-                "NumCacheNodes": 1,
-            }
-        },
+        beside=forms.cache_node,
     ),
     "aws:elasticache/subnetGroup:SubnetGroup": Kind(
         "AWS::ElastiCache::SubnetGroup", rename={"name": "CacheSubnetGroupName"}
@@ -281,6 +274,7 @@ KINDS: dict[str, Kind] = {
         },
         also={"RoleArn": "arn:aws:iam::123456789012:role/control-plane"},
         prepare=forms.cluster,
+        beside=forms.access_entries,
     ),
 }
 

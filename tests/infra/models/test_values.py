@@ -7,6 +7,16 @@ import pytest
 from infra.models.cloudformation import Declared
 from infra.models.values import dangling, refused
 
+ENTRY = {
+    "principalArn": "arn:aws:iam::123456789012:role/platform",
+    "accessPolicies": {
+        "all": {
+            "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdministratorPolicy",
+            "accessScope": {"type": "cluster"},
+        }
+    },
+}
+
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (":ReplicationGroup", {"maintenanceWindow": "sunday"}, "PreferredMaintenanceWindow"),
     (":ReplicationGroup", {"replicationGroupId": "p" * 41}, "ReplicationGroupId"),
@@ -37,6 +47,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (":Record", {"name": f"{'a' * 64}.example.com"}, "Name"),
     (":NatGateway", {"allocationId": "subnet-0123456789abcdef0"}, "AllocationId"),
     ("rds/subnetGroup:SubnetGroup", {"subnetIds": ["vpc-0123456789abcdef0"]}, "SubnetIds"),
+    ("index:Cluster", {"accessEntries": {"platform": ENTRY}}, "AccessPolicies.PolicyArn"),
     (":MetricAlarm", {"alarmActions": ["arn:aws:sqs:ap-northeast-2:123456789012:alarms"]}, "AlarmActions"),
     (
         ":WebAclLoggingConfiguration",

@@ -26,8 +26,8 @@ class Kind:
     """Properties that the provider fills in, or that CloudFormation wants beside."""
     prepare: Callable[[Props], Props] = dict
     """Inputs in the form in which names suffice."""
-    beside: Callable[[Props], dict[str, Props]] = lambda _: {}
-    """Other types, whose schema knows more about some of the properties, with those."""
+    beside: Callable[[Props], list[tuple[str, Props]]] = lambda _: []
+    """Other types that the inputs stand for, too, or whose schema knows more about some of them."""
 
 
 def translate(kind: Kind, inputs: Props, schema: Props) -> tuple[Props, list[str]]:

@@ -30,6 +30,10 @@ FORMS: dict[tuple[str, str], str] = {
     ("AWS::EC2::SecurityGroupIngress", "Description"): _NOTE,
     ("AWS::EC2::SecurityGroupIngress", "IpProtocol"): _PROTOCOL,
     ("AWS::EC2::Subnet", "AvailabilityZone"): r"[a-z]{2}(?:-[a-z]+)+-\d[a-f]",
+    ("AWS::EKS::AccessEntry", "AccessPolicies.PolicyArn"): (
+        r"arn:aws[a-z-]*:eks::aws:cluster-access-policy/AmazonEKS(?:ClusterAdmin|Admin|AdminView|Edit|View)Policy"
+    ),
+    ("AWS::EKS::AccessEntry", "PrincipalArn"): r"arn:aws[a-z-]*:iam::\d{12}:(?:role|user)/.+",
     ("AWS::EKS::Addon", "AddonVersion"): r"v\d+\.\d+\.\d+-eksbuild\.\d+",
     ("AWS::EKS::Nodegroup", "ReleaseVersion"): r"1\.\d\d\.\d+-20\d{6}",
     ("AWS::EKS::Nodegroup", "Version"): r"1\.\d\d",
@@ -113,6 +117,7 @@ REFERENCES: dict[str, str] = {
 """Property (end of its path) -> form of what it refers to."""
 
 NAMED: dict[tuple[str, str], str] = {
+    ("AWS::EKS::AccessEntry", "ClusterName"): "eks:index:Cluster",
     ("AWS::EKS::Addon", "ClusterName"): "eks:index:Cluster",
     ("AWS::EKS::Nodegroup", "ClusterName"): "eks:index:Cluster",
     ("AWS::EKS::PodIdentityAssociation", "ClusterName"): "eks:index:Cluster",
@@ -142,7 +147,7 @@ def dangling(resources: Iterable[Declared]) -> list[Finding]:
     return [
         Finding(one.label, path, f"no {NAMED[cfn, path]} is named {value!r}")
         for one in declared
-        for cfn, properties in counterparts(one).items()
+        for cfn, properties in counterparts(one)
         for path, value in _leaves(properties)
         if (cfn, path) in NAMED and (NAMED[cfn, path], value) not in names
     ]
@@ -153,7 +158,7 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
     return [
         Finding(one.label, path, f"{value!r} does not match {pattern}")
         for one in resources
-        for cfn, properties in counterparts(one).items()
+        for cfn, properties in counterparts(one)
         for path, value, pattern in _asked(cfn, properties)
         if not re.fullmatch(pattern, str(value))
     ]
