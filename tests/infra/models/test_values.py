@@ -44,6 +44,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (":NodeGroup", {"releaseVersion": "1.36"}, "ReleaseVersion"),
     (":NodeGroup", {"nodeRoleArn": "arn:aws:iam::123456789012:user/node"}, "NodeRole"),
     ("ec2/securityGroup:SecurityGroup", {"description": "the gateway's pods"}, "GroupDescription"),
+    ("ec2/subnet:Subnet", {"availabilityZone": "us-east-1a"}, "AvailabilityZone"),
+    (":VpcEndpoint", {"serviceName": "com.amazonaws.us-east-1.s3"}, "ServiceName"),
     (":Record", {"name": f"{'a' * 64}.example.com"}, "Name"),
     (":NatGateway", {"allocationId": "subnet-0123456789abcdef0"}, "AllocationId"),
     ("rds/subnetGroup:SubnetGroup", {"subnetIds": ["vpc-0123456789abcdef0"]}, "SubnetIds"),

@@ -29,7 +29,11 @@ FORMS: dict[tuple[str, str], str] = {
     ("AWS::EC2::SecurityGroupEgress", "IpProtocol"): _PROTOCOL,
     ("AWS::EC2::SecurityGroupIngress", "Description"): _NOTE,
     ("AWS::EC2::SecurityGroupIngress", "IpProtocol"): _PROTOCOL,
-    ("AWS::EC2::Subnet", "AvailabilityZone"): r"[a-z]{2}(?:-[a-z]+)+-\d[a-f]",
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.BlockDeviceMappings.Ebs.VolumeSize"): r"[1-9]\d{0,4}",
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit"): (
+        "[1-9]|[1-5][0-9]|6[0-4]"
+    ),
+    ("AWS::EC2::VPCEndpoint", "ServiceName"): r"com\.amazonaws\.REGION\.[a-z0-9.-]+",
     ("AWS::EKS::AccessEntry", "AccessPolicies.PolicyArn"): (
         r"arn:aws[a-z-]*:eks::aws:cluster-access-policy/AmazonEKS(?:ClusterAdmin|Admin|AdminView|Edit|View)Policy"
     ),
@@ -37,8 +41,13 @@ FORMS: dict[tuple[str, str], str] = {
     ("AWS::EKS::Addon", "AddonVersion"): r"v\d+\.\d+\.\d+-eksbuild\.\d+",
     ("AWS::EKS::Nodegroup", "ReleaseVersion"): r"1\.\d\d\.\d+-20\d{6}",
     ("AWS::EKS::Nodegroup", "Version"): r"1\.\d\d",
+    ("AWS::ElastiCache::ReplicationGroup", "NodeGroupConfiguration.ReplicaCount"): "[0-5]",
+    ("AWS::ElastiCache::ReplicationGroup", "NodeGroupConfiguration.Slots"): r"\d+-\d+(?:,\d+-\d+)*",
+    ("AWS::ElastiCache::ReplicationGroup", "NumNodeGroups"): r"[1-9]\d{0,2}",
+    ("AWS::ElastiCache::ReplicationGroup", "Port"): r"[1-9]\d{3,4}",
     ("AWS::ElastiCache::ReplicationGroup", "PreferredMaintenanceWindow"): f"{_DAY}:{_TIME}-{_DAY}:{_TIME}",
     ("AWS::ElastiCache::ReplicationGroup", "ReplicationGroupId"): r"(?=.{1,40}$)[A-Za-z](?:-?[A-Za-z0-9])*",
+    ("AWS::ElastiCache::ReplicationGroup", "SnapshotRetentionLimit"): r"[0-2]?\d|3[0-5]",
     ("AWS::ElastiCache::ReplicationGroup", "SnapshotWindow"): f"{_TIME}-{_TIME}",
     ("AWS::ElasticLoadBalancingV2::Listener", "DefaultActions.FixedResponseConfig.ContentType"): (
         "text/plain|text/css|text/html|application/javascript|application/json"
@@ -47,22 +56,38 @@ FORMS: dict[tuple[str, str], str] = {
         r"(?s).{0,1024}"
     ),
     ("AWS::ElasticLoadBalancingV2::Listener", "SslPolicy"): "|".join(map(re.escape, SSL_POLICIES)),
+    ("AWS::ElasticLoadBalancingV2::ListenerRule", "Actions.RedirectConfig.Port"): r"#\{port\}|\d{1,5}",
+    (
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "Conditions.HttpRequestMethodConfig.Values",
+    ): "[A-Z_-]{1,40}",
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", "Name"): f"(?!internal-){_NAME_OF_32}",
+    ("AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckPath"): "/.{0,1023}",
     ("AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckPort"): r"traffic-port|\d{1,5}",
+    ("AWS::ElasticLoadBalancingV2::TargetGroup", "Matcher.HttpCode"): r"[2-5]\d\d(?:[,-][2-5]\d\d)*",
     ("AWS::ElasticLoadBalancingV2::TargetGroup", "Name"): _NAME_OF_32,
+    ("AWS::RDS::DBCluster", "DatabaseName"): "[A-Za-z][A-Za-z0-9]{0,63}",
+    ("AWS::RDS::DBCluster", "EngineLifecycleSupport"): "open-source-rds-extended-support(?:-disabled)?",
     ("AWS::RDS::DBCluster", "PerformanceInsightsRetentionPeriod"): (
         "|".join(str(days) for days in (7, 731, *(month * 31 for month in range(1, 24))))
     ),
     ("AWS::RDS::DBCluster", "PreferredBackupWindow"): f"{_TIME}-{_TIME}",
     ("AWS::RDS::DBCluster", "PreferredMaintenanceWindow"): f"{_DAY}:{_TIME}-{_DAY}:{_TIME}",
+    ("AWS::RDS::DBClusterParameterGroup", "Family"): r"aurora-mysql(?:5\.7|8\.0|8\.4)",
     ("AWS::RDS::DBInstance", "CACertificateIdentifier"): "rds-ca-(?:rsa2048|rsa4096|ecc384)-g1",
     ("AWS::RDS::DBInstance", "DBInstanceIdentifier"): r"(?=.{1,63}$)[A-Za-z](?:-?[A-Za-z0-9])*",
     ("AWS::Route53::HealthCheck", "HealthCheckConfig.FullyQualifiedDomainName"): _HOST,
     ("AWS::Route53::HealthCheck", "HealthCheckConfig.ResourcePath"): "/.{0,254}",
     ("AWS::Route53::HostedZone", "Name"): _HOST,
+    ("AWS::Route53::RecordSet", "AliasTarget.DNSName"): _HOST,
+    ("AWS::Route53::RecordSet", "AliasTarget.HostedZoneId"): "Z[A-Z0-9]{3,31}",
     ("AWS::Route53::RecordSet", "Name"): _HOST,
+    ("AWS::S3::Bucket", "LifecycleConfiguration.Rules.ExpirationInDays"): r"[1-9]\d*",
 }
-"""Type and property -> pattern of what the call's documentation demands; policies of TLS by moto's list."""
+"""Type and property -> pattern of what the documentation of the call demands; REGION is the resource's own.
+
+Policies of TLS are by moto's list.
+"""
 
 ATTRIBUTES: dict[str, str] = {
     "access_logs.s3.bucket": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
@@ -78,6 +103,7 @@ ATTRIBUTES: dict[str, str] = {
 
 REFERENCES: dict[str, str] = {
     "AlarmActions": _TOPIC,
+    "AvailabilityZone": "REGION[a-z]",
     "AllocationId": f"eipalloc-{_ID}",
     "CertificateArn": r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]+",
     "DeliverLogsPermissionArn": _ROLE,
@@ -99,6 +125,8 @@ REFERENCES: dict[str, str] = {
     "NodeRole": _ROLE,
     "OKActions": _TOPIC,
     "PerformanceInsightsKmsKeyId": _KEY,
+    "PrimaryAvailabilityZone": "REGION[a-z]",
+    "ReplicaAvailabilityZones": "REGION[a-z]",
     "ResourceId": f"vpc-{_ID}",
     "RoleArn": _ROLE,
     "RouteTableId": f"rtb-{_ID}",
@@ -160,7 +188,7 @@ def refused(resources: Iterable[Declared]) -> list[Finding]:
         for one in resources
         for cfn, properties in counterparts(one)
         for path, value, pattern in _asked(cfn, properties)
-        if not re.fullmatch(pattern, str(value))
+        if not re.fullmatch(pattern.replace("REGION", one.region), str(value))
     ]
 
 
