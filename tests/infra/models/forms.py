@@ -83,18 +83,16 @@ def web_acl_logging(inputs: Props) -> Props:
 def record(inputs: Props) -> Props:
     """The kind of failover stands by itself."""
     policies = inputs.pop("failoverRoutingPolicies", [])
-    return {**inputs, **({"failoverRoutingPolicies": policies[0]["type"]} if policies else {})}
+    return {**inputs, **({"failover": policies[0].pop("type"), **policies[0]} if policies else {})}
 
 
 def lifecycle(inputs: Props) -> Props:
     """Days of expiration stand by themselves; a filter that has nothing in it is left out."""
-    rules = [
-        {
-            **{k: v for k, v in rule.items() if k not in ("expiration", "filter")},
-            "expirationInDays": rule["expiration"]["days"],
-        }
-        for rule in inputs["rules"]
-    ]
+    rules = [dict(rule) for rule in inputs["rules"]]
+    for rule in rules:
+        rule["expirationInDays"] = rule["expiration"].pop("days", None)
+        for key in [k for k in ("expiration", "filter") if not rule.get(k)]:
+            rule.pop(key, None)
     return {**inputs, "rules": rules}
 
 
@@ -115,9 +113,19 @@ def listener(inputs: Props) -> Props:
     return {**inputs, "certificateArn": [{"certificateArn": arn}]} if arn else inputs
 
 
+_FIELDS = {
+    "hostHeader": "host-header",
+    "httpHeader": "http-header",
+    "httpRequestMethod": "http-request-method",
+    "pathPattern": "path-pattern",
+    "queryStrings": "query-string",
+    "sourceIp": "source-ip",
+}
+
+
 def listener_rule(inputs: Props) -> Props:
     """A condition says which field it looks at."""
-    conditions = [{"field": "http-request-method", **one} for one in inputs["conditions"]]
+    conditions = [{"field": _FIELDS[next(iter(one))], **one} for one in inputs["conditions"]]
     return {**inputs, "conditions": conditions}
 
 

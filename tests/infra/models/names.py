@@ -189,7 +189,6 @@ KINDS: dict[str, Kind] = {
             "aliases": "AliasTarget",
             "aliases.name": "DNSName",
             "aliases.zoneId": "HostedZoneId",
-            "failoverRoutingPolicies": "Failover",
         },
         without={"allowOverwrite": _PROVIDER},
         prepare=forms.record,

@@ -63,10 +63,13 @@ def test_aws_s_schemas_take_every_resource_of_every_stack(stacks: dict[str, list
 def test_a_property_and_a_type_without_a_counterpart_are_named(example: Callable[..., Declared]) -> None:
     alarm = example(":MetricAlarm", "busy", colour="red", dimensions={"Role": "WRITER"})
     acl = example(":WebAcl", "edge", visibilityConfig={"metricName": "edge", "logo": "x"})
+    rule = {"id": "expire", "status": "Enabled", "expiration": {"days": 9.0, "onHolidays": True}}
+    logs = example(":BucketLifecycleConfiguration", "logs", rules=[rule])
     queue = Declared("aws:sqs/queue:Queue", "later", {})
-    assert unmapped([alarm, acl, queue]) == [
+    assert unmapped([alarm, acl, logs, queue]) == [
         Finding("MetricAlarm busy", "colour", "no counterpart"),
         Finding("WebAcl edge", "visibilityConfig.logo", "no counterpart"),
+        Finding("BucketLifecycleConfiguration logs", "rules.expiration", "no counterpart"),
         Finding("Queue later", "", "no counterpart of this type"),
     ]
 
