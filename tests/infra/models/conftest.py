@@ -10,16 +10,29 @@ from point_infra import offline
 
 STACKS: dict[str, tuple[str, dict[str, Any]]] = {
     "prod": ("prod", {}),
-    "dev": ("dev", {}),
-    # What the two leave out.
+    "virginia": ("prod", {"region": "us-east-1"}),
+    "lean": ("dev", {"region": "eu-central-1"}),
+    "trial": ("trial", {}),
+    # What they leave out, under the longest name.
     "options": (
         "prod",
         {
             "adminRoleArns": ["arn:aws:iam::123456789012:role/platform"],
             "apiAllowedCidrs": ["198.51.100.0/24"],
+            "databaseInstanceClass": "db.serverless",
+            "databaseMaxCapacity": "16",
+            "databaseMinCapacity": "1",
+            "environment": "a23456789-123456789x",
+            "existingVpcId": "vpc-0123456789abcdef0",
+            "extraTags": ["CostCenter=loyalty"],
+            "kmsKeyArn": f"arn:aws:kms:ap-northeast-2:123456789012:key/mrk-{'a' * 32}",
             "permissionsBoundary": "arn:aws:iam::123456789012:policy/point-platform-boundary",
             "viewerRoleArns": ["arn:aws:iam::123456789012:role/preview"],
             "zoneId": "Z0123456789ABCDEFGHIJ",
+            **{
+                f"{tier}SubnetIds": [f"subnet-0{number}23456789abcde{zone}0" for zone in "abc"]
+                for number, tier in enumerate(("public", "private", "data"))
+            },
         },
     ),
 }

@@ -119,6 +119,7 @@ def test_a_right_that_a_role_lost_is_named(stacks: dict[str, list[Declared]], ne
 
 
 def test_every_role_has_the_rights_that_its_program_publishes(stacks: dict[str, list[Declared]]) -> None:
+    assert {need.role for need in rights.NEEDS} <= rights.granted(stacks["prod"]).keys()
     for declared in stacks.values():
         assert rights.missing(rights.granted(declared)) == []
 
