@@ -19,6 +19,7 @@ _DATABASE = {
     "r7g": _GENERAL[:7],
     "r7i": (*_GENERAL, "48xlarge"),
     "r8g": (*_GENERAL, "48xlarge"),
+    "x2g": _GENERAL[:7],
 }
 """Sizes of Aurora MySQL 3 by family (user guide, "Supported DB engines for DB instance classes")."""
 _CACHE = {
@@ -27,9 +28,11 @@ _CACHE = {
     "m5": ("large", "xlarge", "2xlarge", "4xlarge", "12xlarge", "24xlarge"),
     "m6g": _GENERAL[:7],
     "m7g": _GENERAL[:7],
+    "m8g": _GENERAL[:7],
     "r5": ("large", "xlarge", "2xlarge", "4xlarge", "12xlarge", "24xlarge"),
     "r6g": _GENERAL[:7],
     "r7g": _GENERAL[:7],
+    "r8g": _GENERAL[:7],
     "c7gn": _GENERAL[:7],
 }
 """Sizes of ElastiCache by family (user guide, "Supported node types"), without those that keep data on disks."""
