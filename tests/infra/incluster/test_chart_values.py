@@ -103,6 +103,14 @@ def test_a_value_that_a_chart_doesn_t_know_is_found_by_chart_and_path(
     assert wrong(broken, keys(chart), chart) == [found]
 
 
+def test_every_value_of_an_add_on_is_a_key_of_the_chart_that_it_is_made_of(updated: Any) -> None:
+    addons = {a["addonName"]: a.get("configurationValues") for a in updated.of("eks/addon:Addon").values()}
+    name = "amazon-cloudwatch-observability"
+    assert wrong(json.loads(addons[name]), keys(name), name) == []
+    # The VPC CNI's own schema has it, as a text (EKS user guide, "Configure your cluster for network policies").
+    assert {a for a, values in addons.items() if values} == {name, "vpc-cni"}
+
+
 def test_the_facts_are_of_the_installed_versions_but_for_those_that_are_named() -> None:
     assert {n: FACTS[n]["version"] for n, c in CHARTS.items() if FACTS[n]["version"] != c.version} == OLDER
     brought = FACTS["kube-prometheus-stack"]["charts"]
