@@ -57,9 +57,59 @@ def test_the_database_s_limits_are_those_of_its_class(
     assert alarms["observability-database-memory"]["threshold"] == memory
 
 
-def test_a_burstable_class_takes_far_fewer_connections() -> None:
-    assert database_limits.of("db.t4g.medium", 8).connections == 90
-    assert database_limits.of("db.r6g.large", 8).connections == 1000
+AWS_SAYS = {
+    "db.t3.small": 45,
+    "db.t3.medium": 90,
+    "db.t3.large": 135,
+    "db.t4g.medium": 90,
+    "db.t4g.large": 135,
+    "db.r5.large": 1000,
+    "db.r5.xlarge": 2000,
+    "db.r5.2xlarge": 3000,
+    "db.r5.4xlarge": 4000,
+    "db.r5.8xlarge": 5000,
+    "db.r5.12xlarge": 6000,
+    "db.r5.16xlarge": 6000,
+    "db.r5.24xlarge": 7000,
+    "db.r6g.large": 1000,
+    "db.r6g.8xlarge": 5000,
+    "db.r6g.12xlarge": 6000,
+    "db.r6g.16xlarge": 6000,
+    "db.x2g.large": 2000,
+    "db.x2g.xlarge": 3000,
+    "db.x2g.2xlarge": 4000,
+    "db.x2g.4xlarge": 5000,
+    "db.x2g.8xlarge": 6000,
+    "db.x2g.12xlarge": 7000,
+    "db.x2g.16xlarge": 7000,
+}
+"""max_connections by default, as AWS's table has it (Aurora user guide, "Maximum connections to an Aurora MySQL DB
+instance")."""
+AWS_SAYS_BY_ACU = {1: 90, 4: 135, 8: 1000, 16: 2000, 32: 3000, 64: 4000, 128: 5000}
+"""The same for db.serverless, by the most units ("Maximum connections for Aurora Serverless v2")."""
+
+
+def test_the_limits_are_those_of_aws_s_tables() -> None:
+    assert {c: database_limits.of(c, 8).connections for c in AWS_SAYS} == AWS_SAYS
+    found = {acu: database_limits.of("db.serverless", acu).connections for acu in AWS_SAYS_BY_ACU}
+    assert found == AWS_SAYS_BY_ACU
+
+
+def test_units_between_two_rows_have_the_lower_one_s_connections() -> None:
+    assert database_limits.of("db.serverless", 7.5).connections == 135
+    assert database_limits.of("db.serverless", 12).connections == 1000
+    assert database_limits.of("db.serverless", 2).memory_gib == 4
+
+
+def test_a_class_of_any_family_and_size_has_limits() -> None:
+    assert database_limits.of("db.r7g.large", 8) == database_limits.Limits(16, 1000)
+    assert database_limits.of("db.r8g.48xlarge", 8) == database_limits.Limits(1536, 8000)
+
+
+@pytest.mark.parametrize("name", ["db.r6g.huge", "db.r6g.xxlarge", "db.t4g.xlarge"])
+def test_a_size_that_there_is_not_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        database_limits.of(name, 8)
 
 
 @pytest.mark.parametrize("instance_class", sizes.databases())
