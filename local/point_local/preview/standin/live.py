@@ -9,7 +9,7 @@ import boto3
 import jmespath
 from botocore.exceptions import ClientError
 
-from point_local.preview.standin import records
+from point_local.preview.standin import managed_group, records
 from point_local.preview.standin.live_types import ROWS
 from point_local.preview.standin.row import Row
 
@@ -48,7 +48,12 @@ def create(token: str, props: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     region = props.get("region")
     id_ = f"{region}~{id_}" if region else id_
     _then(row, id_, props)
-    return id_, read(token, id_) or {}
+    real = read(token, id_) or {}
+    if token == managed_group.TYPE:
+        real["clustersecuritygroupid"] = managed_group.make(
+            client("ec2"), id_, props["vpcConfig"]["subnetIds"]
+        )
+    return id_, real
 
 
 def read(token: str, id_: str) -> dict[str, Any] | None:
@@ -98,6 +103,8 @@ def delete(token: str, id_: str) -> None:
     except ClientError as error:
         if not any(word in str(error) for word in _GONE):
             raise
+    if token == managed_group.TYPE:
+        managed_group.remove(client("ec2"), bare)
 
 
 def changed(token: str, side: dict[str, Any], real: dict[str, Any]) -> dict[str, Any]:
@@ -149,8 +156,11 @@ def _to_api(shape: Any, value: Any) -> Any:
                 m: n for m in shape.members for n in (norm(m).removesuffix("config"), norm(m)) if n in given
             }
             return {m: _to_api(shape.members[m], given[n]) for m, n in names.items()}
-        case "list" if isinstance(value, dict):  # tags, dimensions: pairs of the list's own two members
+        case "list" if isinstance(value, dict):
             members = shape.member.members
+            if {norm(k) for k in value} <= {norm(m) for m in members}:  # pyright: ignore
+                return [_to_api(shape.member, value)]  # at most one, so Pulumi has no list of it
+            # Tags, dimensions: pairs of the list's own two members.
             return [dict(zip(members, kv, strict=True)) for kv in value.items()]  # pyright: ignore
         case "list":
             return [_to_api(shape.member, v) for v in (value if isinstance(value, list) else [value])]  # pyright: ignore

@@ -107,6 +107,10 @@ class StandIn(ProviderServicer):
                 if not shapes.fits(value, kind):
                     value = shapes.synthesize(request.type, physical_id, name, kind)
                 outputs[name] = _secret(value) if name in _SECRETS.get(request.type, ()) else value
+        if request.type in shapes.WITHIN:
+            holder, name = shapes.WITHIN[request.type]
+            made = real.get(live.norm(name)) or shapes.synthesize(request.type, physical_id, name, str)
+            outputs[holder] = {**outputs[holder], name: rpc.UNKNOWN if request.preview else made}
         return proto.CreateResponse(id=physical_id, properties=_struct(outputs))
 
     async def Update(self, request: Any, context: Any) -> Any:
@@ -115,6 +119,9 @@ class StandIn(ProviderServicer):
         if not request.preview and live.on(request.type):
             await asyncio.to_thread(live.update, request.type, request.id, _plain(new))
         kept = {k: v for k, v in state.items() if k not in old_inputs}
+        if request.type in shapes.WITHIN:
+            holder, name = shapes.WITHIN[request.type]
+            new[holder] = {**new[holder], name: state[holder][name]}
         return proto.UpdateResponse(properties=_struct({**kept, **new}))
 
     async def Read(self, request: Any, context: Any) -> Any:

@@ -82,6 +82,9 @@ AUTONAMES: dict[str, str] = {
 }
 """Inputs that the provider makes up when they are absent."""
 
+WITHIN: dict[str, tuple[str, str]] = {"aws:eks/cluster:Cluster": ("vpcConfig", "clusterSecurityGroupId")}
+"""An output that stands inside an input: the input's name, and its own."""
+
 _STRUCTURED: dict[tuple[str, str], Any] = {
     ("aws:rds/cluster:Cluster", "masterUserSecrets"): [
         {
