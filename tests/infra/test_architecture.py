@@ -48,6 +48,20 @@ def test_a1_each_zone_has_its_own_nat_gateway(prod: Any, dev: Any) -> None:
     assert len(dev.of(":NatGateway")) == 1
 
 
+def test_a1_the_flow_log_s_role_may_do_what_it_must_at_least_but_make_a_group_without_an_end(
+    updated: Any,
+) -> None:
+    """VPC user guide, "IAM role for publishing flow logs to CloudWatch Logs"."""
+    document = json.loads(updated.of(":RolePolicy")["network-flow"]["policy"])
+    actions = {
+        a
+        for s in document["Statement"]
+        for a in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])
+    }
+    least = {"CreateLogGroup", "CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams"}
+    assert {f"logs:{a}" for a in least} - actions == {"logs:CreateLogGroup"}
+
+
 def test_a2_routing_is_by_health_check(updated: Any) -> None:
     records = updated.of(":Record")
     assert records["routing-primary"]["failoverRoutingPolicies"] == [{"type": "PRIMARY"}]
