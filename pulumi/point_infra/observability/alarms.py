@@ -46,6 +46,8 @@ def alarms(s: Settings) -> tuple[Alarm, ...]:
         Alarm(
             *("certificate", "AWS/CertificateManager", "DaysToExpiry", "certificate"),
             *(_BELOW, 30, "Minimum", "not renewed", 1, DAY),
+            # Nothing is said any more of one that has expired: that must not look as if it were well.
+            missing="ignore",
         ),
     )
 

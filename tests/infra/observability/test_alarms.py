@@ -45,6 +45,11 @@ def test_targets_are_counted_over_all_zones_because_two_pods_can_t_be_in_three(u
     assert (alarm["threshold"], alarm["treatMissingData"]) == (2, "breaching")
 
 
+def test_a_certificate_that_has_expired_keeps_its_alarm_though_its_metric_ends(updated: Any) -> None:
+    """AWS CDK's reference of ICertificate: DaysToExpiry is no longer emitted once the certificate has expired."""
+    assert updated.of(":MetricAlarm")["observability-certificate"]["treatMissingData"] == "ignore"
+
+
 @pytest.mark.parametrize(
     ("instance_class", "connections", "memory"),
     [("db.r5.large", 800, GIB), ("db.r6g.xlarge", 1600, 2 * GIB)],
