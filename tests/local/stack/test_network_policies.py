@@ -58,6 +58,8 @@ OPEN = [
     (PROMETHEUS, MACHINE, 6443),
     (MACHINE, PROMETHEUS, 9090),
     (OPERATOR, MACHINE, 6443),
+    (OPERATOR, SERVICE, 15020),
+    (OPERATOR, CANARY, 15020),
 ]
 """Every connection that the stack lives by: caller, called, port."""
 
