@@ -1,5 +1,8 @@
 """What the point service needs in the cluster: its secrets, the operator, and the PointService when wanted."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pulumi_kubernetes as k8s
 
 import pulumi
@@ -7,6 +10,7 @@ from point_infra.config.settings import Settings
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
 from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.network import subnet_cidrs
 from point_infra.foundation.registry import Registry
 from point_infra.incluster import manifest, point_service
 from point_infra.incluster.controllers import Controllers
@@ -24,6 +28,7 @@ from point_infra.incluster.point_service import (
 
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
+_POLICIES = Path(__file__).parent / "policies"
 
 
 class Platform(pulumi.ComponentResource):
@@ -84,6 +89,15 @@ class Platform(pulumi.ComponentResource):
     ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
         own = namespace(NAMESPACE, parent=self, provider=self._kubernetes, after=self._after)
+        data = subnet_cidrs(self._s.vpc_cidr)["data"]
+        manifest.declare(
+            "policy",
+            _POLICIES,
+            lambda d: to_data(d, data),
+            parent=self,
+            provider=self._kubernetes,
+            depends_on=[own],
+        )
         store = self._custom(
             f"{name}-store",
             _SECRETS_API,
@@ -150,3 +164,13 @@ def with_image(document: Object, image: pulumi.Input[str]) -> Object:
     containers = [{**c, "image": image} for c in pod["containers"]]
     template = {**document["spec"]["template"], "spec": {**pod, "containers": containers}}
     return {**document, "spec": {**document["spec"], "template": template}}
+
+
+def to_data(document: Object, cidrs: Sequence[str]) -> Object:
+    """A NetworkPolicy whose way to `DATA` is one to these ranges, those of database and cache."""
+    ways = [{"ipBlock": {"cidr": cidr}} for cidr in cidrs]
+    egress = [
+        {**rule, "to": ways} if rule["to"] == [{"ipBlock": {"cidr": "DATA"}}] else rule
+        for rule in document["spec"]["egress"]
+    ]
+    return {**document, "spec": {**document["spec"], "egress": egress}}
