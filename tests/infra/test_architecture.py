@@ -272,6 +272,7 @@ def test_a4_a_role_that_leaves_the_list_takes_only_its_own_entry_along(run_stack
     )
     assert both.keys() - one.keys() == {"123456789012-team-first"}
     assert one == {k: v for k, v in both.items() if k in one}
+    assert {e["tags"]["Environment"] for e in both.values()} == {"prod"}
 
 
 def test_a4_network_policies_are_enforced_and_nothing_is_instrumented(updated: Any) -> None:

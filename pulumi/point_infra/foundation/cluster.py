@@ -77,7 +77,7 @@ class Cluster(pulumi.ComponentResource):
             private_subnet_ids=network.private_subnet_ids,
             authentication_mode=eks.AuthenticationMode.API,
             access_entries={
-                _of(arn): _entry(arn, rights)
+                _of(arn): _entry(arn, rights, s.tags())
                 for rights, arns in (("ClusterAdmin", s.admin_role_arns), ("AdminView", s.viewer_role_arns))
                 for arn in arns
             },
@@ -213,9 +213,10 @@ def _of(role_arn: str) -> str:
     return f"{role_arn.split(':')[4]}-{role_arn.split(':role/')[1].replace('/', '-')}"
 
 
-def _entry(role_arn: str, rights: str) -> eks.AccessEntryArgs:
+def _entry(role_arn: str, rights: str, tags: dict[str, str]) -> eks.AccessEntryArgs:
     return eks.AccessEntryArgs(
         principal_arn=role_arn,
+        tags=tags,  # a child of a remote component, so the stack's own way to tag does not reach it
         access_policies={
             rights: eks.AccessPolicyAssociationArgs(
                 policy_arn=f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{rights}Policy",
