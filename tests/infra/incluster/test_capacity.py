@@ -1,5 +1,6 @@
 """Everything that runs in the cluster, packed onto the nodes of each stack: processors, memory and number of pods."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def _of_the_releases(releases: Mapping[str, Any]) -> Iterator[Pod]:
                 yield _pod(part, stack[part])
 
 
+@functools.cache
 def _service() -> Pod:
     schema = yaml.safe_load((ROOT / "crds" / "pointservices.yaml").read_text())
     spec = schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
