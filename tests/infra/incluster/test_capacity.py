@@ -84,32 +84,44 @@ def _pod(name: str, holder: Mapping[str, Any]) -> Pod:
     return Pod(name, _cpu(str(asked["cpu"])), _mib(asked["memory"]))
 
 
-_DAEMONS = (
-    # Requests of the add-ons' defaults; the policy agent of the VPC CNI is half of aws-node's.
-    Pod("aws-node", 50, 0),
-    Pod("kube-proxy", 100, 0),
-    Pod("eks-pod-identity-agent", 0, 0),
-    Pod("ebs-csi-node", 30, 120),
-    Pod("cloudwatch-agent", 250, 128),
-    Pod("fluent-bit", 50, 25),
-)
-_ADD_ONS = (
-    *[Pod("coredns", 100, 70)] * 2,
-    *[Pod("metrics-server", 100, 200)] * 2,
-    *[Pod("ebs-csi-controller", 60, 240)] * 2,
-    Pod("cloudwatch operator", 100, 64),
-)
+_ON_EACH_NODE = {
+    "vpc-cni": [Pod("aws-node", 50, 0)],  # half of it is the policy agent's
+    "kube-proxy": [Pod("kube-proxy", 100, 0)],
+    "eks-pod-identity-agent": [Pod("eks-pod-identity-agent", 0, 0)],
+    "aws-ebs-csi-driver": [Pod("ebs-csi-node", 30, 120)],
+    "amazon-cloudwatch-observability": [Pod("cloudwatch-agent", 250, 128), Pod("fluent-bit", 50, 25)],
+    "coredns": [],
+    "metrics-server": [],
+}
+"""Requests of the add-ons' defaults, by add-on."""
+_ANYWHERE = {
+    "coredns": [Pod("coredns", 100, 70)] * 2,
+    "metrics-server": [Pod("metrics-server", 100, 200)] * 2,
+    "aws-ebs-csi-driver": [Pod("ebs-csi-controller", 60, 240)] * 2,
+    "amazon-cloudwatch-observability": [Pod("cloudwatch operator", 100, 64)],
+}
+
+
+def _add_ons(run: Any) -> list[str]:
+    return [a["addonName"] for a in run.of("eks/addon:Addon").values()]
+
+
+def _releases(run: Any) -> dict[str, Any]:
+    return {n: r.get("values") or {} for n, r in run.of(":Release").items()}
 
 
 def _replicas(values_: Mapping[str, Any], key: str = "replicas") -> int:
     return int(values_.get(key, 1))
 
 
-def _daemons(releases: Mapping[str, Any]) -> list[Pod]:
+def _daemons(run: Any) -> list[Pod]:
     """One of each on every node."""
-    found = [*_DAEMONS, _pod("istio-cni", values("cni"))]
-    if "kube-prometheus-stack" in releases:
-        found.append(_pod("node-exporter", releases["kube-prometheus-stack"]["prometheus-node-exporter"]))
+    found = [pod for addon in _add_ons(run) for pod in _ON_EACH_NODE[addon]]
+    found.append(_pod("istio-cni", values("cni")))
+    if "kube-prometheus-stack" in _releases(run):
+        found.append(
+            _pod("node-exporter", _releases(run)["kube-prometheus-stack"]["prometheus-node-exporter"])
+        )
     return found
 
 
@@ -147,12 +159,12 @@ def _service() -> Pod:
 
 def _shared(run: Any, replicas: int) -> list[Pod]:
     """Pods that may be on any node, with so many of the service."""
-    releases = {n: r.get("values") or {} for n, r in run.of(":Release").items()}
+    add_ons = [pod for addon in _add_ons(run) for pod in _ANYWHERE.get(addon, [])]
     deployment = run.one(":Deployment")["spec"]
     operator = _pod("operator", deployment["template"]["spec"]["containers"][0])
     return [
-        *_ADD_ONS,
-        *_of_the_releases(releases),
+        *add_ons,
+        *_of_the_releases(_releases(run)),
         *[operator] * _replicas(deployment),
         *[_service()] * replicas,
     ]
@@ -172,7 +184,7 @@ def _fit(pods: list[Pod], room: Node, nodes: int) -> bool:
 def _needed(run: Any, replicas: int) -> int:
     """The least number of nodes that hold everything, each with one of every DaemonSet."""
     kind = node(_type(run))
-    daemons = _daemons({n: r.get("values") or {} for n, r in run.of(":Release").items()})
+    daemons = _daemons(run)
     cpu, mib = (sum(p.cpu for p in daemons), sum(p.mib for p in daemons))
     room = Node(kind.cpu - cpu, kind.mib - mib, kind.pods - len(daemons))
     pods = _shared(run, replicas)
