@@ -5,6 +5,7 @@ import json
 import pulumi_aws as aws
 
 import pulumi
+from point_infra.config import regions
 from point_infra.config.settings import Settings
 from point_infra.config.versions import TLS_POLICY
 from point_infra.edge.dns import Dns
@@ -44,10 +45,14 @@ class Edge(pulumi.ComponentResource):
         self._name, self._s, self._logs = name, s, logs
         self._child = pulumi.ResourceOptions(parent=self)
         security_group = self._security_group(network, cluster)
+        writer = regions.REGIONS[s.region].log_writer
         _, may_write = private_bucket(
             f"{name}-logs",
             {
-                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                "Principal": {
+                    "Service": "logdelivery.elasticloadbalancing.amazonaws.com",
+                    **({"AWS": f"arn:aws:iam::{writer}:root"} if writer else {}),
+                },
                 "Action": "s3:PutObject",
             },
             keep_days=s.log_retention_days,
