@@ -173,12 +173,12 @@ def test_the_point_service_output_is_complete(up: Stack) -> None:
 
 
 def test_one_instance_class_is_an_update_of_reader_and_writer_which_can_come_one_by_one(up: Stack) -> None:
-    up.configure(databaseInstanceClass="db.r6g.xlarge")
+    up.configure(databaseInstanceClass="db.r6g.large")
     assert up.run("up", "--target", "**database-reader") == {"database-reader": "update"}
     instances = boto3.client("rds").describe_db_instances()["DBInstances"]
     assert {i["DBInstanceIdentifier"]: i["DBInstanceClass"] for i in instances} == {
-        "point-dev-writer": "db.r6g.large",
-        "point-dev-reader": "db.r6g.xlarge",
+        "point-dev-writer": "db.t4g.medium",
+        "point-dev-reader": "db.r6g.large",
     }
     # The limits of the database's alarms follow its class, and the dashboard shows them.
     watched = ("observability", "observability-connections", "observability-database-memory")

@@ -17,7 +17,7 @@ class Region:
     zones: str
     utc_offset: int
     log_writer: str = ""
-    """Elastic Load Balancing's account (terraform-provider-aws has them): what writes access logs in regions from before
+    """Elastic Load Balancing's account (as in terraform-provider-aws): it writes access logs in regions from before
     August 2022. Others drop it since its service principal writes everywhere; AWS's own word for that was not found."""
 
 
