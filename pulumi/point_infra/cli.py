@@ -1,5 +1,6 @@
 """`point-infra`: questions about the infrastructure that need no engine."""
 
+import json
 import sys
 from typing import Annotated
 
@@ -37,6 +38,39 @@ def cost(
         priced[stack] = estimate.lines(offline.declared(stack), known, expected)
         typer.echo(f"\n{stack}\n{estimate.table(priced[stack], known, expected)}")
     typer.echo(f"\n{estimate.compare(priced)}")
+
+
+@app.command()
+def doctor(
+    stack: Annotated[str, typer.Argument(help="A stack of this checkout.")] = "prod",
+    address: Annotated[
+        str, typer.Option("--from", help="Public address that `pulumi up` will come from [asked of AWS].")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Ask the account whether it would take a stack: quotas, versions, names, rights, reach. Changes nothing.
+
+    Status 1 when something would stop `pulumi up` (✗). ! is a warning, ? what could not be asked.
+    """
+    from point_infra.config.settings import load
+    from point_infra.doctor.account import Account
+    from point_infra.doctor.examine import Examination
+    from point_infra.doctor.finding import Mark
+    from point_infra.doctor.needs import needs
+    from point_infra.offline import declared, stack_config
+
+    values = stack_config(stack)
+    settings = load(values.get, values.get("region"), preview=True)
+    typer.echo(f"reading what {stack} declares in {settings.region}, then asking AWS", err=True)
+    wanted = needs(settings, declared(stack))
+    marks: list[Mark] = []
+    for finding in Examination(settings, wanted, Account(settings.region), address or None).findings():
+        typer.echo(json.dumps(finding.document()) if as_json else finding.line())
+        marks.append(finding.mark)
+    counts = ", ".join(f"{marks.count(m)} {m}" for m in Mark if m in marks)
+    typer.echo(f"{counts} (stage {settings.stage})", err=True)
+    if Mark.FAILED in marks:
+        sys.exit(1)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
+from harness.aws import account
 from point_local.preview import plan
 from point_local.preview.standin import live
 from point_local.preview.standin.engine import Engine, find_cli, providers
@@ -74,24 +74,9 @@ class Stack:
 @pytest.fixture(scope="module")
 def aws() -> Generator[str, None, None]:
     """A moto server on loopback, as the account that the stand-ins work in."""
-    kept = dict(os.environ)
-    # AWS's own managed policies are there, so that an attachment of one that isn't is refused.
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    os.environ.update(
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-        AWS_ACCESS_KEY_ID="testing",
-        AWS_SECRET_ACCESS_KEY="testing",
-        AWS_DEFAULT_REGION="ap-northeast-2",
-        AWS_EC2_METADATA_DISABLED="true",
-    )
-    live.client.cache_clear()
-    yield os.environ["AWS_ENDPOINT_URL"]
-    os.environ.clear()
-    os.environ.update(kept)
-    server.stop()
+    with account() as endpoint:
+        live.client.cache_clear()
+        yield endpoint
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""What an account would refuse, asked before anything is made: `account` and `resolver` ask, the others judge."""

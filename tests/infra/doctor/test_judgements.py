@@ -1,0 +1,304 @@
+"""What `point-infra doctor` makes of an account's answers."""
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from point_infra.doctor import access, names, offers, quotas
+from point_infra.doctor.account import Account
+from point_infra.doctor.finding import Finding, Mark, because
+from point_infra.doctor.needs import Cache, Database, Nodes
+
+ZONES = ("ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c")
+GROUP = Nodes(
+    name="cluster-a",
+    types=("m5.large",),
+    spot=False,
+    start=1,
+    most=3,
+    ami_type="AL2023_x86_64_STANDARD",
+    release="1.36.4-20260930",
+)
+VCPUS = quotas.STANDARD[False]
+
+
+def _stubbed(service: str) -> tuple[Account, Stubber]:
+    """An account of which one service answers from a list, by AWS's own model."""
+    account = Account("ap-northeast-2")
+    client = boto3.client(
+        service, region_name="ap-northeast-2", aws_access_key_id="t", aws_secret_access_key="t"
+    )
+    account.clients[service] = client
+    return account, Stubber(client)
+
+
+def _said(finding: Finding) -> str:
+    assert "\n" not in finding.line()
+    return finding.line()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "used", "mark"),
+    [(18, 0, Mark.OK), (6, 0, Mark.WARNING), (5, 0, Mark.FAILED), (64, 60, Mark.FAILED)],
+)
+def test_nodes_must_fit_the_quota_at_the_start_and_should_at_most(
+    allowed: float, used: int, mark: Mark
+) -> None:
+    wanted = quotas.vcpus([GROUP] * 3, lambda _: 2)
+    assert wanted == (6, 18)
+    found = quotas.compute("vCPUs", VCPUS, allowed, used, wanted)
+    assert found.mark == mark
+    if mark == Mark.FAILED:
+        assert f"--quota-code L-1216C47A --desired-value {used + 18}" in _said(found)
+
+
+def test_a_group_that_may_choose_counts_with_its_largest_type() -> None:
+    group = Nodes("a", ("t4g.large", "m6g.xlarge"), True, 1, 2, "", "")
+    assert quotas.vcpus([group], {"t4g.large": 2, "m6g.xlarge": 4}.__getitem__) == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("type_", "counts"),
+    [
+        ("m5.large", True),
+        ("t4g.medium", True),
+        ("im4gn.large", True),
+        ("g5.xlarge", False),
+        ("inf2.xlarge", False),
+    ],
+)
+def test_only_the_standard_families_count_against_their_quota(type_: str, *, counts: bool) -> None:
+    assert quotas.standard(type_) == counts
+
+
+def test_addresses_count_with_what_others_use() -> None:
+    assert quotas.count("Elastic IPs", quotas.ADDRESSES, 5, 2, 3).mark == Mark.OK
+    assert "--desired-value 6" in _said(quotas.count("Elastic IPs", quotas.ADDRESSES, 5, 3, 3))
+
+
+def test_a_node_type_is_needed_in_every_zone_and_one_of_several_is_enough() -> None:
+    both = Nodes("a", ("m9g.large", "m5.large"), True, 1, 1, "", "")
+    offered = {"m9g.large": set(ZONES[:1]), "m5.large": set(ZONES[1:])}
+    assert offers.instance_types(both, ZONES, offered).mark == Mark.OK
+    lone = offers.instance_types(GROUP, ZONES, {"m5.large": set(ZONES[:2])})
+    assert lone.mark == Mark.FAILED
+    assert "not offered in ap-northeast-2c" in lone.found
+    assert "no zone" in offers.instance_types(GROUP, ZONES, {"m5.large": set()}).found
+
+
+def test_a_zone_that_is_not_there_is_named_beside_those_that_are() -> None:
+    found = offers.zones((*ZONES[:2], "ap-northeast-2e"), ZONES)
+    assert found.mark == Mark.FAILED
+    assert "ap-northeast-2e" in found.found
+    assert ", ".join(ZONES) in found.then
+
+
+def test_a_database_is_judged_by_version_and_by_class_in_its_zone() -> None:
+    db = Database(
+        "aurora-mysql", "8.0.mysql_aurora.3.12.0", (("db.r5.large", ZONES[0]), ("db.r5.large", ZONES[2]))
+    )
+    there = {"db.r5.large": {ZONES[0]}}
+    version, writer, reader = offers.database(db, there, ["8.0.mysql_aurora.3.12.0"])
+    assert [version.mark, writer.mark, reader.mark] == [Mark.OK, Mark.OK, Mark.FAILED]
+    assert "can't be ordered in ap-northeast-2c" in reader.found
+    (gone,) = offers.database(db, there, ["8.0.mysql_aurora.3.11.1", "5.7.mysql_aurora.2.12.5"])
+    assert "3.11.1" in gone.then
+    assert offers.database(db, {"db.r5.large": set()}, [db.version])[1].mark == Mark.FAILED
+
+
+@pytest.mark.parametrize(
+    ("there", "mark"), [(["7.0", "7.1"], Mark.OK), (["7.1.0"], Mark.OK), (["7.0"], Mark.FAILED)]
+)
+def test_a_cache_version_may_carry_a_patch_number(there: list[str], mark: Mark) -> None:
+    assert offers.cache_version(Cache("redis", "7.1", "cache.r5.large"), there).mark == mark
+
+
+def test_a_pinned_add_on_is_looked_up_for_its_kubernetes() -> None:
+    account, stub = _stubbed("eks")
+    stub.add_response(
+        "describe_addon_versions",
+        {
+            "addons": [
+                {"addonName": "vpc-cni", "addonVersions": [{"addonVersion": "v2"}, {"addonVersion": "v1"}]}
+            ]
+        },
+        {"addonName": "vpc-cni", "kubernetesVersion": "1.36"},
+    )
+    with stub:
+        versions = account.addon_versions("vpc-cni", "1.36")
+    assert offers.addon("vpc-cni", "v1", "1.36", versions).mark == Mark.OK
+    gone = offers.addon("vpc-cni", "v0", "1.36", versions)
+    assert gone.mark == Mark.FAILED
+    assert "the newest is v2" in gone.found
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark"),
+    [
+        ([{"clusterVersion": "1.36", "versionStatus": "STANDARD_SUPPORT"}], Mark.OK),
+        ([{"clusterVersion": "1.36", "versionStatus": "EXTENDED_SUPPORT"}], Mark.FAILED),
+        ([], Mark.FAILED),
+    ],
+)
+def test_kubernetes_must_have_standard_support(answer: list[dict[str, str]], mark: Mark) -> None:
+    account, stub = _stubbed("eks")
+    stub.add_response("describe_cluster_versions", {"clusterVersions": answer}, {"clusterVersions": ["1.36"]})
+    with stub:
+        assert offers.kubernetes("1.36", account.kubernetes("1.36")).mark == mark
+
+
+def test_a_quota_that_was_never_raised_is_the_default() -> None:
+    account, stub = _stubbed("service-quotas")
+    asked = {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}
+    stub.add_client_error("get_service_quota", "NoSuchResourceException", expected_params=asked)
+    stub.add_response("get_aws_default_service_quota", {"Quota": {"Value": 5.0}}, asked)
+    with stub:
+        assert account.quota(*VCPUS) == 5.0
+
+
+def test_the_rights_of_a_session_are_those_of_its_role_with_its_boundary() -> None:
+    assert (
+        access.role_of("arn:aws:sts::123456789012:assumed-role/point-platform-deploy/me")
+        == "point-platform-deploy"
+    )
+    assert access.role_of("arn:aws:iam::123456789012:user/me") is None
+    account, stub = _stubbed("iam")
+    boundary = "arn:aws:iam::123456789012:policy/point-platform-boundary"
+    stub.add_response(
+        "simulate_principal_policy",
+        {
+            "EvaluationResults": [
+                {"EvalActionName": "ec2:CreateVpc", "EvalDecision": "allowed"},
+                {"EvalActionName": "iam:CreateRole", "EvalDecision": "explicitDeny"},
+            ]
+        },
+        {
+            "PolicySourceArn": "arn:aws:iam::123456789012:role/x",
+            "ActionNames": ["ec2:CreateVpc", "iam:CreateRole"],
+            "ContextEntries": [
+                {
+                    "ContextKeyName": "iam:PermissionsBoundary",
+                    "ContextKeyValues": [boundary],
+                    "ContextKeyType": "string",
+                }
+            ],
+        },
+    )
+    with stub:
+        refused = account.refused(
+            "arn:aws:iam::123456789012:role/x", ["ec2:CreateVpc", "iam:CreateRole"], boundary
+        )
+    assert refused == ["iam:CreateRole"]
+    assert "permissionsBoundary" in access.rights(["iam:CreateRole"], refused, bounded=False).then
+    assert "permissionsBoundary" not in access.rights(["iam:CreateRole"], refused, bounded=True).then
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "mark", "then"),
+    [
+        ("ap-northeast-2", "opt-in-not-required", Mark.OK, ""),
+        ("us-east-1", "opt-in-not-required", Mark.FAILED, "export AWS_REGION=ap-northeast-2"),
+        (None, "opted-in", Mark.WARNING, "export AWS_REGION=ap-northeast-2"),
+        (
+            "ap-northeast-2",
+            "not-opted-in",
+            Mark.FAILED,
+            "aws account enable-region --region-name ap-northeast-2",
+        ),
+        ("ap-northeast-2", None, Mark.FAILED, "set aws:region"),
+    ],
+)
+def test_the_region_is_on_and_is_the_one_that_the_aws_program_uses(
+    environment: str | None, status: str | None, mark: Mark, then: str
+) -> None:
+    (found,) = access.region("ap-northeast-2", environment, status)
+    assert (found.mark, found.then) == (mark, then)
+
+
+@pytest.mark.parametrize(
+    ("public", "private", "seen_as", "inside_as", "mark"),
+    [
+        (["203.0.113.0/24"], [], "203.0.113.9", {}, Mark.OK),
+        (["203.0.113.0/24"], [], "198.51.100.1", {}, Mark.FAILED),
+        (["203.0.113.0/24"], [], "2001:db8::1", {}, Mark.FAILED),
+        (["203.0.113.0/24"], [], None, {}, Mark.UNKNOWN),
+        ([], ["10.0.0.0/16"], None, {"10.0.0.0/16": "10.0.3.4"}, Mark.OK),
+        ([], ["10.0.0.0/16"], None, {"10.0.0.0/16": "192.168.1.4"}, Mark.FAILED),
+        ([], ["10.0.0.0/16"], None, {}, Mark.FAILED),
+        ([], ["sg-0123456789abcdef0"], None, {}, Mark.UNKNOWN),
+        ([], [], None, {}, Mark.FAILED),
+    ],
+)
+def test_the_api_lets_this_machine_in_by_its_address(
+    public: list[str], private: list[str], seen_as: str | None, inside_as: dict[str, str], mark: Mark
+) -> None:
+    found = access.api(public, private, seen_as, inside_as)
+    assert found.mark == mark
+    assert (found.then == "") == (mark in (Mark.OK, Mark.UNKNOWN))
+
+
+@pytest.mark.parametrize(
+    ("zone_id", "create", "ids", "mark"),
+    [
+        ("", False, ["Z1"], Mark.OK),
+        ("", False, [], Mark.FAILED),
+        ("", False, ["Z1", "Z2"], Mark.FAILED),
+        ("Z2", False, ["Z1", "Z2"], Mark.OK),
+        ("Z3", False, ["Z1", "Z2"], Mark.FAILED),
+        ("", True, [], Mark.OK),
+        ("", True, ["Z1"], Mark.WARNING),
+    ],
+)
+def test_one_zone_is_taken_or_one_is_made(zone_id: str, ids: list[str], mark: Mark, *, create: bool) -> None:
+    assert names.zone("example.com", zone_id, create=create, ids=ids).mark == mark
+
+
+@pytest.mark.parametrize(
+    ("public", "mark"),
+    [
+        (["NS-1.awsdns-01.com.", "ns-2.awsdns-02.net."], Mark.OK),
+        (["ns-1.awsdns-01.com."], Mark.WARNING),
+        (["ns1.registrar.example."], Mark.FAILED),
+        ([], Mark.FAILED),
+    ],
+)
+def test_the_world_must_be_sent_to_the_zone_s_own_name_servers(public: list[str], mark: Mark) -> None:
+    found = names.delegation("example.com", ["ns-1.awsdns-01.com", "ns-2.awsdns-02.net"], public)
+    assert found.mark == mark
+    assert ("ns-1.awsdns-01.com, ns-2.awsdns-02.net" in found.then) == (mark != Mark.OK)
+
+
+@pytest.mark.parametrize(
+    ("digest", "there", "mark"),
+    [
+        ("sha256:" + "0" * 64, set[str](), Mark.WARNING),
+        ("sha256:" + "2" * 64, {"arm64", "amd64"}, Mark.OK),
+        ("sha256:" + "2" * 64, {"amd64"}, Mark.FAILED),
+        ("sha256:" + "2" * 64, set[str](), Mark.OK),
+        ("sha256:" + "2" * 64, None, Mark.FAILED),
+    ],
+)
+def test_an_image_is_in_the_repository_for_the_nodes_processor(
+    digest: str, there: set[str] | None, mark: Mark
+) -> None:
+    assert names.image("point-prod/point-service", digest, {"arm64"}, there).mark == mark
+
+
+def test_a_log_group_of_an_earlier_stack_is_in_the_way_of_a_new_one() -> None:
+    left = ["/aws/eks/point-prod/cluster"]
+    assert names.log_groups(left, cluster=True).mark == Mark.OK
+    assert (
+        "delete-log-group --log-group-name /aws/eks/point-prod/cluster"
+        in names.log_groups(left, cluster=False).then
+    )
+
+
+def test_the_image_of_a_release_is_named_as_amazon_names_it() -> None:
+    assert offers.image_name(GROUP) == "amazon-eks-node-al2023-x86_64-standard-1.36-v20260930"
+
+
+def test_what_may_not_be_asked_says_which_call_it_was() -> None:
+    account, stub = _stubbed("iam")
+    stub.add_client_error("get_policy", "AccessDenied", "User: arn:aws:iam::1:user/me is not\nauthorized")
+    with stub, pytest.raises(account.clients["iam"].exceptions.ClientError) as refused:
+        account.policy_exists("arn:aws:iam::aws:policy/X")
+    assert because(refused.value) == "these credentials may not call GetPolicy"
