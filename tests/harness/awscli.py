@@ -1,0 +1,113 @@
+"""Checks a command of the `aws` program against AWS's own models, which that program is made from."""
+
+import re
+from typing import Any
+
+import botocore.session
+import jmespath
+from botocore import xform_name
+from botocore.exceptions import UnknownServiceError
+
+GLOBAL = {"query", "output", "region", "profile", "no-cli-pager"}
+CUSTOM = {
+    ("cloudformation", "deploy"): {"stack-name", "template-file", "capabilities", "parameter-overrides"},
+    ("ecr", "get-login-password"): set[str](),
+    ("eks", "update-kubeconfig"): {"name", "alias"},
+    ("s3", "rb"): {"force"},
+    ("s3", "cp"): {"recursive"},
+}
+"""What the program has beside the models, with the options of it that are in use here."""
+
+_SESSION = botocore.session.get_session()
+
+
+def wrong(arguments: list[str]) -> list[str]:
+    """What is wrong with a command (its words after `aws`); nothing, when AWS would know all of it."""
+    if len(arguments) < 2 or arguments[0].startswith("-"):
+        return ["no service and operation"]
+    service, operation, *rest = arguments
+    if (service, operation) in CUSTOM:
+        return [f"no option --{o}" for o in _options(rest) if o not in CUSTOM[service, operation] | GLOBAL]
+    try:
+        model = _SESSION.get_service_model(service)
+    except UnknownServiceError:
+        return [f"no service {service}"]
+    if operation == "wait":
+        waiters = _SESSION.get_waiter_model(service)
+        named = {xform_name(n, "-"): n for n in waiters.waiter_names}
+        if not rest or rest[0] not in named:
+            return [f"{service} has no waiter {rest[:1]}"]
+        shape = model.operation_model(waiters.get_waiter(named[rest[0]]).operation)
+        rest = rest[1:]
+    else:
+        operations = {xform_name(n, "-"): n for n in model.operation_names}
+        if operation not in operations:
+            return [f"{service} has no operation {operation}"]
+        shape = model.operation_model(operations[operation])
+    return _arguments(shape, _options(rest))
+
+
+def _options(words: list[str]) -> dict[str, list[str]]:
+    """Values of each option; words before the first belong to none."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            found[name] = [value] if value else []
+        elif name:
+            found[name].append(word)
+    return found
+
+
+def _arguments(shape: Any, options: dict[str, list[str]]) -> list[str]:
+    inputs = shape.input_shape
+    members = {xform_name(n, "-"): (n, s) for n, s in inputs.members.items()} if inputs else {}
+    found = [
+        f"{shape.name} needs --{o}"
+        for o, (n, _) in members.items()
+        if n in inputs.required_members and o not in options
+    ]
+    for option, values in options.items():
+        if option == "query":
+            found += _query(shape, " ".join(values))
+        elif option in GLOBAL:
+            continue
+        elif option.removeprefix("no-") in members and option not in members:
+            if members[option[3:]][1].type_name != "boolean" or values:
+                found.append(f"--{option} is not off and on")
+        elif option not in members:
+            found.append(f"{shape.name} has no --{option}")
+        else:
+            found += _value(option, members[option][1], values)
+    return found
+
+
+def _value(option: str, shape: Any, values: list[str]) -> list[str]:
+    if shape.type_name == "boolean":
+        return [] if values in ([], ["true"], ["false"]) else [f"--{option} takes no {values}"]
+    if not values:
+        return [f"--{option} has no value"]
+    if shape.type_name != "list" and len(values) > 1:
+        return [f"--{option} takes one value, not {values}"]
+    kind = shape.member if shape.type_name == "list" else shape
+    if kind.type_name == "structure":
+        keys = [k for v in values for k in re.findall(r"(?:^|,)([A-Za-z]+)=", v)]
+        return [f"--{option} has no {k}" for k in keys if k not in kind.members] or (
+            [] if keys else [f"--{option} is not Key=value"]
+        )
+    if kind.type_name in ("integer", "long"):
+        return [f"--{option} is no number: {v}" for v in values if not v.isdigit()]
+    allowed = getattr(kind, "enum", [])
+    return [f"--{option} is not {v} but one of {allowed}" for v in values if allowed and v not in allowed]
+
+
+def _query(shape: Any, query: str) -> list[str]:
+    """The expression parses, and begins at a member of the answer."""
+    try:
+        jmespath.compile(query)
+    except jmespath.exceptions.ParseError as error:
+        return [f"--query {query}: {error}"]
+    first = re.match(r"[A-Za-z]+", query)
+    known = first is None or first[0] in shape.output_shape.members
+    return [] if known else [f"{shape.name} answers no {query}"]
