@@ -103,11 +103,45 @@ def _value(option: str, shape: Any, values: list[str]) -> list[str]:
 
 
 def _query(shape: Any, query: str) -> list[str]:
-    """The expression parses, and begins at a member of the answer."""
+    """The expression parses, and every member that it names is in the answer."""
     try:
-        jmespath.compile(query)
-    except jmespath.exceptions.ParseError as error:
+        _member(jmespath.compile(query).parsed, shape.output_shape)
+    except (jmespath.exceptions.ParseError, KeyError) as error:
         return [f"--query {query}: {error}"]
-    first = re.match(r"[A-Za-z]+", query)
-    known = first is None or first[0] in shape.output_shape.members
-    return [] if known else [f"{shape.name} answers no {query}"]
+    return []
+
+
+def _member(node: dict[str, Any], shape: Any) -> Any:
+    """The shape that a part of an expression answers when it looks at `shape`; None when that is made up there."""
+    kind, parts = node["type"], node["children"]
+    if shape is None or kind == "literal":
+        return None
+    if kind == "field":
+        if shape.type_name != "structure" or node["value"] not in shape.members:
+            raise KeyError(f"no {node['value']} in {shape.name}")
+        return shape.members[node["value"]]
+    if kind in ("current", "identity"):
+        return shape
+    if kind in ("index", "slice", "flatten"):
+        inner = _member(parts[0], shape) if kind == "flatten" else shape
+        return (
+            inner if kind == "slice" or inner is None or inner.type_name != "list" else _inside(inner, kind)
+        )
+    if kind in ("subexpression", "index_expression", "pipe"):
+        for part in parts:
+            shape = _member(part, shape)
+        return shape
+    if kind in ("projection", "filter_projection"):
+        each = _member(parts[0], shape)
+        each = each.member if each is not None and each.type_name == "list" else each
+        for part in parts[2:]:  # a filter's condition
+            _member(part, each)
+        _member(parts[1], each)
+        return None
+    for part in parts:  # lists, comparisons, functions: each part looks at the same
+        _member(part, shape)
+    return None
+
+
+def _inside(shape: Any, kind: str) -> Any:
+    return shape.member if kind == "index" else shape

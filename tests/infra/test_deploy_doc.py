@@ -52,9 +52,10 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     home = tmp_path_factory.mktemp("user")
     for name in ("pulumi", "Makefile", "Containerfile", "Pulumi.yaml"):
         (home / name).symlink_to(ROOT / name)
-    (home / ".venv").mkdir()
+    (home / ".venv" / "bin").mkdir(parents=True)
+    (home / ".venv" / "bin" / "point-infra").symlink_to(home / "programs" / "point-infra")
     # A prompt's own: the address of an image needs a commit.
-    script = "git() { echo 0123abc; }\n" + "\n".join(blocks(DOCUMENT))
+    script = "git() { echo 0123abc; }\n" + "\n".join(b for b in blocks(DOCUMENT) if not b.startswith("✓"))
     return walk(script, ANSWERS, home)
 
 
@@ -91,7 +92,13 @@ def test_every_aws_command_is_one_that_aws_knows(calls: list[list[str]]) -> None
             "elasticache modify-replication-group --replication-group-id x --auth-token-update-strategy NEW",
             "is not NEW",
         ),
-        ("sts get-caller-identity --query Konto", "answers no Konto"),
+        ("sts get-caller-identity --query Konto", "no Konto in"),
+        ("elbv2 describe-load-balancers --query 'LoadBalancers[].Names'", "no Names in"),
+        (
+            "eks describe-addon-versions --query 'addons[].addonVersions[?compatibilities].addonName'",
+            "no addonName in AddonVersionInfo",
+        ),
+        ("logs describe-log-groups --query \"logGroups[?contains(name, 'x')].logGroupName\"", "no name in"),
         ("sts get-caller-identity --query 'A['", "--query"),
         ("s3 rb --forse s3://x", "no option --forse"),
     ],
