@@ -5,7 +5,19 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-CALLED = ("aws", "curl", "docker", "gh", "kubectl", "make", "openssl", "pulumi", "sleep", "point-infra")
+CALLED = (
+    "aws",
+    "curl",
+    "docker",
+    "gh",
+    "glab",
+    "kubectl",
+    "make",
+    "openssl",
+    "pulumi",
+    "sleep",
+    "point-infra",
+)
 """Programs that reach out of the machine, build something or take time; others are the system's own."""
 
 _RECORDER = """#!/bin/bash

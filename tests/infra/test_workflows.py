@@ -151,21 +151,45 @@ def test_every_role_carries_the_boundary_that_config_names(run_stack: Any) -> No
     assert "control-plane" in str(sorted(roles))
 
 
+GITLAB = "project_path:${GitLabProject}:ref_type:branch:ref"
+
+
 def test_each_role_is_for_one_kind_of_run_of_one_repository() -> None:
     roles = {n: r["Properties"] for n, r in _template()["Resources"].items() if r["Type"] == "AWS::IAM::Role"}
-    subjects: dict[str, str] = {}
+    subjects: dict[str, dict[str, str]] = {}
     for name, role in roles.items():
-        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-        assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
-        assert set(statement["Condition"]) == {"StringEquals"}
-        equals = statement["Condition"]["StringEquals"]
-        assert equals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
-        subjects[name] = equals["token.actions.githubusercontent.com:sub"]
+        subjects[name] = {}
+        for condition, statement, otherwise in role["AssumeRolePolicyDocument"]["Statement"]:
+            forge = {"OnGitHub": "token.actions.githubusercontent.com", "OnGitLab": "gitlab.com"}[condition]
+            assert otherwise == "AWS::NoValue"
+            assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+            assert statement["Principal"]["Federated"].endswith(f":oidc-provider/{forge}")
+            asked = {k: v for operator in statement["Condition"].values() for k, v in operator.items()}
+            assert (
+                asked.pop(f"{forge}:aud")
+                == {"OnGitHub": "sts.amazonaws.com", "OnGitLab": "https://gitlab.com"}[condition]
+            )
+            subjects[name][condition] = asked.pop(f"{forge}:sub")
+            assert asked == {}
+            # Only a branch may be any.
+            assert ("StringLike" in statement["Condition"]) == ("*" in subjects[name][condition])
     assert subjects == {
-        "Preview": "${Subject}:pull_request",
-        "Push": "${Subject}:ref:refs/heads/main",
-        "Deploy": "${Subject}:environment:${Environment}",
+        "Preview": {"OnGitHub": "${Subject}:pull_request", "OnGitLab": f"{GITLAB}:*"},
+        "Push": {"OnGitHub": "${Subject}:ref:refs/heads/main", "OnGitLab": f"{GITLAB}:main"},
+        "Deploy": {"OnGitHub": "${Subject}:environment:${Environment}", "OnGitLab": f"{GITLAB}:main"},
     }
+
+
+@pytest.mark.parametrize("project", ["group/project", "group/sub-group/my.project"])
+def test_a_gitlab_project_is_named_by_its_path(project: str) -> None:
+    assert re.fullmatch(_template()["Parameters"]["GitLabProject"]["AllowedPattern"], project)
+
+
+@pytest.mark.parametrize(
+    "project", ["project", "group/*", "group/project:ref_type:branch", "*/project", "group/"]
+)
+def test_no_gitlab_name_is_taken_that_is_more_than_one_project_s(project: str) -> None:
+    assert not re.fullmatch(_template()["Parameters"]["GitLabProject"]["AllowedPattern"], project)
 
 
 @pytest.mark.parametrize("subject", ["repo:octo-org@65/octo.repo@74", "repo:octo-org/octo-repo"])

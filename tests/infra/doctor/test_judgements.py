@@ -1,5 +1,7 @@
 """What `point-infra doctor` makes of an account's answers."""
 
+from pathlib import Path
+
 import boto3
 import pytest
 from botocore.stub import Stubber
@@ -49,6 +51,12 @@ def test_nodes_must_fit_the_quota_at_the_start_and_should_at_most(
     assert found.mark == mark
     if mark == Mark.FAILED:
         assert f"--quota-code L-1216C47A --desired-value {used + 18}" in _said(found)
+
+
+def test_the_document_shows_what_an_account_whose_quota_nobody_raised_is_told() -> None:
+    line = quotas.compute("vCPUs", VCPUS, 5, 0, (6, 18)).line()
+    document = Path(__file__).resolve().parents[3] / "docs" / "deploy.md"
+    assert line in " ".join(document.read_text().split())
 
 
 def test_a_group_that_may_choose_counts_with_its_largest_type() -> None:
