@@ -1,8 +1,9 @@
-"""Checks a command of the `aws` program against AWS's own models, which that program is made from."""
+"""The `aws` program by AWS's own models, which it is made from: is a command one of it, and what does it print."""
 
 import re
 from typing import Any
 
+import boto3
 import botocore.session
 import jmespath
 from botocore import xform_name
@@ -45,6 +46,32 @@ def wrong(arguments: list[str]) -> list[str]:
             return [f"{service} has no operation {operation}"]
         shape = model.operation_model(operations[operation])
     return _arguments(shape, _options(rest))
+
+
+def answer(arguments: list[str]) -> Any:
+    """What a command that is not wrong prints: made against the endpoint of the environment, by its --query."""
+    service, operation, *rest = arguments
+    model = _SESSION.get_service_model(service)
+    names = {xform_name(n, "-"): n for n in model.operation_names}
+    inputs = model.operation_model(names[operation]).input_shape
+    options = _options(rest)
+    members = {xform_name(n, "-"): (n, s) for n, s in inputs.members.items()} if inputs else {}
+    given = {members[o][0]: _given(members[o][1], v) for o, v in options.items() if o not in GLOBAL}
+    client = boto3.client(service)  # pyright: ignore
+    answer = getattr(client, xform_name(names[operation]))(**given)
+    return jmespath.search(" ".join(options.get("query", ["@"])), answer)
+
+
+def _given(shape: Any, values: list[str]) -> Any:
+    """Values of one option as boto3 takes them; of structures, the `Key=value,Key=value` that are in use here."""
+    if shape.type_name == "boolean":
+        return values != ["false"]
+    if shape.type_name == "list":
+        return [_given(shape.member, [v]) for v in values]
+    if shape.type_name == "structure":
+        pairs = dict(pair.split("=", 1) for pair in values[0].split(","))
+        return {k: _given(shape.members[k], [v]) for k, v in pairs.items()}
+    return int(values[0]) if shape.type_name in ("integer", "long") else values[0]
 
 
 def _options(words: list[str]) -> dict[str, list[str]]:

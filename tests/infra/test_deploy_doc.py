@@ -6,44 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import awscli
+from harness import awscli, deploy
 from harness.commands import unknown
-from harness.shell import blocks, spans, walk
+from harness.deploy import BOUNDARY, DOCUMENT
+from harness.shell import blocks, spans
 from point_infra import offline
 from point_infra.config.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = (ROOT / "docs" / "deploy.md").read_text()
 BOOTSTRAP = (ROOT / "pulumi" / "bootstrap.yaml").read_text()
-BOUNDARY = "arn:aws:iam::123456789012:policy/point-platform-boundary"
-
-ANSWERS = {
-    "stack output repositories": '{"point-service": "1.dkr.ecr/point-service", "point-operator": "1.dkr.ecr/x"}',
-    "stack output kubeconfigCommand": "aws eks update-kubeconfig --region ap-northeast-2 --name point-prod",
-    "imageTag=": "None",
-    "get-secret-value": '{"password": "x"}',
-    "DBClusters.0.$": '{"DBSubnetGroup": "x", "KmsKeyId": "x", "DBClusterParameterGroup": "x",'
-    ' "VpcSecurityGroups": [{"VpcSecurityGroupId": "x"}]}',
-    "OutputKey=='DeployRole'": "arn:aws:iam::123456789012:role/point-platform-deploy",
-    "OutputKey=='PreviewRole'": "arn:aws:iam::123456789012:role/point-platform-preview",
-    "OutputKey=='PermissionsBoundary'": BOUNDARY,
-    "openssl storeutl": "Subject: CN = Amazon RDS",
-    "gh api": "repo:octo-org@65/octo-repo@74",
-}
-"""What a call must print for the next line to make sense."""
 
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
-    """All calls of the document, from its first block to its last, in one shell as a user has it."""
-    home = tmp_path_factory.mktemp("user")
-    for name in ("pulumi", "Makefile", "Containerfile", "Pulumi.yaml"):
-        (home / name).symlink_to(ROOT / name)
-    (home / ".venv" / "bin").mkdir(parents=True)
-    (home / ".venv" / "bin" / "point-infra").symlink_to(home / "programs" / "point-infra")
-    # A prompt's own: the address of an image needs a commit.
-    script = "git() { echo 0123abc; }\n" + "\n".join(b for b in blocks(DOCUMENT) if not b.startswith("✓"))
-    return walk(script, ANSWERS, home)
+    """All calls of the document."""
+    return deploy.calls(tmp_path_factory.mktemp("user"))
 
 
 def _of(calls: list[list[str]], *words: str) -> list[list[str]]:
@@ -112,11 +89,11 @@ def test_a_command_that_aws_does_not_know_is_found(command: str, refusal: str) -
 
 def test_what_is_asked_of_the_bootstrap_is_there(calls: list[list[str]]) -> None:
     github, gitlab = _of(calls, "aws", "cloudformation", "deploy")
-    deploy = [*github, *gitlab[gitlab.index("--parameter-overrides") + 1 :]]
-    (file,) = [v for o, v in itertools.pairwise(deploy) if o == "--template-file"]
+    given = [*github, *gitlab[gitlab.index("--parameter-overrides") + 1 :]]
+    (file,) = [v for o, v in itertools.pairwise(given) if o == "--template-file"]
     assert (ROOT / file).read_text() == BOOTSTRAP
-    for given in deploy[deploy.index("--parameter-overrides") + 1 :]:
-        assert f"\n  {given.split('=')[0]}:\n    Type: String" in BOOTSTRAP
+    for parameter in given[given.index("--parameter-overrides") + 1 :]:
+        assert f"\n  {parameter.split('=')[0]}:\n    Type: String" in BOOTSTRAP
     outputs = BOOTSTRAP.split("\nOutputs:\n")[1]
     asked = {c[-1].split("'")[1] for c in _of(calls, "aws", "cloudformation", "describe-stacks")}
     assert len(asked) > 5

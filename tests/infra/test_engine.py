@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from harness import awscli, deploy
 from harness.aws import account
 from point_local.preview import plan
 from point_local.preview.standin import live
@@ -155,6 +157,33 @@ def test_the_point_service_output_is_complete(up: Stack) -> None:
     made = up.outputs()["pointServiceYaml"]
     assert "point-dev.cluster-" in made
     assert f"@{PUSHED}" in made
+
+
+ASKED = {
+    "sts": {"get-caller-identity"},
+    "ec2": {"describe-security-groups"},
+    "elbv2": {"describe-load-balancers"},
+    "logs": {"describe-log-groups"},
+    "rds": {"describe-db-clusters"},
+    "resourcegroupstaggingapi": {"get-resources"},
+}
+"""What docs/deploy.md asks of a running stack, and moto can answer."""
+
+
+def test_what_the_document_asks_of_a_running_stack_is_answered(up: Stack, tmp_path: Path) -> None:
+    """The document's stack is prod, this one is dev; what it restores stands in for itself."""
+    asked = [
+        [
+            re.sub("point-prod(-new)?", "point-dev", w).replace(
+                "Environment,Values=prod", "Environment,Values=dev"
+            )
+            for w in words
+        ]
+        for program, *words in deploy.calls(tmp_path, vpcId=up.outputs()["vpcId"])
+        if program == "aws" and words[1] in ASKED.get(words[0], set())
+    ]
+    assert {words[0] for words in asked} == set(ASKED)
+    assert [shlex.join(words) for words in asked if not awscli.answer(words)] == []
 
 
 def test_one_instance_class_is_an_update_of_reader_and_writer_which_can_come_one_by_one(up: Stack) -> None:
