@@ -1,6 +1,7 @@
 """An account on loopback: moto's server, behind the endpoint that every AWS client reads from the environment."""
 
 import os
+import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ def account() -> Generator[str, None, None]:
         AWS_DEFAULT_REGION="ap-northeast-2",
         AWS_EC2_METADATA_DISABLED="true",
     )
+    # All servers of a process have one account: what an earlier one left goes.
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/reset", data=b"", timeout=30).close()
     try:
         yield os.environ["AWS_ENDPOINT_URL"]
     finally:
