@@ -1,5 +1,6 @@
 """`point-infra`: questions about the infrastructure that need no engine."""
 
+import ipaddress
 import json
 import sys
 from typing import Annotated
@@ -44,7 +45,7 @@ def cost(
 def doctor(
     stack: Annotated[str, typer.Argument(help="A stack of this checkout.")] = "prod",
     address: Annotated[
-        str, typer.Option("--from", help="Public address that `pulumi up` will come from [asked of AWS].")
+        str, typer.Option("--from", help="Public address that `pulumi up` comes from; else this machine's.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -59,16 +60,20 @@ def doctor(
     from point_infra.doctor.needs import needs
     from point_infra.offline import declared, stack_config
 
+    try:
+        seen_as = str(ipaddress.ip_address(address)) if address else None
+    except ValueError:
+        raise typer.BadParameter(f"{address} is no IP address", param_hint="--from") from None
     values = stack_config(stack)
     settings = load(values.get, values.get("region"), preview=True)
     typer.echo(f"reading what {stack} declares in {settings.region}, then asking AWS", err=True)
     wanted = needs(settings, declared(stack))
     marks: list[Mark] = []
-    for finding in Examination(settings, wanted, Account(settings.region), address or None).findings():
+    for finding in Examination(settings, wanted, Account(settings.region), seen_as).findings():
         typer.echo(json.dumps(finding.document()) if as_json else finding.line())
         marks.append(finding.mark)
     counts = ", ".join(f"{marks.count(m)} {m}" for m in Mark if m in marks)
-    typer.echo(f"{counts} (stage {settings.stage})", err=True)
+    typer.echo(f"{counts}, of what stage {settings.stage} makes", err=True)
     if Mark.FAILED in marks:
         sys.exit(1)
 

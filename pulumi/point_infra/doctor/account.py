@@ -15,6 +15,18 @@ _PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attem
 _ANYWHERE = "us-east-1"
 """A region that is always on: what asks whether another one is."""
 
+_NO_SUCH = ("InvalidParameterException", "ResourceNotFoundException")
+"""How EKS says that it has no such version or add-on."""
+_MANIFESTS = [
+    f"application/vnd.{kind}+json"
+    for kind in (
+        "oci.image.index.v1",
+        "oci.image.manifest.v1",
+        "docker.distribution.manifest.list.v2",
+        "docker.distribution.manifest.v2",
+    )
+]
+
 
 class Account:
     """The account that the credentials belong to, in one region; `clients` by service are made when needed."""
@@ -149,14 +161,26 @@ class Account:
 
     def kubernetes(self, version: str) -> str | None:
         """EKS' status of a version, such as STANDARD_SUPPORT; None for none."""
-        answer = self.client("eks").describe_cluster_versions(clusterVersions=[version])["clusterVersions"]
+        try:
+            answer = self.client("eks").describe_cluster_versions(clusterVersions=[version])[
+                "clusterVersions"
+            ]
+        except ClientError as error:
+            if code(error) in _NO_SUCH:
+                return None
+            raise
         return next((v.get("versionStatus") or v.get("status") for v in answer), None)
 
     def addon_versions(self, addon: str, kubernetes: str) -> list[str]:
         """Versions of an add-on that fit a Kubernetes version, the newest first."""
-        found = self._all(
-            "eks", "describe_addon_versions", "addons", addonName=addon, kubernetesVersion=kubernetes
-        )
+        try:
+            found = self._all(
+                "eks", "describe_addon_versions", "addons", addonName=addon, kubernetesVersion=kubernetes
+            )
+        except ClientError as error:
+            if code(error) in _NO_SUCH:
+                return []
+            raise
         return [v["addonVersion"] for a in found for v in a["addonVersions"]]
 
     def node_image(self, name: str) -> bool:
@@ -218,7 +242,9 @@ class Account:
         """Architectures of an image (empty when it does not say); None when it is not in the repository."""
         try:
             answer = self.client("ecr").batch_get_image(
-                repositoryName=repository, imageIds=[{"imageDigest": digest}]
+                repositoryName=repository,
+                imageIds=[{"imageDigest": digest}],
+                acceptedMediaTypes=_MANIFESTS,
             )
         except ClientError as error:
             if code(error) == "RepositoryNotFoundException":

@@ -90,7 +90,7 @@ def kubernetes(version: str, status: str | None) -> Finding:
     what = f"Kubernetes {version}"
     if status is None:
         return failed(what, "EKS has no such version", "set kubernetesVersion to one that EKS has")
-    if status.upper() != "STANDARD_SUPPORT":
+    if status.upper().replace("-", "_") != "STANDARD_SUPPORT":
         return failed(what, status.lower().replace("_", " "), "set kubernetesVersion to a newer one")
     return ok(what, "standard support")
 

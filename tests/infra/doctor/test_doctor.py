@@ -238,6 +238,12 @@ def test_without_an_account_there_is_one_line(
     assert line.then.endswith("nothing else was asked")
 
 
+def test_an_address_that_is_none_is_refused_before_anything_is_asked() -> None:
+    done = CliRunner().invoke(cli.app, ["doctor", "--from", "my-laptop"])
+    assert done.exit_code == 2
+    assert "my-laptop is no IP address" in done.output
+
+
 def test_a_stack_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["point-infra", "doctor", "nothing"])
     with pytest.raises(SystemExit, match="no such stack"):

@@ -154,6 +154,16 @@ def test_kubernetes_must_have_standard_support(answer: list[dict[str, str]], mar
         assert offers.kubernetes("1.36", account.kubernetes("1.36")).mark == mark
 
 
+def test_what_eks_does_not_know_is_not_there_rather_than_unasked() -> None:
+    account, stub = _stubbed("eks")
+    stub.add_client_error("describe_cluster_versions", "InvalidParameterException")
+    stub.add_client_error("describe_addon_versions", "ResourceNotFoundException")
+    with stub:
+        assert account.kubernetes("9.9") is None
+        assert account.addon_versions("vpc-cnj", "1.36") == []
+    assert "none fits" in offers.addon("vpc-cnj", "v1", "1.36", []).found
+
+
 def test_a_quota_that_was_never_raised_is_the_default() -> None:
     account, stub = _stubbed("service-quotas")
     asked = {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}
