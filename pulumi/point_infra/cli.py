@@ -11,6 +11,10 @@ from point_infra import offline
 from point_infra.config.reader import ConfigError
 from point_infra.cost import estimate, prices, usage
 from point_infra.cost.pricelist import PriceListError, refresh
+from point_infra.doctor.account import Account
+from point_infra.doctor.examine import Examination
+from point_infra.doctor.finding import Mark
+from point_infra.doctor.needs import needs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -53,23 +57,16 @@ def doctor(
 
     Status 1 when something would stop `pulumi up` (✗). ! is a warning, ? what could not be asked.
     """
-    from point_infra.config.settings import load
-    from point_infra.doctor.account import Account
-    from point_infra.doctor.examine import Examination
-    from point_infra.doctor.finding import Mark
-    from point_infra.doctor.needs import needs
-    from point_infra.offline import declared, stack_config
-
     try:
         seen_as = str(ipaddress.ip_address(address)) if address else None
     except ValueError:
         raise typer.BadParameter(f"{address} is no IP address", param_hint="--from") from None
-    values = stack_config(stack)
-    settings = load(values.get, values.get("region"), preview=True)
+    settings = offline.settings(stack)
     typer.echo(f"reading what {stack} declares in {settings.region}, then asking AWS", err=True)
-    wanted = needs(settings, declared(stack))
+    wanted = needs(settings, offline.declared(stack))
+    account = Account(settings.region, settings.zone_role_arn)
     marks: list[Mark] = []
-    for finding in Examination(settings, wanted, Account(settings.region), seen_as).findings():
+    for finding in Examination(settings, wanted, account, seen_as).findings():
         typer.echo(json.dumps(finding.document()) if as_json else finding.line())
         marks.append(finding.mark)
     counts = ", ".join(f"{marks.count(m)} {m}" for m in Mark if m in marks)

@@ -1,1 +1,1 @@
-"""What an account would refuse, asked before anything is made: `account` and `resolver` ask, the others judge."""
+"""What an account would refuse, asked before anything is made: `region`, `account` and `resolver` ask, others judge."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from point_infra.config.settings import Settings
-from point_infra.doctor import access, names, offers, quotas, resolver
+from point_infra.doctor import access, names, offers, quotas, resolver, taken
 from point_infra.doctor.account import Account
 from point_infra.doctor.finding import NO_ANSWER, Finding, because, failed, offline, ok, unknown
 from point_infra.doctor.needs import Cache, Database, Needs, Nodes
@@ -36,11 +36,11 @@ class Examination:
             except (*NO_ANSWER, resolver.UnansweredError) as error:
                 yield unknown(what, because(error))
 
-    def _checks(self, arn: str) -> Iterator[tuple[str, Callable[[], _Findings]]]:
+    def _checks(self, caller: str) -> Iterator[tuple[str, Callable[[], _Findings]]]:
         n = self.needs
         yield "region", self._region
         yield "zones", lambda: [offers.zones(self.s.availability_zones, self.account.zones())]
-        yield "rights", lambda: [self._rights(arn)]
+        yield "rights", lambda: [self._rights(caller)]
         for spot in (False, True):
             groups = [g for g in n.nodes if g.spot == spot and all(map(quotas.standard, g.types))]
             if groups:
@@ -51,6 +51,12 @@ class Examination:
             yield "Elastic IPs", lambda: [self._addresses()]
         if n.vpcs:
             yield "VPCs", lambda: [self._vpcs()]
+        if self.s.existing_vpc_id:
+            yield "subnets", self._subnets
+        if self.s.kms_key_arn:
+            yield "key", lambda: [taken.key(self.s.kms_key_arn, self.account.key_state(self.s.kms_key_arn))]
+        if arn := self.s.certificate_arn:
+            yield "certificate", lambda a=arn: [self._certificate(a)]
         for group in {g.types: g for g in n.nodes}.values():
             yield f"nodes {'/'.join(group.types)}", lambda g=group: [self._types(g)]
         if d := n.database:
@@ -94,13 +100,28 @@ class Examination:
         return quotas.compute(what, quota, self.account.quota(*quota), used, wanted)
 
     def _addresses(self) -> Finding:
-        used = self.account.addresses(but=self.s.tags())
+        used = self.account.addresses(but=self._own_tags())
         allowed = self.account.quota(*quotas.ADDRESSES)
         return quotas.count("Elastic IPs", quotas.ADDRESSES, allowed, used, self.needs.addresses)
 
     def _vpcs(self) -> Finding:
-        used = self.account.vpcs(but=self.s.tags())
+        used = self.account.vpcs(but=self._own_tags())
         return quotas.count("VPCs", quotas.VPCS, self.account.quota(*quotas.VPCS), used, self.needs.vpcs)
+
+    def _own_tags(self) -> dict[str, str]:
+        """Those that stay the stack's, whatever else of it changes."""
+        return {k: v for k, v in self.s.tags().items() if k in ("Project", "Environment")}
+
+    def _subnets(self) -> _Findings:
+        s = self.s
+        tiers = {"public": s.public_subnet_ids, "private": s.private_subnet_ids, "data": s.data_subnet_ids}
+        there = self.account.subnets([i for ids in tiers.values() for i in ids])
+        for tier, ids in tiers.items():
+            yield taken.subnets(tier, ids, s.existing_vpc_id, s.availability_zones, there)
+
+    def _certificate(self, arn: str) -> Finding:
+        wanted = (self.s.domain_name, self.s.origin_name)
+        return taken.certificate(arn, wanted, *self.account.certificate(arn))
 
     def _types(self, group: Nodes) -> Finding:
         offered = self.account.type_zones(list(group.types))

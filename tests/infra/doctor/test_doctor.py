@@ -16,7 +16,7 @@ import dns.rrset
 import pytest
 from harness.aws import account
 from point_infra import cli, offline
-from point_infra.config.settings import Settings, load
+from point_infra.config.settings import Settings
 from point_infra.doctor.account import Account
 from point_infra.doctor.examine import Examination
 from point_infra.doctor.finding import Finding, Mark
@@ -38,8 +38,7 @@ def aws() -> Generator[None, None, None]:
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    values = offline.stack_config("prod")
-    return load(values.get, values.get("region"), preview=True)
+    return offline.settings("prod")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +161,53 @@ def test_a_running_stack_s_own_vpcs_addresses_and_log_groups_are_not_in_its_way(
     finally:
         ec2.delete_vpc(VpcId=vpc["VpcId"])
         logs.delete_log_group(logGroupName=little.log_groups[0])
+
+
+def test_the_shell_s_region_must_be_the_stack_s(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, little: Needs
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    found = _examine(settings, replace(little, nodes=()))["region"]
+    assert (found.mark, found.then) == (Mark.FAILED, "export AWS_REGION=ap-northeast-2")
+
+
+def test_what_is_there_already_is_looked_at(settings: Settings, little: Needs) -> None:
+    ec2, kms, acm = boto3.client("ec2"), boto3.client("kms"), boto3.client("acm")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    ids = tuple(
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.8.{i}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+        for i, zone in enumerate(settings.availability_zones)
+    )
+    ec2.create_tags(Resources=list(ids), Tags=[{"Key": "kubernetes.io/role/elb", "Value": "1"}])
+    own_key = kms.create_key()["KeyMetadata"]["Arn"]
+    own_certificate = acm.request_certificate(DomainName=settings.domain_name)["CertificateArn"]
+    stack = replace(
+        settings,
+        existing_vpc_id=vpc,
+        public_subnet_ids=ids,
+        private_subnet_ids=ids[::-1],
+        data_subnet_ids=(*ids[:2], "subnet-0123456789abcdef0"),
+        kms_key_arn=own_key,
+        certificate_arn=own_certificate,
+    )
+    found = _examine(stack, replace(little, nodes=(), vpcs=0))
+    assert found["public subnets"].mark == Mark.OK
+    assert found["private subnets"].found == "in " + ", ".join(settings.availability_zones[::-1])
+    assert found["data subnets"].found == "subnet-0123456789abcdef0 not in this account and region"
+    assert found[f"key {own_key.rsplit('/', 1)[-1]}"].mark == Mark.OK
+    assert found[f"certificate {own_certificate.rsplit('/', 1)[-1]}"].found == "PENDING_VALIDATION"
+    ec2_gone = _examine(replace(stack, kms_key_arn=own_key[:-1] + "x"), replace(little, nodes=(), vpcs=0))
+    assert [f.found for what, f in ec2_gone.items() if what.startswith("key ")] == ["not there"]
+
+
+def test_a_zone_of_another_account_is_asked_by_its_role(settings: Settings, little: Needs) -> None:
+    role = "arn:aws:iam::210987654321:role/dns"
+    elsewhere: Any = Account(settings.region, role).client("route53")
+    zone = elsewhere.create_hosted_zone(Name="example.com", CallerReference="2")["HostedZone"]["Id"]
+    own = Examination(settings, little, Account(settings.region), None).findings()
+    assert {f.what: f.mark for f in own}["zone example.com"] == Mark.FAILED
+    theirs = Examination(settings, little, Account(settings.region, role), None).findings()
+    assert {f.what: f.found for f in theirs}["zone example.com"] == zone.rsplit("/", 1)[-1]
 
 
 def test_a_zone_is_followed_to_who_delegates_to_it(

@@ -5,7 +5,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.stub import Stubber
-from point_infra.doctor import access, names, offers, quotas
+from point_infra.doctor import access, names, offers, quotas, taken
 from point_infra.doctor.account import Account
 from point_infra.doctor.finding import Finding, Mark, because
 from point_infra.doctor.needs import Cache, Database, Nodes
@@ -299,6 +299,50 @@ def test_an_image_is_in_the_repository_for_the_nodes_processor(
     digest: str, there: set[str] | None, mark: Mark
 ) -> None:
     assert names.image("point-prod/point-service", digest, {"arm64"}, there).mark == mark
+
+
+VPC = {
+    "subnet-a": taken.Subnet("vpc-1", ZONES[0], frozenset({"kubernetes.io/role/internal-elb"})),
+    "subnet-b": taken.Subnet("vpc-1", ZONES[1], frozenset()),
+    "subnet-x": taken.Subnet("vpc-2", ZONES[1], frozenset()),
+}
+
+
+@pytest.mark.parametrize(
+    ("tier", "ids", "mark", "found"),
+    [
+        ("data", ["subnet-a", "subnet-b"], Mark.OK, "in ap-northeast-2a, ap-northeast-2b"),
+        (
+            "private",
+            ["subnet-a", "subnet-b"],
+            Mark.WARNING,
+            "subnet-b without kubernetes.io/role/internal-elb",
+        ),
+        ("data", ["subnet-b", "subnet-a"], Mark.FAILED, "in ap-northeast-2b, ap-northeast-2a"),
+        ("data", ["subnet-a", "subnet-x"], Mark.FAILED, "subnet-x not in vpc-1"),
+        ("data", ["subnet-a", "subnet-c"], Mark.FAILED, "subnet-c not in this account and region"),
+    ],
+)
+def test_subnets_are_the_vpc_s_one_a_zone_in_order(tier: str, ids: list[str], mark: Mark, found: str) -> None:
+    said = taken.subnets(tier, ids, "vpc-1", ZONES[:2], VPC)
+    assert (said.mark, said.found) == (mark, found)
+
+
+@pytest.mark.parametrize(
+    ("status", "there", "mark"),
+    [
+        ("ISSUED", ["points.example.com", "origin.points.example.com"], Mark.OK),
+        ("ISSUED", ["*.example.com", "*.points.example.com"], Mark.OK),
+        ("ISSUED", ["points.example.com", "*.example.com"], Mark.FAILED),  # a wildcard is one label
+        ("EXPIRED", ["points.example.com", "origin.points.example.com"], Mark.FAILED),
+        (None, [], Mark.FAILED),
+    ],
+)
+def test_a_certificate_is_issued_for_the_host_and_its_origin(
+    status: str | None, there: list[str], mark: Mark
+) -> None:
+    wanted = ("points.example.com", "origin.points.example.com")
+    assert taken.certificate("arn:aws:acm:x:1:certificate/1", wanted, status, there).mark == mark
 
 
 def test_a_log_group_of_an_earlier_stack_is_in_the_way_of_a_new_one() -> None:

@@ -2,19 +2,17 @@
 
 import pytest
 from point_infra import offline
-from point_infra.config.settings import load
 from point_infra.cost.inventory import Declared
 from point_infra.doctor import access
 from point_infra.doctor.needs import Needs, needs
 
 
 def _needs(stack: str) -> tuple[Needs, list[Declared]]:
-    values = offline.stack_config(stack)
     declared = offline.declared(stack)
-    return needs(load(values.get, values.get("region"), preview=True), declared), declared
+    return needs(offline.settings(stack), declared), declared
 
 
-@pytest.mark.parametrize("stack", ["prod", "dev"])
+@pytest.mark.parametrize("stack", offline.stacks())
 def test_nothing_that_is_declared_is_left_unasked(stack: str) -> None:
     found, declared = _needs(stack)
     count = {t: sum(d.type == t for d in declared) for t in found.types}
@@ -30,6 +28,7 @@ def test_nothing_that_is_declared_is_left_unasked(stack: str) -> None:
     assert all((found.cache.engine, found.cache.version, found.cache.node_type))
     assert all(g.types and g.release and g.ami_type and 0 < g.start <= g.most for g in found.nodes)
     assert all(p.startswith("arn:aws:iam::aws:policy/") for p in found.policies)
+    assert {n.spot for n in found.nodes} == {stack == "trial"}
     assert set(access.RIGHTS) - found.types <= {
         "aws:wafv2/webAcl:WebAcl",
         "aws:cloudfront/distribution:Distribution",

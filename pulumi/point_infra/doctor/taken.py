@@ -1,0 +1,57 @@
+"""What is there already and is taken as it is: subnets of a VPC, a KMS key, a certificate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from point_infra.doctor.finding import Finding, failed, ok, warning
+
+_ROLES = {"public": "kubernetes.io/role/elb", "private": "kubernetes.io/role/internal-elb", "data": ""}
+"""Tag by which controllers find a tier's subnets."""
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet as AWS has it; `tags` are the keys."""
+
+    vpc: str
+    zone: str
+    tags: frozenset[str]
+
+
+def subnets(
+    tier: str, ids: Sequence[str], vpc: str, zones: Sequence[str], there: Mapping[str, Subnet]
+) -> Finding:
+    """Judge a tier's subnets: of the VPC, one in each zone, in the zones' order."""
+    what, key = f"{tier} subnets", f"{tier}SubnetIds"
+    missing = [i for i in ids if i not in there]
+    if missing:
+        return failed(what, f"{', '.join(missing)} not in this account and region", f"correct {key}")
+    foreign = [i for i in ids if there[i].vpc != vpc]
+    if foreign:
+        return failed(what, f"{', '.join(foreign)} not in {vpc}", f"correct {key} or existingVpcId")
+    found = [there[i].zone for i in ids]
+    if found != list(zones):
+        return failed(what, f"in {', '.join(found)}", f"{key} in the order of {', '.join(zones)}")
+    untagged = [i for i in ids if _ROLES[tier] and _ROLES[tier] not in there[i].tags]
+    if untagged:
+        return warning(what, f"{', '.join(untagged)} without {_ROLES[tier]}", f"tag them {_ROLES[tier]}=1")
+    return ok(what, f"in {', '.join(found)}")
+
+
+def key(arn: str, state: str | None) -> Finding:
+    """Judge a KMS key by its state; what its policy allows shows only in use."""
+    what = f"key {arn.rsplit('/', 1)[-1]}"
+    if state is None:
+        return failed(what, "not there", "correct kmsKeyArn")
+    return ok(what, "enabled") if state == "Enabled" else failed(what, state, "a key that is enabled")
+
+
+def certificate(arn: str, wanted: Sequence[str], status: str | None, names: Sequence[str]) -> Finding:
+    """Judge a certificate by its status and the host names that it is for."""
+    what = f"certificate {arn.rsplit('/', 1)[-1]}"
+    if status != "ISSUED":
+        return failed(what, status or "not there", "an issued one of this region in certificateArn")
+    bare = [name for name in wanted if name not in names and f"*.{name.split('.', 1)[1]}" not in names]
+    if bare:
+        return failed(what, f"not for {', '.join(bare)}", f"one for {' and '.join(wanted)}")
+    return ok(what, f"issued for {', '.join(wanted)}")
