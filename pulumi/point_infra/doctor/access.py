@@ -106,5 +106,13 @@ def api(
     return failed(what, "open to nobody", "set apiAllowedCidrs or apiPrivateClients")
 
 
+def owners(public: Iterable[str], seen_as: str | None) -> Finding:
+    """Judge whether the API of a cluster that is there already lets this machine in from the Internet."""
+    for range_ in public:
+        if _in(seen_as, range_):
+            return ok("Kubernetes API", f"publicly: this machine is {seen_as}, within {range_}")
+    return unknown("Kubernetes API", "the cluster's owner says who reaches it from inside; try kubectl")
+
+
 def _in(address: str | None, range_: str) -> bool:
     return address is not None and ipaddress.ip_address(address) in ipaddress.ip_network(range_)

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from point_infra.doctor.finding import code
 from point_infra.doctor.region import Region
-from point_infra.doctor.taken import Subnet
+from point_infra.doctor.taken import Cluster, Subnet
 
 _MANIFESTS = [
     f"application/vnd.{kind}+json"
@@ -145,6 +145,22 @@ class Account(Region):
             )
             for s in found
         }
+
+    def cluster(self, name: str) -> Cluster | None:
+        """An EKS cluster; None for none."""
+        try:
+            found = self.client("eks").describe_cluster(name=name)["cluster"]
+        except ClientError as error:
+            if code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        reach = found["resourcesVpcConfig"]
+        public = reach.get("publicAccessCidrs", []) if reach.get("endpointPublicAccess") else []
+        return Cluster(found["status"], reach.get("vpcId", ""), tuple(public))
+
+    def addons(self, cluster: str) -> list[str]:
+        """Names of a cluster's add-ons."""
+        return self.all("eks", "list_addons", "addons", clusterName=cluster)
 
     def key_state(self, arn: str) -> str | None:
         """State of a KMS key; None for none."""

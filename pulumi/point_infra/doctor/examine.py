@@ -53,6 +53,8 @@ class Examination:
             yield "VPCs", lambda: [self._vpcs()]
         if self.s.existing_vpc_id:
             yield "subnets", self._subnets
+        if self.s.existing_cluster_name:
+            yield f"cluster {self.s.existing_cluster_name}", self._cluster
         if self.s.kms_key_arn:
             yield "key", lambda: [taken.key(self.s.kms_key_arn, self.account.key_state(self.s.kms_key_arn))]
         if arn := self.s.certificate_arn:
@@ -76,8 +78,9 @@ class Examination:
         yield f"zone {self.s.zone_name}", self._zone
         for repository, digest in n.images.items():
             yield f"image {repository}", lambda r=repository, d=digest: [self._image(r, d)]
-        yield "log groups", self._log_groups
-        if n.nodes:
+        if not self.s.existing_cluster_name:
+            yield "log groups", self._log_groups
+        if self.s.stage != "foundation":
             yield "Kubernetes API", lambda: [self._api()]
 
     def _region(self) -> _Findings:
@@ -118,6 +121,11 @@ class Examination:
         there = self.account.subnets([i for ids in tiers.values() for i in ids])
         for tier, ids in tiers.items():
             yield taken.subnets(tier, ids, s.existing_vpc_id, s.availability_zones, there)
+
+    def _cluster(self) -> _Findings:
+        s, name = self.s, self.s.existing_cluster_name
+        there = self.account.cluster(name)
+        return [taken.cluster(name, s.existing_vpc_id, there, self.account.addons(name) if there else [])]
 
     def _certificate(self, arn: str) -> Finding:
         wanted = (self.s.domain_name, self.s.origin_name)
@@ -177,6 +185,9 @@ class Examination:
 
     def _api(self) -> Finding:
         s = self.s
+        if s.existing_cluster_name:
+            there = self.account.cluster(s.existing_cluster_name)
+            return access.owners(there.public if there else (), self.seen_as or resolver.seen_as())
         ranges = [c for c in s.api_private_clients if not c.startswith("sg-")]
         seen_as = (self.seen_as or resolver.seen_as()) if s.api_allowed_cidrs else None
         return access.api(s.api_allowed_cidrs, s.api_private_clients, seen_as, resolver.inside_as(ranges))

@@ -1,4 +1,4 @@
-"""What is there already and is taken as it is: subnets of a VPC, a KMS key, a certificate."""
+"""What is there already and is taken as it is: subnets of a VPC, a cluster, a KMS key, a certificate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,9 @@ from point_infra.doctor.finding import Finding, failed, ok, warning
 
 _ROLES = {"public": "kubernetes.io/role/elb", "private": "kubernetes.io/role/internal-elb", "data": ""}
 """Tag by which controllers find a tier's subnets."""
+
+ADD_ONS = ("vpc-cni", "eks-pod-identity-agent", "aws-ebs-csi-driver", "metrics-server")
+"""What a cluster of somebody else must have (docs/deploy.md, What is there already)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,31 @@ def subnets(
     if untagged:
         return warning(what, f"{', '.join(untagged)} without {_ROLES[tier]}", f"tag them {_ROLES[tier]}=1")
     return ok(what, f"in {', '.join(found)}")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An EKS cluster as AWS has it; `public` are the ranges that reach its API from the Internet."""
+
+    status: str
+    vpc: str
+    public: tuple[str, ...]
+
+
+def cluster(name: str, vpc: str, there: Cluster | None, addons: Sequence[str]) -> Finding:
+    """Judge the cluster that is installed into: in the VPC, with the add-ons that the program counts on."""
+    what = f"cluster {name}"
+    if there is None:
+        return failed(what, "not in this account and region", "correct existingClusterName")
+    if there.status != "ACTIVE":
+        return failed(what, there.status, "wait until it is ACTIVE")
+    if there.vpc != vpc:
+        return failed(what, f"in {there.vpc}", f"one in {vpc} (existingVpcId)")
+    missing = [a for a in ADD_ONS if a not in addons]
+    if missing:
+        then = "install them, unless they are there by other ways"
+        return warning(what, f"without the add-ons {', '.join(missing)}", then)
+    return ok(what, f"active, in {vpc}")
 
 
 def key(arn: str, state: str | None) -> Finding:

@@ -187,6 +187,7 @@ def test_what_is_there_already_is_looked_at(settings: Settings, little: Needs) -
         public_subnet_ids=ids,
         private_subnet_ids=ids[::-1],
         data_subnet_ids=(*ids[:2], "subnet-0123456789abcdef0"),
+        existing_cluster_name="theirs",
         kms_key_arn=own_key,
         certificate_arn=own_certificate,
     )
@@ -194,6 +195,7 @@ def test_what_is_there_already_is_looked_at(settings: Settings, little: Needs) -
     assert found["public subnets"].mark == Mark.OK
     assert found["private subnets"].found == "in " + ", ".join(settings.availability_zones[::-1])
     assert found["data subnets"].found == "subnet-0123456789abcdef0 not in this account and region"
+    assert found["cluster theirs"].found == "not in this account and region"
     assert found[f"key {own_key.rsplit('/', 1)[-1]}"].mark == Mark.OK
     assert found[f"certificate {own_certificate.rsplit('/', 1)[-1]}"].found == "PENDING_VALIDATION"
     ec2_gone = _examine(replace(stack, kms_key_arn=own_key[:-1] + "x"), replace(little, nodes=(), vpcs=0))

@@ -329,6 +329,28 @@ def test_subnets_are_the_vpc_s_one_a_zone_in_order(tier: str, ids: list[str], ma
 
 
 @pytest.mark.parametrize(
+    ("there", "addons", "mark"),
+    [
+        (taken.Cluster("ACTIVE", "vpc-1", ()), taken.ADD_ONS, Mark.OK),
+        (taken.Cluster("ACTIVE", "vpc-1", ()), taken.ADD_ONS[1:], Mark.WARNING),
+        (taken.Cluster("CREATING", "vpc-1", ()), taken.ADD_ONS, Mark.FAILED),
+        (taken.Cluster("ACTIVE", "vpc-2", ()), taken.ADD_ONS, Mark.FAILED),
+        (None, (), Mark.FAILED),
+    ],
+)
+def test_a_cluster_that_is_there_is_active_in_the_vpc_with_its_add_ons(
+    there: taken.Cluster | None, addons: tuple[str, ...], mark: Mark
+) -> None:
+    assert taken.cluster("theirs", "vpc-1", there, addons).mark == mark
+
+
+def test_the_api_of_somebody_else_s_cluster_is_reached_publicly_or_not_known() -> None:
+    assert access.owners(["0.0.0.0/0"], "203.0.113.9").mark == Mark.OK
+    assert access.owners(["198.51.100.0/24"], "203.0.113.9").mark == Mark.UNKNOWN
+    assert access.owners([], None).mark == Mark.UNKNOWN
+
+
+@pytest.mark.parametrize(
     ("status", "there", "mark"),
     [
         ("ISSUED", ["points.example.com", "origin.points.example.com"], Mark.OK),
