@@ -37,6 +37,8 @@ GLOBAL = {
     "aws:ViaAWSService": "Bool",
     "token.actions.githubusercontent.com:aud": "String",
     "token.actions.githubusercontent.com:sub": "String",
+    "gitlab.com:aud": "String",
+    "gitlab.com:sub": "String",
 }
 """Condition keys that every request has (IAM user guide, "AWS global condition context keys"), and GitHub's."""
 

@@ -154,12 +154,15 @@ def _bootstrap() -> dict[str, Any]:
         "State.Arn": "arn:aws:s3:::point-platform-state",
         "StateKey.Arn": f"arn:aws:kms:ap-northeast-2:{account.ACCOUNT}:key/1",
         "Subject": "repo:owner@1/name@2",
+        "GitLabProject": "group/project",
     }
 
     class Loader(yaml.SafeLoader):
         """Of CloudFormation's short forms."""
 
     def give(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.SequenceNode) and suffix == "If":
+            return loader.construct_sequence(node, deep=True)[1]  # for both forges at once
         if not isinstance(node, yaml.ScalarNode):
             return None
         text = str(loader.construct_scalar(node))
