@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,18 @@ class _Unknown(pulumi.runtime.Mocks):
         return {"names": []}, []  # no auto scaling group is there
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One for the whole process, which nobody may let go of before it is closed."""
+    return asyncio.new_event_loop()
+
+
 def run(monitor: MockMonitor, stack: str, program: Callable[[], object], *, preview: bool) -> None:
     """Run a program under Pulumi's mocks, to its end: what it leaves undone would turn up in what runs next."""
     try:
         asyncio.get_event_loop()
     except RuntimeError:  # a loop has run and ended in this thread; the SDK's mocks need one before they run
-        asyncio.set_event_loop(asyncio.new_event_loop())
+        asyncio.set_event_loop(_loop())
     pulumi.runtime.set_mocks(monitor.mocks, "point-platform", stack, preview, monitor=monitor)
     pulumi.runtime.test(program)()
 
