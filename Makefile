@@ -133,9 +133,11 @@ test: $(VENV)/.installed ## Every test, tier by tier; then what each took
 
 .PHONY: test-long
 test-long: $(VENV)/.installed ## What proves by the minute, whole: 100 kills, 200 PointServices, every zone drill (an hour and more)
-	@echo "== long: kills, scale, partitions, limits and drills in their whole size =="
+	@echo "== long: kills, scale, partitions, limits and drills in their whole size, Pulumi's own provider =="
 	$(RUN) packages
 	$(RUN) tools
+	$(RUN) pulumi-cli
+	$(RUN) pulumi-kubernetes
 	POINT_LONG=1 $(PYTEST) -q -m long --timeout 3600 -s
 	$(RUN) drill
 	$(RUN) drill --smaller

@@ -9,7 +9,7 @@ from point_operator.model.kinds import Kind
 NOW = "2026-01-01T00:00:00Z"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 
-_PROMETHEUS = (
+PROMETHEUS = (
     "github.com/prometheus-operator/prometheus-operator@v0.85.0",
     "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
 )
@@ -17,11 +17,11 @@ _GRAFANA = (
     "github.com/grafana/grafana-operator/v5@v5.19.4",
     "h1:RJbitTafZsz11YxFIANxc0I+d/eTyj2nbHN9aK317oo=",
 )
-_PROMETHEUS_CRD = "example/prometheus-operator-crd/monitoring.coreos.com_{}.yaml"
+PROMETHEUS_CRD = "example/prometheus-operator-crd/monitoring.coreos.com_{}.yaml"
 _GRAFANA_CRD = "config/crd/bases/grafana.integreatly.org_{}.yaml"
 PUBLISHED = {
-    kinds.SERVICE_MONITOR: (_PROMETHEUS, _PROMETHEUS_CRD.format("servicemonitors")),
-    kinds.PROMETHEUS_RULE: (_PROMETHEUS, _PROMETHEUS_CRD.format("prometheusrules")),
+    kinds.SERVICE_MONITOR: (PROMETHEUS, PROMETHEUS_CRD.format("servicemonitors")),
+    kinds.PROMETHEUS_RULE: (PROMETHEUS, PROMETHEUS_CRD.format("prometheusrules")),
     kinds.GRAFANA_DASHBOARD: (_GRAFANA, _GRAFANA_CRD.format("grafanadashboards")),
 }
 """Go module with its checksum, and the file in it that holds the CRD."""

@@ -119,11 +119,14 @@ def apply(cli: Path, stack: str, home: Path, ports: dict[str, int], revision: st
     Engine(cli, project, home, ports).run("up", "--yes", "--skip-preview", "--stack", stack)
 
 
-def checkout(folder: Path, source: Path = paths.ROOT) -> Path:
-    """A project folder that links to the program in `source`, with stack files of its own."""
+def checkout(folder: Path, source: Path = paths.ROOT, *, linked: bool = True) -> Path:
+    """A project folder that links to the program in `source`, or has a copy of it, with stack files of its own."""
     folder.mkdir(parents=True)
-    for linked in LINKED:
-        (folder / linked).symlink_to(source / linked)
+    for name in LINKED:
+        if linked:
+            (folder / name).symlink_to(source / name)
+        else:
+            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in source.glob("Pulumi*.yaml"):  # which the CLI writes into
         shutil.copy(file, folder)
     return folder

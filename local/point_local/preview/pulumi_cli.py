@@ -1,5 +1,6 @@
-"""The Pulumi CLI: the one on PATH, else built from its Go module into the cache, once."""
+"""What is built of Pulumi from its Go modules, into the cache, once: the CLI, and the provider for Kubernetes."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from point_local.programs import paths
 from point_local.programs.command import LocalError, environment, run
 from point_local.programs.progress import Step
 
-MODULE = paths.ROOT / "local" / "pulumi-cli"
-_PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
+_CLI = "github.com/pulumi/pulumi/pkg/v3"
+_KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+KUBERNETES = paths.CACHE / "pulumi-kubernetes" / "pulumi-resource-kubernetes"
+"""The provider; its schema lies beside it."""
 _GO = {
     "CGO_ENABLED": "0",
     "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
@@ -24,24 +27,42 @@ def ensure(step: Step) -> Path:
     found = find_cli()
     if found:
         return found
+    module = paths.ROOT / "local" / "pulumi-cli"
+    version = run(["go", "list", "-m", "-f", "{{.Version}}", _CLI], cwd=module, env=_GO).strip()
+    stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
+    _build(module, f"{_CLI}/cmd/pulumi", paths.BIN / "pulumi", stamp, step)
+    return paths.BIN / "pulumi"
+
+
+def ensure_kubernetes(step: Step) -> Path:
+    """Return the path of the provider for Kubernetes, building it first when there is none (11 minutes on 2 cores)."""
+    if KUBERNETES.exists():
+        return KUBERNETES
+    module = paths.ROOT / "local" / "pulumi-kubernetes"
+    KUBERNETES.parent.mkdir(parents=True, exist_ok=True)
+    source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", _KUBERNETES], cwd=module, env=_GO).strip())
+    for name in ("schema.json", "terraform-mapping.json"):
+        shutil.copyfile(source / "cmd" / "pulumi-resource-kubernetes" / name, KUBERNETES.parent / name)
+    # The provider compares it with the SDK's, and warns.
+    _build(module, ".", KUBERNETES, f"-X {_KUBERNETES}/pkg/version.Version=4.0.0", step)
+    return KUBERNETES
+
+
+def _build(module: Path, program: str, output: Path, stamp: str, step: Step) -> None:
     tools.require_go()
     step.tell("downloading Go modules")
-    version = run(["go", "list", "-m", "-f", "{{.Version}}", _PACKAGE], cwd=MODULE, env=_GO).strip()
-    program = f"{_PACKAGE}/cmd/pulumi"
-    total = len(run(["go", "list", "-deps", program], cwd=MODULE, env=_GO, timeout=1800).splitlines())
-    flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
-    paths.BIN.mkdir(parents=True, exist_ok=True)
+    total = len(run(["go", "list", "-deps", program], cwd=module, env=_GO, timeout=1800).splitlines())
+    output.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        *("go", "build", "-v", "-pgo=off", "-gcflags=all=-dwarf=false", "-ldflags", flags),
-        *("-o", str(paths.BIN / "pulumi"), program),
+        *("go", "build", "-v", "-pgo=off", "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {stamp}"),
+        *("-o", str(output), program),
     ]
     last: list[str] = []
     with subprocess.Popen(
-        command, cwd=MODULE, env=environment(_GO), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        command, cwd=module, env=environment(_GO), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     ) as build:
         for done, line in enumerate(build.stderr or (), 1):
             last = [*last[-11:], line.rstrip()]
             step.tell(line.strip()[-48:], min(done / total, 0.99))
     if build.returncode != 0:
-        raise LocalError("building the Pulumi CLI failed:\n" + "\n".join(last))
-    return paths.BIN / "pulumi"
+        raise LocalError(f"building {output.name} failed:\n" + "\n".join(last))

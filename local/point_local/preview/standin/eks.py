@@ -19,15 +19,24 @@ class EksCluster(pulumi.ComponentResource):
     What the program turns off is not here: roles, security groups, add-ons, node group, OIDC provider.
     """
 
-    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        args: dict[str, Any],
+        opts: pulumi.ResourceOptions | None,
+        real: dict[str, Any] | None,
+    ) -> None:
         super().__init__("eks:index:Cluster", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster = self._cluster(name, args)
         # EKS makes it itself, for control plane and nodes.
         group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id or "")
-        kubeconfig = pulumi.Output.all(
-            cluster.name, cluster.endpoint, cluster.certificate_authority.apply(lambda a: a.data or "")
-        ).apply(_kubeconfig)
+        authority = cluster.certificate_authority.apply(lambda a: a.data or "")
+        kubeconfig = (
+            pulumi.Output.from_input(real)
+            if real
+            else pulumi.Output.all(cluster.name, cluster.endpoint, authority).apply(_kubeconfig)
+        )
         # Its own, for the aws-auth map and storage classes; the program has another.
         k8s.Provider(f"{name}-eks-k8s", kubeconfig=pulumi.Output.json_dumps(kubeconfig), opts=child)
         for key, entry in (args.get("accessEntries") or {}).items():
@@ -112,7 +121,14 @@ def _kubeconfig(known: list[Any]) -> dict[str, Any]:
 
 
 class EksProvider(Provider):
-    """Builds the component in this process, as the real provider does in its own."""
+    """Builds the component in this process, as the real provider does in its own.
+
+    `kubeconfig` is that of an API server to have in place of one that nobody answers for.
+    """
+
+    def __init__(self, version: str, schema: str, kubeconfig: dict[str, Any] | None) -> None:
+        super().__init__(version, schema)
+        self._kubeconfig = kubeconfig
 
     def construct(
         self, name: str, resource_type: str, inputs: Any, options: pulumi.ResourceOptions | None = None
@@ -120,5 +136,5 @@ class EksProvider(Provider):
         """Build one eks.Cluster; nothing else is used."""
         if resource_type != "eks:index:Cluster":
             raise NotImplementedError(resource_type)
-        cluster = EksCluster(name, inputs, options)
+        cluster = EksCluster(name, inputs, options, self._kubeconfig)
         return ConstructResult(cluster.urn, cluster.state)

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from point_local.preview.standin.provider import PACKAGES, start
 from point_local.programs import paths
@@ -37,7 +38,7 @@ class Engine:
     """A project, its state in a folder of its own, and the CLI to work on it."""
 
     def __init__(self, cli: Path, project: Path, home: Path, providers: dict[str, int]) -> None:
-        self._cli, self._project, self.home = cli, project, home
+        self._cli, self.project, self.home = cli, project, home
         self._providers = ",".join(f"{name}:{port}" for name, port in providers.items())
         (home / "state").mkdir(parents=True, exist_ok=True)
 
@@ -57,7 +58,7 @@ class Engine:
             env = {**self._environment(), "PULUMI_DEBUG_LANGUAGES": f"python:{port}"}
             done = subprocess.run(
                 [str(self._cli), "--non-interactive", "--color", "never", *args],
-                cwd=self._project,
+                cwd=self.project,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -88,14 +89,19 @@ class Engine:
 
 
 @contextmanager
-def providers(packages: Sequence[str] = PACKAGES) -> Generator[dict[str, int], None, None]:
-    """Serve the stand-ins from a thread of this process; gives their ports."""
+def providers(
+    packages: Sequence[str] = PACKAGES, kubeconfig: dict[str, Any] | None = None
+) -> Generator[dict[str, int], None, None]:
+    """Serve the stand-ins from a thread of this process; gives their ports.
+
+    `kubeconfig` is what a cluster of theirs is reached by, when there is one.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="stand-ins", daemon=True)
     thread.start()
 
     async def serve() -> dict[str, tuple[object, int]]:
-        return {p: await start(p) for p in packages}
+        return {p: await start(p, kubeconfig=kubeconfig) for p in packages}
 
     servers = asyncio.run_coroutine_threadsafe(serve(), loop).result()
     try:

@@ -45,10 +45,10 @@ _INVOKES: dict[str, dict[str, Any]] = {
 class StandIn(ProviderServicer):
     """Answers every call of the engine; types that `live` knows are made for real in moto when it runs."""
 
-    def __init__(self, package: str, engine: str = "") -> None:
+    def __init__(self, package: str, engine: str = "", kubeconfig: dict[str, Any] | None = None) -> None:
         version = importlib.metadata.version(f"pulumi_{package}")
         self._component = package == "eks"
-        provider = EksProvider(version, "{}") if self._component else Provider(version, "{}")
+        provider = EksProvider(version, "{}", kubeconfig) if self._component else Provider(version, "{}")
         super().__init__(provider, [], engine)
 
     async def Handshake(self, request: Any, context: Any) -> Any:
@@ -147,10 +147,12 @@ class StandIn(ProviderServicer):
         return proto.InvokeResponse(**answer)
 
 
-async def start(package: str, engine: str = "") -> tuple[grpc.aio.Server, int]:
+async def start(
+    package: str, engine: str = "", kubeconfig: dict[str, Any] | None = None
+) -> tuple[grpc.aio.Server, int]:
     """Serve one package on a free port of 127.0.0.1; returns the server and the port."""
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandIn(package, engine), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandIn(package, engine, kubeconfig), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     return server, port
