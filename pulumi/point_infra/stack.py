@@ -87,7 +87,7 @@ class PointPlatform(pulumi.ComponentResource):
         mesh = Mesh("mesh", s, cluster, edge, controllers, child)
         monitoring = Monitoring("monitoring", s, cluster, keys, observability, mesh, child)
         platform = Platform(
-            "platform", s, cluster, registry, child,
+            "platform", s, network, cluster, registry, child,
             database=database, cache=cache, controllers=controllers, mesh=mesh, monitoring=monitoring,
         )  # fmt: skip
         self.outputs |= {

@@ -92,6 +92,8 @@ class _Mocks(pulumi.runtime.Mocks):
             return {"names": list(self.groups), "arns": []}
         if args.token.endswith("autoscaling/getGroup:getGroup"):
             return {"desiredCapacity": self.groups[args.args["name"]]}
+        if args.token.endswith("ec2/getSubnet:getSubnet"):
+            return {"cidrBlock": f"10.77.{args.args['id'][8]}.0/24"}
         if args.token.endswith("eks/getCluster:getCluster"):
             return {
                 "name": args.args["name"],

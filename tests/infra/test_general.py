@@ -64,6 +64,8 @@ def test_a_network_that_is_there_is_built_in_and_left_alone(run_stack: Callable[
     assert [g["subnetIds"] for g in made.of(":NodeGroup").values()] == [[i] for i in tiers["b"]]
     assert made.one("rds/subnetGroup:SubnetGroup")["subnetIds"] == tiers["c"]
     assert made.outputs["vpcId"] == "vpc-0123456789abcdef0"
+    to_data = made.of(":NetworkPolicy")["policy-points-networkpolicy-service"]["spec"]["egress"]
+    assert {"ipBlock": {"cidr": "10.77.0.0/24"}} in [way for rule in to_data for way in rule.get("to", [])]
     assert {g["vpcId"] for g in made.of("securityGroup:SecurityGroup").values()} == {"vpc-0123456789abcdef0"}
     assert not [name for name in made.of(":MetricAlarm") if "nat" in name]
 

@@ -17,7 +17,7 @@ from harness.crds import published
 from point_local.alone import apiserver
 from point_local.preview import plan
 from point_local.preview.pulumi_cli import KUBERNETES
-from point_local.preview.standin.engine import Engine, find_cli, providers
+from point_local.preview.standin.engine import Done, Engine, find_cli, providers
 from point_local.preview.standin.provider import PACKAGES
 
 pytestmark = [
@@ -49,32 +49,39 @@ def server() -> Iterator[Any]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def kubernetes() -> Iterator[int]:
-    """The provider's port; the engine attaches to it."""
-    with subprocess.Popen(
-        [str(KUBERNETES)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.terminate()
+class Project:
+    """A copy of the program with one stack, and how to run the CLI on it."""
+
+    def __init__(self, home: Path, ports: dict[str, int]) -> None:
+        self.folder = plan.checkout(home / "project", linked=False)
+        self._home, self._ports = home, ports
+        (self.folder / "pulumi/point_infra/incluster/helm.py").write_text(RELEASE)
+        _changed(self.folder / "operator/deploy/deployment.yaml", _not_waited_for)
+        _changed(self.folder / f"Pulumi.{STACK}.yaml", _pushed)
+        self.run("stack", "init", STACK)
+
+    def run(self, *args: str) -> Done:
+        """Run the CLI once, whatever it says; with a provider of its own, which a run's end cancels for good."""
+        cli = find_cli()
+        assert cli is not None
+        command = [str(KUBERNETES)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as provider:
+            assert provider.stdout is not None
+            ports = {**self._ports, "kubernetes": int(provider.stdout.readline())}
+            try:
+                return Engine(cli, self.folder, self._home, ports).run(*args, check=False, seconds=600)
+            finally:
+                provider.terminate()
 
 
 @pytest.fixture(scope="module")
-def engine(server: Any, kubernetes: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def project(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     os.environ.pop("AWS_ENDPOINT_URL", None)
-    home = tmp_path_factory.mktemp("kubernetes")
-    project = plan.checkout(home / "project", linked=False)
-    (project / "pulumi/point_infra/incluster/helm.py").write_text(RELEASE)
-    _changed(project / "operator/deploy/deployment.yaml", _not_waited_for)
-    _changed(project / f"Pulumi.{STACK}.yaml", _pushed)
     kubeconfig = json.loads(server.kubectl("config", "view", "--raw", "--output=json"))
-    cli = find_cli()
-    assert cli is not None
     with providers([p for p in PACKAGES if p != "kubernetes"], kubeconfig) as ports:
-        engine = Engine(cli, project, home, {**ports, "kubernetes": kubernetes})
-        engine.run("stack", "init", STACK)
-        yield engine
+        yield Project(tmp_path_factory.mktemp("kubernetes"), ports)
 
 
 def _changed(file: Path, change: Any) -> None:
@@ -93,26 +100,23 @@ def _pushed(document: dict[str, Any]) -> None:
     document["config"]["point-platform:createPointService"] = True
 
 
-def test_what_is_declared_is_made_and_then_nothing_is_left_to_change(engine: Engine, server: Any) -> None:
-    engine.run("up", "--yes", "--skip-preview", "--stack", STACK)
+def test_what_is_declared_is_made_and_then_nothing_is_left_to_change(project: Project, server: Any) -> None:
+    made = project.run("up", "--yes", "--skip-preview", "--stack", STACK)
+    assert made.status == 0, made.text
     operator = json.loads(
         server.kubectl("-n", "point-system", "get", "deployment/point-operator", "-o", "json")
     )
     assert operator["spec"]["template"]["spec"]["containers"][0]["image"].endswith("@sha256:" + "1" * 64)
     points = json.loads(server.kubectl("-n", "points", "get", "pointservice/points", "--output=json"))
     assert points["spec"]["database"]["poolSize"] == 3
-    again = engine.run("preview", "--diff", "--expect-no-changes", "--stack", STACK, check=False)
+    again = project.run("preview", "--diff", "--expect-no-changes", "--stack", STACK)
     assert again.status == 0, again.text
 
 
-def test_what_the_api_server_refuses_is_refused_in_the_plan_by_name(engine: Engine) -> None:
-    file = engine.project / "operator/deploy/network-policy.yaml"
-    before = file.read_text()
+def test_what_the_api_server_refuses_is_refused_in_the_plan_by_name(project: Project) -> None:
+    file = project.folder / "operator/deploy/network-policy.yaml"
     _changed(file, lambda policy: policy["spec"].update(policyTypes=["Inbound"]))
-    try:
-        done = engine.run("preview", "--stack", STACK, check=False)
-    finally:
-        file.write_text(before)
+    done = project.run("preview", "--stack", STACK)
     assert done.status != 0
+    assert "networkpolicy-point-operator" in done.text
     assert "policyTypes" in done.text, done.text
-    assert "point-operator" in done.text

@@ -72,9 +72,7 @@ class Node:
         """The host's number of the node's process 1, None when the node is down."""
         for pid in self.pids():
             with contextlib.suppress(OSError, IndexError):
-                status = Path(f"/proc/{pid}/status").read_text()
-                inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-                if inside[-1] == "1" and len(inside) > 2 and "State:\tZ" not in status:
+                if is_first(Path(f"/proc/{pid}/status").read_text()):
                     return pid
         return None
 
@@ -206,6 +204,16 @@ class Node:
                 services=SERVICE_NETWORK,
             )
         )
+
+
+def is_first(status: str) -> bool:
+    """Whether a process, by its /proc status, is the first of a node.
+
+    A pod's first process on the node's network is one as well, though one level deeper, and may have a lower number
+    when the numbers have begun anew.
+    """
+    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
+    return len(numbers) == 2 and numbers[1] == "1" and "State:\tZ" not in status
 
 
 def _loops(disk: str) -> str:

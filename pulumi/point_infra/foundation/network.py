@@ -37,6 +37,8 @@ class Network(pulumi.ComponentResource):
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
     data_subnet_ids: list[pulumi.Output[str]]
+    data_cidrs: list[pulumi.Input[str]]
+    """Ranges of the data subnets."""
     nat_gateway_ids: dict[str, pulumi.Output[str]]
     """By zone; none in a VPC that somebody else keeps."""
 
@@ -57,6 +59,8 @@ class Network(pulumi.ComponentResource):
             [pulumi.Output.from_input(i) for i in ids]
             for ids in (s.public_subnet_ids, s.private_subnet_ids, s.data_subnet_ids)
         )
+        child = pulumi.InvokeOptions(parent=self)
+        self.data_cidrs = [aws.ec2.get_subnet_output(id=i, opts=child).cidr_block for i in s.data_subnet_ids]
         self.nat_gateway_ids = {}
 
     def _make(self, logs: Logs) -> None:
@@ -71,7 +75,9 @@ class Network(pulumi.ComponentResource):
         self.vpc_id = vpc.id
         # Without rules nothing that was put into it by mistake can talk.
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
-        self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in subnet_cidrs(s.vpc_cidr).items()}
+        ranges = subnet_cidrs(s.vpc_cidr)
+        self.data_cidrs = [*ranges["data"]]
+        self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in ranges.items()}
         self.public_subnet_ids = self._ids("public")
         self.private_subnet_ids = self._ids("private")
         self.data_subnet_ids = self._ids("data")

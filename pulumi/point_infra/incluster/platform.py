@@ -10,7 +10,7 @@ from point_infra.config.settings import Settings
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
 from point_infra.foundation.cluster import Cluster
-from point_infra.foundation.network import subnet_cidrs
+from point_infra.foundation.network import Network
 from point_infra.foundation.registry import Registry
 from point_infra.incluster import manifest, point_service
 from point_infra.incluster.controllers import Controllers
@@ -38,6 +38,7 @@ class Platform(pulumi.ComponentResource):
         self,
         name: str,
         s: Settings,
+        network: Network,
         cluster: Cluster,
         registry: Registry,
         opts: pulumi.ResourceOptions,
@@ -51,7 +52,7 @@ class Platform(pulumi.ComponentResource):
         super().__init__("point:index:Platform", name, None, opts)
         self._s, self._kubernetes = s, cluster.provider
         self._after: list[pulumi.Resource] = [*mesh.ready, monitoring.ready]
-        secrets = self._secrets(name, database, cache, controllers)
+        secrets = self._secrets(name, network, database, cache, controllers)
         image = registry.urls["point-operator"].apply(lambda url: f"{url}@{s.operator_image_digest}")
         service = pulumi.Output.all(
             registry.urls["point-service"], database.endpoint, database.reader_endpoint, cache.endpoint
@@ -85,15 +86,14 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _secrets(
-        self, name: str, database: Database, cache: Cache, controllers: Controllers
+        self, name: str, network: Network, database: Database, cache: Cache, controllers: Controllers
     ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
         own = namespace(NAMESPACE, parent=self, provider=self._kubernetes, after=self._after)
-        data = subnet_cidrs(self._s.vpc_cidr)["data"]
         manifest.declare(
             "policy",
             _POLICIES,
-            lambda d: to_data(d, data),
+            lambda d: to_data(d, network.data_cidrs),
             parent=self,
             provider=self._kubernetes,
             depends_on=[own],
@@ -166,7 +166,7 @@ def with_image(document: Object, image: pulumi.Input[str]) -> Object:
     return {**document, "spec": {**document["spec"], "template": template}}
 
 
-def to_data(document: Object, cidrs: Sequence[str]) -> Object:
+def to_data(document: Object, cidrs: Sequence[pulumi.Input[str]]) -> Object:
     """A NetworkPolicy whose way to `DATA` is one to these ranges, those of database and cache."""
     ways = [{"ipBlock": {"cidr": cidr}} for cidr in cidrs]
     egress = [

@@ -33,6 +33,13 @@ _INVOKES: dict[str, dict[str, Any]] = {
         "userId": "stand-in",
     },
     "aws:autoscaling/getAmiIds:getAmiIds": {"id": "stand-in", "names": [], "arns": []},
+    "aws:ec2/getSubnet:getSubnet": {"id": "subnet-standin", "cidrBlock": "10.0.64.0/24"},
+    "aws:eks/getCluster:getCluster": {
+        "id": "stand-in",
+        "endpoint": "https://eks.invalid",
+        "certificateAuthorities": [{"data": ""}],
+        "vpcConfig": {"clusterSecurityGroupId": "sg-0123456789abcdef0"},
+    },
     "aws:route53/getZone:getZone": {
         "id": "Z0STANDIN",
         "zoneId": "Z0STANDIN",
