@@ -149,16 +149,13 @@ def test_twice_the_limit_lets_the_limit_through(
     member: Client, limit: Limit, resize: Resize, scope: str, pods: int
 ) -> None:
     resize(pods)
-    limit(requestsPerSecond=LIMIT, scope=scope)
-    whole = LIMIT * SECONDS
-    tries = (asyncio.run(_offer(2 * LIMIT, SECONDS, [issuer.token(member.member)])) for _ in range(3))
-    offered = next(tries)
-    while offered.late > 0.1 * whole:  # that tells of the machine, not of the limit
-        again = next(tries, None)
-        if again is None:
-            break
-        offered = again
-    print(f"\n{scope}, {pods} gateway pods, {SECONDS} s: {offered}")
+    for rate in (LIMIT, LIMIT * 6 // 10, LIMIT * 3 // 10):
+        limit(requestsPerSecond=rate, scope=scope)
+        whole = rate * SECONDS
+        offered = asyncio.run(_offer(2 * rate, SECONDS, [issuer.token(member.member)]))
+        print(f"\n{scope}, {pods} gateway pods, {rate} a second, {SECONDS} s: {offered}")
+        if offered.late <= 0.1 * whole:
+            break  # else it tells of the machine, which can't offer as much, and not of the limit
     assert sum(offered.statuses[status] for status in (200, 429)) >= 2 * whole - offered.late
     assert offered.statuses[429] > 0
     assert abs(offered.admitted - whole) <= 0.05 * whole + offered.late, offered
