@@ -48,6 +48,16 @@ def full(example: dict[str, Any]) -> api.PointService:
     return _point_service(example["spec"])
 
 
+def test_a_pool_is_as_large_as_is_said_and_else_the_service_s_to_choose(spec: dict[str, Any]) -> None:
+    def pool(**database: int) -> list[str]:
+        asked = _point_service({**spec, "database": {**spec["database"], **database}})
+        (container,) = _deployment(asked)["spec"]["template"]["spec"]["containers"]
+        return [e["value"] for e in container["env"] if e["name"] == "POINT_DATABASE_POOL_SIZE"]
+
+    assert pool(poolSize=3) == ["3"]
+    assert pool() == []
+
+
 @pytest.mark.parametrize("name", ["minimal", "full"])
 def test_the_manifests_are_as_agreed(name: str, request: pytest.FixtureRequest) -> None:
     point_service = request.getfixturevalue(name)
