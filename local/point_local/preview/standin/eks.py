@@ -24,7 +24,7 @@ class EksCluster(pulumi.ComponentResource):
         name: str,
         args: dict[str, Any],
         opts: pulumi.ResourceOptions | None,
-        real: dict[str, Any] | None,
+        real: dict[str, Any] | None = None,
     ) -> None:
         super().__init__("eks:index:Cluster", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
