@@ -250,6 +250,8 @@ async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> 
             sent = {"Authorization": f"Bearer {token}"}
             async with client.get(f"{_url()}/v1/points", headers=sent) as answer:
                 now = time.monotonic()
+                # An answer left unread ends its connection, and the loop may be over before that is.
+                await answer.read()
                 answered.append((now, now - due, answer.status))
 
         # The rate limit service counts by the second of the clock.
