@@ -20,14 +20,17 @@ DESCRIPTION = """\
 Reconciles PointServices (pointservice.io/v1alpha1) with what runs in the cluster.
 
 Environment:
-  POINT_OPERATOR_GATEWAY_NAMESPACES  namespaces whose gateways may be used, by comma (istio-ingress)
-  POINT_OPERATOR_RATE_LIMIT_IMAGE    image of the Envoy rate limit service, for limits of scope Global
-  POINT_OPERATOR_NAMESPACE           namespace of the Lease (point-system)
-  POINT_OPERATOR_POD                 this replica's name (host name and process id)
-  POINT_OPERATOR_HTTP_PORT           port of /healthz and /metrics (8080)
-  POINT_OPERATOR_WORKERS             PointServices looked at at the same time (8)
-  POINT_OPERATOR_RESYNC_SECONDS      how often each is looked at although nothing happened (60)
-  POINT_OPERATOR_LOG_LEVEL           DEBUG, INFO, WARNING or ERROR (INFO)
+  POINT_OPERATOR_GATEWAYS          gateways that may be used, name=namespace/label=value,.../serviceAccount
+                                   each, apart by ";"; the first serves those that name none
+                                   (default=istio-ingress/istio=ingressgateway/istio-ingressgateway)
+  POINT_OPERATOR_HOSTS_LISTED      true: only namespaces annotated pointservice.io/hosts may have hosts (false)
+  POINT_OPERATOR_RATE_LIMIT_IMAGE  image of the Envoy rate limit service, for limits of scope Global
+  POINT_OPERATOR_NAMESPACE         namespace of the Lease (point-system)
+  POINT_OPERATOR_POD               this replica's name (host name and process id)
+  POINT_OPERATOR_HTTP_PORT         port of /healthz and /metrics (8080)
+  POINT_OPERATOR_WORKERS           PointServices looked at at the same time (8)
+  POINT_OPERATOR_RESYNC_SECONDS    how often each is looked at although nothing happened (60)
+  POINT_OPERATOR_LOG_LEVEL         DEBUG, INFO, WARNING or ERROR (INFO)
 """
 
 

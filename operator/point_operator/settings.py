@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from point_operator.model.gateways import DEFAULT, ListedGateway, ListError, read
+
 
 class SettingError(Exception):
     """A variable that can't be used: one line that names it, its value and what is allowed."""
@@ -14,8 +16,10 @@ class SettingError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is in force for this process."""
 
-    gateway_namespaces: tuple[str, ...] = ("istio-ingress",)
-    """Namespaces whose gateways PointServices may use."""
+    gateways: tuple[ListedGateway, ...] = (DEFAULT,)
+    """What PointServices may be reached by. The first serves those that name none."""
+    hosts_listed: bool = False
+    """Whether a namespace without the annotation `names.HOSTS` may have no host at all, instead of any."""
     rate_limit_image: str = "docker.io/envoyproxy/ratelimit:e2a87f41"
     """Image of the Envoy rate limit service, for limits of scope Global."""
     namespace: str = "point-system"
@@ -34,18 +38,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingError."""
     defaults = Settings()
-    listed = environment.get("POINT_OPERATOR_GATEWAY_NAMESPACES", ",".join(defaults.gateway_namespaces))
-    namespaces = tuple(name.strip() for name in listed.split(",") if name.strip())
-    if "istio-system" in namespaces:
-        raise SettingError(
-            "POINT_OPERATOR_GATEWAY_NAMESPACES: istio-system can't be on it, "
-            "since a policy without selector would govern the whole mesh there"
-        )
+    try:
+        listed = read(environment.get("POINT_OPERATOR_GATEWAYS", str(DEFAULT)))
+    except ListError as error:
+        raise SettingError(f"POINT_OPERATOR_GATEWAYS: {error}") from error
     level = environment.get("POINT_OPERATOR_LOG_LEVEL", defaults.log_level).upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingError(f"POINT_OPERATOR_LOG_LEVEL: {level!r} is none of DEBUG, INFO, WARNING, ERROR")
     return Settings(
-        gateway_namespaces=namespaces,
+        gateways=listed,
+        hosts_listed=_switch(environment, "POINT_OPERATOR_HOSTS_LISTED"),
         rate_limit_image=environment.get("POINT_OPERATOR_RATE_LIMIT_IMAGE") or defaults.rate_limit_image,
         namespace=environment.get("POINT_OPERATOR_NAMESPACE", defaults.namespace),
         identity=environment.get("POINT_OPERATOR_POD", f"{socket.gethostname()}-{os.getpid()}"),
@@ -56,6 +58,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             environment, "POINT_OPERATOR_RESYNC_SECONDS", defaults.resync_seconds, most=3600
         ),
     )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "false")
+    if text not in ("true", "false"):
+        raise SettingError(f"{name}: {text!r} is neither true nor false")
+    return text == "true"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:

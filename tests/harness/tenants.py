@@ -3,11 +3,11 @@
 import datetime
 from typing import Any
 
+from point_local.machine import pki
 from point_operator.model import kinds
 from point_operator.model.kinds import Kind
 
 NOW = "2026-01-01T00:00:00Z"
-NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 
 PROMETHEUS = (
     "github.com/prometheus-operator/prometheus-operator@v0.85.0",
@@ -27,12 +27,20 @@ PUBLISHED = {
 """Go module with its checksum, and the file in it that holds the CRD."""
 
 
+def add_certificate(kube: Any, name: str) -> None:
+    """Make a certificate, with its key, at the gateway."""
+    paths = [kube.server.directory / f"gateway-authority.{part}" for part in ("crt", "key")]
+    certificate, key = pki.Authority("gateway", *paths).issue(name, [f"{name}.localhost"])
+    pair = {"tls.crt": certificate, "tls.key": key}
+    kube.create(kinds.SECRET, {"metadata": {"name": name, "namespace": "istio-ingress"}, "stringData": pair})
+
+
 class Tenant:
     """A namespace with everything that a PointService needs, and the PointService `points` in it."""
 
     def __init__(self, kube: Any, namespace: str, host: str, spec: dict[str, Any]) -> None:
         self.kube, self.namespace, self.host, self._spec = kube, namespace, host, spec
-        kube.create(NAMESPACE, {"metadata": {"name": namespace}})
+        kube.create(kinds.NAMESPACE, {"metadata": {"name": namespace}})
         for name in ("points-db", "points-db-master", "points-redis"):
             self.secret(name, username="u", password="p")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from harness.kube import Kube, Process
-from harness.tenants import PUBLISHED, Tenant
+from harness.tenants import PUBLISHED, Tenant, add_certificate
 from point_local.alone import apiserver
 from point_local.build import tools
 from point_operator.model import kinds
@@ -40,10 +40,8 @@ def server() -> Iterator[apiserver.ApiServer]:
     with apiserver.start([apiserver.istio_crds(), ROOT / "crds/pointservices.yaml"]) as running:
         running.kubectl("create", "namespace", "istio-ingress")
         running.kubectl("apply", "--server-side", "-k", str(ROOT / "operator/deploy"))
-        running.kubectl(
-            "create", "secret", "generic", "points-tls", "-n", "istio-ingress",
-            "--from-literal=tls.crt=c", "--from-literal=tls.key=k",
-        )  # fmt: skip
+        with contextlib.closing(Kube(running)) as kube:
+            add_certificate(kube, "points-tls")
         yield running
 
 

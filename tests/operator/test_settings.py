@@ -11,19 +11,28 @@ from point_operator.process import logs
 
 def test_without_environment_the_defaults_hold() -> None:
     loaded = settings.load({})
-    assert loaded.gateway_namespaces == ("istio-ingress",)
+    assert list(map(str, loaded.gateways)) == [
+        "default=istio-ingress/istio=ingressgateway/istio-ingressgateway"
+    ]
     assert loaded.http_port == 8080
 
 
-def test_namespaces_are_separated_by_commas() -> None:
-    loaded = settings.load({"POINT_OPERATOR_GATEWAY_NAMESPACES": "a, b,"})
-    assert loaded.gateway_namespaces == ("a", "b")
+def test_gateways_are_read_in_order() -> None:
+    text = "inner=b/app.kubernetes.io/name=gw,zone=a/inner-sa; outer=b/app.kubernetes.io/name=edge/outer.sa;"
+    inner, outer = settings.load({"POINT_OPERATOR_GATEWAYS": text}).gateways
+    assert inner.selector == {"app.kubernetes.io/name": "gw", "zone": "a"}
+    assert (outer.name, outer.namespace, outer.service_account) == ("outer", "b", "outer.sa")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("POINT_OPERATOR_GATEWAY_NAMESPACES", "istio-system", "can't be on it"),
+        ("POINT_OPERATOR_GATEWAYS", "a=istio-system/a=b/c", "can't be on it"),
+        ("POINT_OPERATOR_GATEWAYS", "a=b/c/d", "not of the form name=namespace/label=value"),
+        ("POINT_OPERATOR_GATEWAYS", "a=b/c=d", "not of the form name=namespace/label=value"),
+        ("POINT_OPERATOR_GATEWAYS", "a=b/c=d/e;a=f/c=d/e", "two gateways are called a"),
+        ("POINT_OPERATOR_GATEWAYS", "a=b/c=d/e;f=b/c=d,g=h/e", "a and f may be the same pods of b"),
+        ("POINT_OPERATOR_HOSTS_LISTED", "yes", "neither true nor false"),
         ("POINT_OPERATOR_HTTP_PORT", "http", "not a whole number from 1 to 65535"),
         ("POINT_OPERATOR_HTTP_PORT", "0", "not a whole number from 1 to 65535"),
         ("POINT_OPERATOR_WORKERS", "1000", "not a whole number from 1 to 64"),

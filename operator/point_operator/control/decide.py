@@ -20,11 +20,15 @@ class Decision(msgspec.Struct, frozen=True):
     """The canary as it is from now on."""
     plan: Plan | None = None
     """None when nothing may be changed."""
+    withdraw: bool = False
+    """Whether what leads to it is taken away: it was admitted to nothing."""
 
 
 def decide(point_service: PointService, seen: Seen, before: Status, now: datetime.datetime) -> Decision:
     """Return what is to be done; `before` is the status as it was, `now` is aware."""
     record, stable = canary.recorded(before), before.get("image", "")
+    if seen.refusal is not None and not seen.claims:
+        return Decision(record, withdraw=True)
     if point_service.spec.paused:
         return Decision(record)
     record = canary.decide(point_service, stable, record, seen, now)

@@ -15,7 +15,7 @@ from point_operator.kube.apply import Applier, NotOwnedError
 from point_operator.kube.cluster import Cluster, Object
 from point_operator.model import kinds, names
 from point_operator.model.api import Spec
-from point_operator.observe.fleet import Fleet
+from point_operator.observe.fleet import Fleet, Key
 
 log = logging.getLogger(__name__)
 
@@ -55,26 +55,25 @@ class Finalizer:
                     await self._applier.remove(route)
                 return ROUTE_GONE_SECONDS
             await self._clean_gateways(selector)
-            await self._release_shared(spec)
+            await self._release_shared((metadata["namespace"], metadata["name"]))
         left = [one for one in metadata["finalizers"] if one != names.FINALIZER]
         operation = {"op": "replace", "path": "/metadata/finalizers", "value": left}
         await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
         return None
 
     async def _clean_gateways(self, selector: str) -> None:
-        for namespace in self._fleet.allowed_namespaces:
+        for namespace in self._fleet.gateway_namespaces:
             for kind in kinds.AT_GATEWAY:
                 for child in await self._found(kind, namespace, selector):
                     await self._applier.remove(child)
 
-    async def _release_shared(self, spec: Spec | None) -> None:
+    async def _release_shared(self, key: Key) -> None:
         """Leave the shared children to those who still use them. What is wrong there must not hold us."""
-        if spec is None or spec.gateway.namespace not in self._fleet.allowed_namespaces:
-            return
-        try:
-            await self._shared.release(spec.gateway.namespace, spec.gateway.selector)
-        except (*HOPELESS, NotOwnedError) as error:
-            log.warning("can't clean the gateway in %s: %s", spec.gateway.namespace, type(error).__name__)
+        for gateway in self._fleet.gateways_of(key):
+            try:
+                await self._shared.release(gateway)
+            except (*HOPELESS, NotOwnedError) as error:
+                log.warning("can't clean the gateway in %s: %s", gateway.namespace, type(error).__name__)
 
     async def _found(self, kind: kinds.Kind, namespace: str, selector: str) -> list[Object]:
         """Return children of a kind; none where the operator may not look, or namespace or kind are gone."""

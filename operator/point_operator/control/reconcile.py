@@ -87,7 +87,7 @@ class Reconciler:
 
     async def _look(self, body: Object) -> float | None:
         try:
-            point_service = api.parse(body)
+            point_service = self._fleet.read(body)
         except api.InvalidSpecError as error:
             if body["metadata"].get("deletionTimestamp"):
                 return await self._finalizer.finalize(body, None)
@@ -96,52 +96,83 @@ class Reconciler:
         if point_service.deleting:
             return await self._finalizer.finalize(body, point_service.spec)
         before: status.Status = body.get("status") or {}
-        seen = await self._observer.look(point_service, counting=canary.is_counted(point_service, before))
+        counting = canary.is_counted(point_service, before)
+        seen = await self._observer.look(point_service, counting=counting, now=_now())
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
-            body = await self._hold(body)
+            body = await self._hold(body, seen)
         try:
-            outcome = await self._act(point_service, seen, decision)
+            held = names.FINALIZER in (body["metadata"].get("finalizers") or [])
+            outcome = await self._act(point_service, seen, decision, held=held)
         except NotFoundError as error:  # a kind, or the gateway's namespace
             if await self._observer.optional_kinds(anew=True) != seen.surroundings.optional_kinds:
                 return 0.0  # somebody has uninstalled one
             refusal = Refusal("NotInstalled", _said(error))
-            outcome = Outcome(running=seen.running, refusal=refusal, canary=decision.canary)
+            outcome = self._outcome(point_service, decision, seen.running, refusal)
         await self._write_status(body, *status.compute(point_service, seen, outcome, before, _now()))
         return self._next_look(seen, outcome)
 
-    async def _hold(self, body: Object) -> Object:
-        """Set the finalizer before the first child in another namespace exists."""
+    async def _hold(self, body: Object, seen: Seen) -> Object:
+        """Set the finalizer and record the claims, before the first child in another namespace exists."""
         finalizers = body["metadata"].get("finalizers") or []
-        if names.FINALIZER in finalizers:
+        if names.FINALIZER not in finalizers:
+            operation = {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, names.FINALIZER]}
+            body = await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
+        before = body.get("status") or {}
+        recorded = before | {"claims": msgspec.to_builtins(seen.claims)}
+        if recorded == before:
             return body
-        operation = {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, names.FINALIZER]}
-        return await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
+        operation = {"op": "add", "path": "/status", "value": recorded}
+        return await self._cluster.patch(kinds.POINT_SERVICE, body, [operation], subresource="status")
 
-    async def _act(self, point_service: PointService, seen: Seen, decision: Decision) -> Outcome:
-        """Apply and prune what may be changed; return what came of it. Raises NotFoundError."""
+    async def _act(
+        self, point_service: PointService, seen: Seen, decision: Decision, *, held: bool
+    ) -> Outcome:
+        """Apply and prune what may be changed; return what came of it. Raises NotFoundError.
+
+        `held` says whether anything was ever made for it.
+        """
         refusal, running = seen.refusal, seen.running
-        if decision.plan is not None:
-            try:
+        try:
+            if decision.withdraw:
+                await self._withdraw(seen)
+            elif held:
+                for gateway in self._fleet.gateways_of(point_service.key):
+                    await self.shared.ensure_guard(gateway)  # whoever of its sharers is paused or refused
+            if decision.plan is not None:
                 running = await self._bring_about(point_service, seen, decision.plan)
-            except NotOwnedError as error:
-                refusal = Refusal("NotOwned", str(error))
-            except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
-                refusal = Refusal("Rejected", _said(error))
-        return Outcome(running=running, refusal=refusal, canary=decision.canary)
+        except NotOwnedError as error:
+            refusal = Refusal("NotOwned", str(error))
+        except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
+            refusal = Refusal("Rejected", _said(error))
+        return self._outcome(point_service, decision, running, refusal)
+
+    def _outcome(
+        self, point_service: PointService, decision: Decision, running: Rollout, refusal: Refusal | None
+    ) -> Outcome:
+        claims = self._fleet.claims(point_service.key)
+        return Outcome(running=running, refusal=refusal, canary=decision.canary, claims=claims)
+
+    async def _withdraw(self, seen: Seen) -> None:
+        """Take the route away and, once it is gone, what protected it: it was admitted to nothing."""
+        routes = [one for one in seen.children.values() if one["kind"] == kinds.VIRTUAL_SERVICE.kind]
+        policies = [one for one in seen.children.values() if names.is_elsewhere(one)]
+        for one in routes or policies:
+            await self.applier.remove(one)
 
     async def _bring_about(self, point_service: PointService, seen: Seen, plan: Plan) -> Rollout:
         """Go through the plan's stages; return how the service's own pods are then."""
-        gateway, children = point_service.spec.gateway, dict(seen.children)
-        await self.shared.ensure_guard(gateway.namespace, gateway.selector)
+        children = dict(seen.children)
         await self._ensure(point_service, plan.policies, children)
         await self._retry_migration(point_service, seen, children)
         await self._ensure(point_service, plan.foundation + plan.migration, children)
         await self._ensure(point_service, plan.pods + plan.scaling, children)
         await self._ensure(point_service, plan.route + plan.observability, children)
-        await self.shared.ensure_listener(gateway.namespace, gateway.selector)
+        for gateway in self._fleet.gateways_of(point_service.key):
+            await self.shared.ensure_listener(gateway)
         old = (child for child in seen.children.values() if not _is_running_job(child))
         await self.applier.prune(old, plan.everything)
+        self._fleet.settle(point_service.key)
         return look.running(point_service, children)
 
     async def _ensure(

@@ -1,21 +1,27 @@
 """What all PointServices of one gateway share: the guard of identity headers and the listener."""
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
 
-from point_operator.kube.apply import Applier
+from kubernetes.aio.dynamic.exceptions import ForbiddenError
+
+from point_operator.kube.apply import Applier, identity
 from point_operator.kube.cluster import Cluster, Object
 from point_operator.model import kinds, names
+from point_operator.model.gateways import ListedGateway
 from point_operator.observe.fleet import Fleet
 from point_operator.resources import plan
+from point_operator.resources.gateway.gateway import Sharer
+
+log = logging.getLogger(__name__)
 
 OWNER = "shared"
 """What an adoption annotation names for these."""
 
 
 class Shared:
-    """Keeps the shared children of every gateway as the PointServices that use it want them."""
+    """Keeps the shared children of every gateway as the PointServices admitted to it need them."""
 
     def __init__(self, cluster: Cluster, applier: Applier, fleet: Fleet) -> None:
         self._cluster = cluster
@@ -23,39 +29,67 @@ class Shared:
         self._fleet = fleet
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def ensure_guard(self, namespace: str, selector: Mapping[str, str]) -> None:
+    async def ensure_guard(self, gateway: ListedGateway) -> None:
         """Have the gateway remove clients' identity headers; before anything is routed."""
-        await self._ensure(namespace, selector, kinds.ENVOY_FILTER)
+        await self._ensure(gateway, kinds.ENVOY_FILTER)
 
-    async def ensure_listener(self, namespace: str, selector: Mapping[str, str]) -> None:
+    async def ensure_listener(self, gateway: ListedGateway) -> None:
         """Have the gateway listen."""
-        await self._ensure(namespace, selector, kinds.GATEWAY)
+        await self._ensure(gateway, kinds.GATEWAY)
 
-    async def release(self, namespace: str, selector: Mapping[str, str]) -> None:
+    async def release(self, gateway: ListedGateway) -> None:
         """Remove the listener and then the guard, unless another PointService uses them."""
         for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
-            await self._ensure(namespace, selector, kind)
+            await self._ensure(gateway, kind)
 
-    async def _ensure(self, namespace: str, selector: Mapping[str, str], kind: kinds.Kind) -> None:
+    async def _ensure(self, gateway: ListedGateway, kind: kinds.Kind) -> None:
+        namespace, selector = gateway.namespace, gateway.selector
         async with self._locks[names.gateway_id(namespace, selector)]:
-            sharers = self._fleet.sharers(namespace, selector)
             name = names.shared_name(namespace, selector)
             live = await self._cluster.get(kind, namespace, name)
-            manifest = plan.build_shared(sharers, kind)
+            # Read when the lock and the live object are there, so that no claim granted meanwhile is left out.
+            manifest = plan.build_shared(kind, gateway, self._sharers(gateway))
             if manifest is not None:
                 await self._applier.ensure(manifest, live, OWNER)
             elif live is not None and _gateway_of(live) and not await self._is_routed(namespace, name):
                 await self._applier.remove(live)
 
+    def _sharers(self, gateway: ListedGateway) -> list[Sharer]:
+        found = self._fleet.sharers(gateway.namespace, gateway.selector)
+        return [
+            Sharer(
+                namespace=one.namespace,
+                name=one.name,
+                hosts=claim.hosts,
+                credential_name=claim.credential_name,
+                valid=self._fleet.is_valid_certificate(gateway.namespace, claim.credential_name),
+            )
+            for one, claim in found
+        ]
+
     async def sweep(self) -> None:
-        """Remove what is left at gateways that no PointService uses any more, after one has moved away."""
-        for namespace in self._fleet.allowed_namespaces:
-            for kind in (kinds.GATEWAY, kinds.ENVOY_FILTER):
-                for live in await self._cluster.list(kind, namespace, f"{names.SELECTOR},{names.SHARED}"):
-                    async with self._locks[_gateway_of(live)]:
-                        used = self._fleet.at_gateway(_gateway_of(live))
-                        if not used and not await self._is_routed(namespace, live["metadata"]["name"]):
-                            await self._applier.remove(live)
+        """Remove what is left at gateways that nobody uses any more, and at those taken off the list."""
+        for kind in kinds.GATEWAY_NAMESPACE:
+            for live in await self._cluster.list(kind, selector=names.SELECTOR):
+                if await self._is_left(live):
+                    await self._remove_left(live)
+
+    async def _is_left(self, live: Object) -> bool:
+        namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+        if gateway := _gateway_of(live):
+            return not self._fleet.at_gateway(gateway) and not await self._is_routed(namespace, name)
+        return names.is_elsewhere(live) and namespace not in self._fleet.gateway_namespaces
+
+    async def _remove_left(self, live: Object) -> None:
+        async with self._locks[_gateway_of(live)]:
+            try:
+                if await self._is_left(live):
+                    await self._applier.remove(live)
+            except ForbiddenError:
+                log.warning(
+                    "no right to remove what is left at a gateway that is not listed any more",
+                    extra={"child": "/".join(identity(live))},
+                )
 
     async def _is_routed(self, namespace: str, name: str) -> bool:
         """Whether a route still leads through a listener: that of a PointService that left it behind, say."""

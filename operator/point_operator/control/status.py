@@ -7,7 +7,7 @@ import msgspec
 
 from point_operator.control.canary import Record
 from point_operator.model import names
-from point_operator.model.api import PointService
+from point_operator.model.api import Claim, PointService
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
 from point_operator.observe.workload import Rollout
@@ -28,6 +28,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     """Why the operator could not do what the spec says."""
     canary: Record | None = None
+    claims: tuple[Claim, ...] = ()
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -103,6 +104,8 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
         status["image"] = image
     if outcome.canary is not None:
         status["canary"] = msgspec.to_builtins(outcome.canary)
+    if outcome.claims:
+        status["claims"] = msgspec.to_builtins(outcome.claims)
     limit = spec.gateway.rate_limit
     if limit.enabled:
         sharers = rate_limit.sharers(point_service, seen.surroundings)

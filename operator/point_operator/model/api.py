@@ -4,10 +4,13 @@ The CRD (`crds/pointservices.yaml`) says what each field means and which values 
 repeats its defaults so that a test, or an object stored before a field existed, reads the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from point_operator.model import gateways
+from point_operator.model.gateways import ListedGateway
 
 GROUP = "pointservice.io"
 VERSION = "v1alpha1"
@@ -101,13 +104,14 @@ class Cors(_Struct, frozen=True):
 
 
 class Gateway(_Struct, frozen=True):
-    """How the service is reached."""
+    """How the service is reached: `name`, or the three after it, say by which listed gateway; `parse` fills in all."""
 
     hosts: tuple[str, ...]
     jwt: Jwt
-    namespace: str = "istio-ingress"
-    selector: dict[str, str] = msgspec.field(default_factory=lambda: {"istio": "ingressgateway"})
-    service_account: str = "istio-ingressgateway"
+    name: str = ""
+    namespace: str = ""
+    selector: dict[str, str] = {}
+    service_account: str = ""
     tls: GatewayTls = GatewayTls()
     rate_limit: RateLimit = RateLimit()
     cors: Cors | None = None
@@ -222,8 +226,22 @@ class Spec(_Struct, frozen=True):
     observability: Observability = Observability()
 
 
+class Claim(_Struct, frozen=True):
+    """What a PointService was admitted to at a gateway. While its status records it, nobody else gets it."""
+
+    gateway: str
+    """`names.gateway_key`."""
+    hosts: tuple[str, ...]
+    issuer: str
+    keys: str
+    """Digest of what the issuer's tokens are checked by and of the claims that say who the member is."""
+    credential_name: str
+    since: str
+    """When it was first admitted there (RFC 3339, UTC)."""
+
+
 class PointService(_Struct, frozen=True):
-    """One PointService: who it is and what it wants."""
+    """One PointService: who it is, what it wants and what it was admitted to."""
 
     name: str
     namespace: str
@@ -233,6 +251,10 @@ class PointService(_Struct, frozen=True):
     """Creation time as the API writes it (RFC 3339, UTC), so that text order is time order."""
     deleting: bool
     spec: Spec
+    claims: tuple[Claim, ...] = ()
+    """The newest first; more than one while a change of them is under way."""
+    no_gateway: str = ""
+    """Why none of the listed gateways is meant, in words."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -245,13 +267,21 @@ class PointService(_Struct, frozen=True):
         return self.spec.gateway.tls.credential_name or f"{self.name}-tls"
 
 
-def parse(body: Mapping[str, Any]) -> PointService:
-    """Read a PointService from the API. Raises InvalidSpecError naming the field that can't be read."""
+def parse(body: Mapping[str, Any], listed: Sequence[ListedGateway] = (gateways.DEFAULT,)) -> PointService:
+    """Read a PointService from the API, its gateway being one of the listed.
+
+    Raises InvalidSpecError naming the field that can't be read.
+    """
     metadata = body["metadata"]
     try:
         spec = msgspec.convert(body.get("spec", {}), Spec)
     except msgspec.ValidationError as error:
         raise InvalidSpecError(str(error).replace("`$", "`spec")) from error
+    wanted = spec.gateway
+    found = gateways.find(listed, wanted.name, wanted.namespace, wanted.selector, wanted.service_account)
+    if isinstance(found, ListedGateway):
+        fields = msgspec.structs.asdict(found)
+        spec = msgspec.structs.replace(spec, gateway=msgspec.structs.replace(wanted, **fields))
     return PointService(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -260,4 +290,14 @@ def parse(body: Mapping[str, Any]) -> PointService:
         created=metadata.get("creationTimestamp") or "",
         deleting=bool(metadata.get("deletionTimestamp")),
         spec=spec,
+        claims=_claims(body),
+        no_gateway="" if isinstance(found, ListedGateway) else found,
     )
+
+
+def _claims(body: Mapping[str, Any]) -> tuple[Claim, ...]:
+    """What its status records; nothing when another version wrote it that this one can't read."""
+    try:
+        return msgspec.convert((body.get("status") or {}).get("claims") or (), tuple[Claim, ...])
+    except msgspec.ValidationError:
+        return ()

@@ -51,6 +51,7 @@ SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "Servic
 PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
 GRAFANA_DASHBOARD = Kind("grafana.integreatly.org", "v1beta1", "grafanadashboards", "GrafanaDashboard")
 
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 POD = Kind("", "v1", "pods", "Pod")
 SECRET = Kind("", "v1", "secrets", "Secret")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")

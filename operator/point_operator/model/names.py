@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ STARTING_MANAGER = "point-operator-start"
 """Field manager of what is set once, when a child is made, and then left to others."""
 FINALIZER = f"{GROUP}/finalizer"
 
+INSTANCE = "app.kubernetes.io/instance"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER_NAME = f"{GROUP}/name"
 OWNER_NAMESPACE = f"{GROUP}/namespace"
@@ -25,6 +27,8 @@ HASH = f"{GROUP}/hash"
 """Annotation: hash of the manifest as rendered. A field that left the manifest shows by it."""
 CONFIG_HASH = f"{GROUP}/config-hash"
 """Annotation on pods: changes when a Secret that they mount does, so that they roll."""
+HOSTS = f"{GROUP}/hosts"
+"""Annotation on a namespace: the hosts its PointServices may have, by comma; `*.` before one means all below it."""
 ADOPT = f"{GROUP}/adopt"
 """Annotation on a foreign object; its value `<namespace>/<name>` allows that PointService to take it over."""
 
@@ -44,7 +48,7 @@ def labels(point_service: PointService) -> dict[str, str]:
     """Labels that every child carries. Owner name and namespace make it findable from another namespace."""
     return {
         "app.kubernetes.io/name": "point-service",
-        "app.kubernetes.io/instance": point_service.name,
+        INSTANCE: point_service.name,
         MANAGED_BY: FIELD_MANAGER,
         OWNER_NAME: point_service.name,
         OWNER_NAMESPACE: point_service.namespace,
@@ -71,9 +75,20 @@ def owner_selector(namespace: str, name: str) -> str:
     return f"{SELECTOR},{OWNER_NAMESPACE}={namespace},{OWNER_NAME}={name}"
 
 
+def is_elsewhere(child: Mapping[str, Any]) -> bool:
+    """Whether a child of one PointService is in another namespace than that, where no owner reference reaches."""
+    owner = (child["metadata"].get("labels") or {}).get(OWNER_NAMESPACE)
+    return owner is not None and owner != child["metadata"]["namespace"]
+
+
 def in_gateway(point_service: PointService) -> str:
     """Name of a child in the gateway's namespace. No namespace holds a dot, so no two pairs share a name."""
     return f"{point_service.namespace}.{point_service.name}"
+
+
+def gateway_key(namespace: str, selector: Mapping[str, str]) -> str:
+    """One gateway, readable: the pods that a selector finds in a namespace."""
+    return f"{namespace}/{','.join(f'{key}={value}' for key, value in sorted(selector.items()))}"
 
 
 def gateway_id(namespace: str, selector: Mapping[str, str]) -> str:

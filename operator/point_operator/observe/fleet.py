@@ -1,31 +1,48 @@
-"""Every PointService of the cluster, and who stands in whose way at a shared gateway."""
+"""Every PointService of the cluster, what each was admitted to, and who stands in whose way at a shared gateway."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from point_operator.model import api, names
-from point_operator.model.api import PointService
+from point_operator.model.api import Claim, PointService
+from point_operator.model.gateways import ListedGateway
 
 Key = tuple[str, str]
 """Namespace and name of a PointService."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a PointService gets nothing at its gateway: a reason for machines and a message for people."""
+    """Why a PointService does not get what it wants: a reason for machines and a message for people."""
 
     reason: str
     message: str
 
 
 class Fleet:
-    """The PointServices as last seen, and the refusals that follow from them."""
+    """The PointServices as last seen, and what this process has admitted each of them to.
 
-    def __init__(self, allowed_namespaces: Iterable[str]) -> None:
-        self.allowed_namespaces = tuple(sorted(set(allowed_namespaces) - {"istio-system"}))
+    Whoever is admitted first keeps a host or an issuer until it no longer wants it, is gone, or the administrator
+    takes the gateway or the host away. Claims are granted here, without a pause between looking and granting, and
+    recorded in the PointService's status before anything is made for them, so that the next process knows them too.
+    """
+
+    def __init__(self, listed: Sequence[ListedGateway], *, hosts_listed: bool = False) -> None:
+        self.listed = tuple(listed)
+        self.gateway_namespaces = tuple(sorted({one.namespace for one in listed}))
+        self._hosts_listed = hosts_listed
+        self._keys = {
+            names.gateway_id(one.namespace, one.selector): names.gateway_key(one.namespace, one.selector)
+            for one in listed
+        }
         self._members: dict[Key, PointService] = {}
-        self._refusals: dict[Key, Refusal] | None = None
+        self._claims: dict[Key, tuple[Claim, ...]] = {}
+        self._refused: set[Key] = set()
+        self._host_patterns: dict[str, tuple[str, ...] | None] = {}
+        """By namespace: which hosts its PointServices may have; None for any."""
+        self._invalid_certificates: set[tuple[str, str]] = set()
+        """Namespace and name of certificates that a gateway can't present."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -33,131 +50,206 @@ class Fleet:
     def __iter__(self) -> Iterator[PointService]:
         return iter(self._members.values())
 
+    def read(self, body: Mapping[str, Any]) -> PointService:
+        """Read a PointService, its gateway being one of the listed. Raises InvalidSpecError."""
+        return api.parse(body, self.listed)
+
     def replace(self, bodies: Iterable[Mapping[str, Any]]) -> None:
-        """Take a whole list from the API: what is not in it is gone."""
-        self._members = {}
-        for body in bodies:
+        """Take a whole list from the API: what is not in it is gone. Of the unknown the older one comes first."""
+        found = sorted(bodies, key=lambda body: body["metadata"].get("creationTimestamp") or "")
+        for key in self._members.keys() - {_key(body) for body in found}:
+            self.forget(key)
+        known = set(self._members)
+        for body in found:
             self.see(body)
-        self._refusals = None
+        for one in sorted(self, key=_age):
+            if one.key not in known:
+                self.admit(one, now=one.created)
 
     def see(self, body: Mapping[str, Any]) -> bool:
-        """Take note of one PointService; return whether anything changed that another one may depend on."""
-        key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        """Take note of one PointService; return whether anything changed that another one may depend on.
+
+        One that can't be read keeps what it has.
+        """
         try:
-            point_service = api.parse(body)
+            point_service = self.read(body)
         except api.InvalidSpecError:
-            return self.forget(key)
-        before = self._members.get(key)
-        self._members[key] = point_service
-        if before == point_service:
             return False
-        self._refusals = None
-        return True
+        key, before = point_service.key, self._members.get(_key(body))
+        if before is not None and before.uid != point_service.uid:
+            self.forget(key)
+        self._members[key] = point_service
+        if key not in self._claims:
+            self._claims[key] = tuple(
+                claim for claim in point_service.claims if self._conflict(point_service, claim) is None
+            )
+        return before != point_service
 
     def forget(self, key: Key) -> bool:
         """Take note that a PointService is gone; return whether it was known."""
-        self._refusals = None
+        self._claims.pop(key, None)
+        self._refused.discard(key)
         return self._members.pop(key, None) is not None
 
-    def refusal(self, point_service: PointService) -> Refusal | None:
-        """Return why this PointService is refused, or None."""
-        return self._all_refusals().get(point_service.key)
+    def allow_hosts(self, namespace: str, annotations: Mapping[str, str]) -> None:
+        """Take note of which hosts the PointServices of a namespace may have, as its annotations say."""
+        text = annotations.get(names.HOSTS)
+        listed = None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+        self._host_patterns[namespace] = () if listed is None and self._hosts_listed else listed
+
+    def note_certificate(self, namespace: str, name: str, *, valid: bool) -> None:
+        """Take note of whether a gateway can present a certificate."""
+        if valid:
+            self._invalid_certificates.discard((namespace, name))
+        else:
+            self._invalid_certificates.add((namespace, name))
+
+    def is_valid_certificate(self, namespace: str, name: str) -> bool:
+        """Whether a gateway can present a certificate, as far as anybody has looked."""
+        return (namespace, name) not in self._invalid_certificates
+
+    def admit(self, point_service: PointService, *, now: str) -> Refusal | None:
+        """Grant a PointService what it wants, or return why not.
+
+        What it was granted before stays granted beside it, until `settle` or `withdraw` says that nothing is made
+        of that any more; only what the administrator does not allow is taken away at once.
+        """
+        key = point_service.key
+        refusal = self._objection(point_service)
+        if refusal is not None:
+            self._claims[key] = ()
+        else:
+            wanted = self._wanted(point_service, now)
+            refusal = self._conflict(point_service, wanted)
+            if refusal is None:
+                held = [claim for claim in self.claims(key) if _matter(claim) != _matter(wanted)]
+                self._claims[key] = (wanted, *held)
+        if refusal is None:
+            self._refused.discard(key)
+        else:
+            self._refused.add(key)
+        return refusal
+
+    def settle(self, key: Key) -> None:
+        """Take note that everything is made for the newest claim, and nothing for older ones any more."""
+        self._claims[key] = self.claims(key)[:1]
+
+    def claims(self, key: Key) -> tuple[Claim, ...]:
+        """Return what a PointService was admitted to, the newest first."""
+        return self._claims.get(key, ())
 
     def refused(self) -> list[Key]:
         """Return every PointService that is refused; a change of another one may free it."""
-        return list(self._all_refusals())
+        return list(self._refused)
 
-    def sharers(self, namespace: str, selector: Mapping[str, str]) -> list[PointService]:
-        """Return the PointServices that one gateway serves, oldest first; not the refused and the leaving."""
-        identity, refusals = names.gateway_id(namespace, selector), self._all_refusals()
+    def sharers(self, namespace: str, selector: Mapping[str, str]) -> list[tuple[PointService, Claim]]:
+        """Return who was admitted to a gateway and is not leaving, with each of its claims, the first one first."""
+        gateway = names.gateway_key(namespace, selector)
         found = [
-            one
+            (one, claim)
             for one in self
-            if not one.deleting and one.key not in refusals and _gateway_of(one) == identity
+            if not one.deleting
+            for claim in self.claims(one.key)
+            if claim.gateway == gateway
         ]
-        return sorted(found, key=_age)
+        return sorted(found, key=lambda pair: (pair[1].since, _age(pair[0])))
+
+    def gateways_of(self, key: Key) -> list[ListedGateway]:
+        """Return the listed gateways that a PointService was admitted to."""
+        places = {claim.gateway for claim in self.claims(key)}
+        return [one for one in self.listed if names.gateway_key(one.namespace, one.selector) in places]
 
     def at_gateway(self, identity: str) -> list[PointService]:
-        """Return the PointServices at the gateway with this `names.gateway_id`, in no order."""
-        return [one for one in self if _gateway_of(one) == identity]
+        """Return the PointServices admitted to the gateway with this `names.gateway_id`, in no order."""
+        gateway = self._keys.get(identity)
+        return [one for one in self if any(claim.gateway == gateway for claim in self.claims(one.key))]
 
-    def _all_refusals(self) -> dict[Key, Refusal]:
-        if self._refusals is None:
-            self._refusals = refusals(self, self.allowed_namespaces)
-        return self._refusals
+    def _wanted(self, point_service: PointService, now: str) -> Claim:
+        gateway, jwt = point_service.spec.gateway, point_service.spec.gateway.jwt
+        place = names.gateway_key(gateway.namespace, gateway.selector)
+        held = next((claim for claim in self.claims(point_service.key) if claim.gateway == place), None)
+        credential = point_service.credential_name
+        if held is not None and not self.is_valid_certificate(gateway.namespace, credential):
+            credential = held.credential_name
+        return Claim(
+            gateway=place,
+            hosts=gateway.hosts,
+            issuer=jwt.issuer,
+            keys=names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim])[:16],
+            credential_name=credential,
+            since=held.since if held is not None else now,
+        )
+
+    def _objection(self, point_service: PointService) -> Refusal | None:
+        """What the cluster's administrator does not allow."""
+        if point_service.no_gateway:
+            return Refusal(
+                "GatewayNotListed", f"{point_service.no_gateway}; its administrator keeps that list"
+            )
+        patterns = self._host_patterns.get(point_service.namespace)
+        if patterns is None:
+            return None
+        hosts = [one for one in point_service.spec.gateway.hosts if not _is_allowed(one, patterns)]
+        if not hosts:
+            return None
+        return Refusal(
+            "HostNotAllowed",
+            f"{', '.join(hosts)}: namespace {point_service.namespace} may have {', '.join(patterns) or 'no host'}; "
+            f"the cluster's administrator says so by its annotation {names.HOSTS}",
+        )
+
+    def _conflict(self, point_service: PointService, wanted: Claim) -> Refusal | None:
+        """Whether somebody else was admitted to what one wants.
+
+        A gateway checks a token against every rule of its issuer, whoever made it: with other keys one PointService
+        could forge the other's tokens, with other claims it could change who the member is. One that is being
+        deleted still holds what it has until it is gone.
+        """
+        for key, claims in self._claims.items():
+            if key == point_service.key:
+                continue
+            for held in claims:
+                if held.gateway != wanted.gateway:
+                    continue
+                if taken := sorted(set(held.hosts) & set(wanted.hosts)):
+                    return _host_conflict(key, taken)
+                if held.issuer == wanted.issuer and held.keys != wanted.keys:
+                    return _issuer_conflict(key, held.issuer)
+        return None
 
 
-def refusals(point_services: Iterable[PointService], allowed: tuple[str, ...]) -> dict[Key, Refusal]:
-    """Return who is refused and why. Who came first keeps what two of them want.
-
-    A PointService that is being deleted still holds its hosts and issuer until it is gone.
-    """
-    hosts: dict[tuple[str, str], PointService] = {}
-    issuers: dict[tuple[str, str], PointService] = {}
-    refused: dict[Key, Refusal] = {}
-    for one in sorted(point_services, key=_age):
-        gateway = one.spec.gateway
-        if gateway.namespace not in allowed:
-            refused[one.key] = _not_allowed(gateway.namespace, allowed)
-            continue
-        identity = _gateway_of(one)
-        holder = next((hosts[identity, host] for host in gateway.hosts if (identity, host) in hosts), None)
-        if holder is not None:
-            refused[one.key] = _host_conflict(one, holder)
-            continue
-        holder = issuers.get((identity, gateway.jwt.issuer))
-        if holder is not None and not _same_issuer(one, holder):
-            refused[one.key] = _issuer_conflict(one, holder)
-            continue
-        hosts.update({(identity, host): one for host in gateway.hosts})
-        issuers.setdefault((identity, gateway.jwt.issuer), one)
-    return refused
+def _key(body: Mapping[str, Any]) -> Key:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
 
 
 def _age(point_service: PointService) -> tuple[str, str, str]:
     return point_service.created, point_service.namespace, point_service.name
 
 
-def _gateway_of(point_service: PointService) -> str:
-    return names.gateway_id(point_service.spec.gateway.namespace, point_service.spec.gateway.selector)
+def _matter(claim: Claim) -> tuple[object, ...]:
+    """What of a claim keeps others away."""
+    return claim.gateway, frozenset(claim.hosts), claim.issuer, claim.keys
 
 
-def _same_issuer(one: PointService, other: PointService) -> bool:
-    """Whether two agree on an issuer's keys and claims.
-
-    A gateway checks a token against every rule of its issuer, whoever made it: with other keys one
-    PointService could forge the other's tokens, with other claims it could change who the member is.
-    """
-    first, second = one.spec.gateway.jwt, other.spec.gateway.jwt
-    return (first.jwks, first.jwks_uri, first.member_claim, first.role_claim) == (
-        second.jwks,
-        second.jwks_uri,
-        second.member_claim,
-        second.role_claim,
+def _is_allowed(host: str, patterns: Iterable[str]) -> bool:
+    return any(
+        pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+        for pattern in patterns
     )
 
 
-def _not_allowed(namespace: str, allowed: tuple[str, ...]) -> Refusal:
-    return Refusal(
-        "GatewayNamespaceNotAllowed",
-        f"gateway.namespace {namespace} is not on the operator's list ({', '.join(allowed) or 'empty'}); "
-        "its administrator sets POINT_OPERATOR_GATEWAY_NAMESPACES",
-    )
-
-
-def _host_conflict(one: PointService, holder: PointService) -> Refusal:
-    shared = sorted(set(one.spec.gateway.hosts) & set(holder.spec.gateway.hosts))
+def _host_conflict(holder: Key, hosts: Sequence[str]) -> Refusal:
     return Refusal(
         "HostConflict",
-        f"PointService {'/'.join(holder.key)} already has {', '.join(shared)} "
+        f"PointService {'/'.join(holder)} already has {', '.join(hosts)} "
         "at this gateway; choose another host or remove it there",
     )
 
 
-def _issuer_conflict(one: PointService, holder: PointService) -> Refusal:
+def _issuer_conflict(holder: Key, issuer: str) -> Refusal:
     return Refusal(
         "IssuerConflict",
-        f"PointService {'/'.join(holder.key)} uses issuer {one.spec.gateway.jwt.issuer} at this gateway "
+        f"PointService {'/'.join(holder)} uses issuer {issuer} at this gateway "
         "with other keys or claims; both must give the same jwks or jwksUri, memberClaim "
         "and roleClaim, since the gateway checks a token against all of them",
     )

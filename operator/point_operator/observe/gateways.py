@@ -42,17 +42,14 @@ class Gateways:
                 log.warning("can't count gateway pods: %s", type(error).__name__)
 
     async def _look(self, changed: Callable[[Key], None]) -> None:
-        gateways = {
-            names.gateway_id(one.spec.gateway.namespace, one.spec.gateway.selector): one.spec.gateway
-            for one in self._fleet
-            if one.spec.gateway.namespace in self._fleet.allowed_namespaces
-        }
+        gateways = {names.gateway_id(one.namespace, one.selector): one for one in self._fleet.listed}
+        gateways = {identity: one for identity, one in gateways.items() if self._fleet.at_gateway(identity)}
         self._pods = {identity: count for identity, count in self._pods.items() if identity in gateways}
         for identity, gateway in gateways.items():
             before = self._pods.get(identity)
             self._pods[identity] = await self._count(gateway.namespace, gateway.selector)
             if before is not None and before != self._pods[identity]:
-                for one in self._fleet.sharers(gateway.namespace, gateway.selector):
+                for one in self._fleet.at_gateway(identity):
                     changed(one.key)
 
     async def _count(self, namespace: str, selector: Mapping[str, str]) -> int:

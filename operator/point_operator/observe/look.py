@@ -8,7 +8,7 @@ import msgspec
 from point_operator.kube.apply import Identity, identity
 from point_operator.kube.cluster import Cluster, Object
 from point_operator.model import kinds, names
-from point_operator.model.api import PointService
+from point_operator.model.api import Claim, PointService
 from point_operator.observe import secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
 from point_operator.observe.gateways import Gateways
@@ -28,7 +28,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Every child that exists."""
     surroundings: Surroundings = Surroundings()
     refusal: Refusal | None = None
-    """Why it gets nothing at its gateway."""
+    """Why it does not get what it wants at its gateway."""
+    claims: tuple[Claim, ...] = ()
+    """What it was admitted to, also earlier."""
     secret_problems: tuple[str, ...] = ()
     certificate_problem: str = ""
     migration: Migration = Migration("Pending")
@@ -59,18 +61,24 @@ class Observer:
         self._kinds: frozenset[kinds.Kind] = frozenset()
         self._kinds_until = float("-inf")
 
-    async def look(self, point_service: PointService, *, counting: bool) -> Seen:
-        """Read it all; `counting` has the canary's pods asked what they have answered."""
+    async def look(self, point_service: PointService, *, counting: bool, now: str) -> Seen:
+        """Read it all, and admit it to what it wants if that may be had.
+
+        `counting` has the canary's pods asked what they have answered; `now` is an RFC 3339 time.
+        """
         gateway, namespace = point_service.spec.gateway, point_service.namespace
-        allowed = gateway.namespace in self._fleet.allowed_namespaces
+        listed = not point_service.no_gateway
         optional_kinds = await self.optional_kinds()
-        children, pods, found = await asyncio.gather(
+        children, pods, found, certificate_problem, _ = await asyncio.gather(
             self._children(point_service, optional_kinds),
             self._cluster.list(
                 kinds.POD, namespace, f"{names.OWNER_NAME}={point_service.name},{names.SELECTOR}"
             ),
             secrets.look(self._cluster, point_service),
+            self._certificate_problem(point_service),
+            self._look_at_namespace(namespace),
         )
+        refusal = self._fleet.admit(point_service, now=now)
         canary_pods = workload.of_component(pods, names.CANARY)
         canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
         limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
@@ -78,18 +86,17 @@ class Observer:
         return Seen(
             children=children,
             surroundings=Surroundings(
-                gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else 1,
+                gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if listed else 1,
                 config_hash=found.config_hash,
                 optional_kinds=optional_kinds,
                 rate_limit_image=self._rate_limit_image,
                 rate_limit_service_ready=workload.rollout(limiter).serving > 0,
                 cache_user_named=found.cache_user_named,
             ),
-            refusal=self._fleet.refusal(point_service),
+            refusal=refusal,
+            claims=self._fleet.claims(point_service.key),
             secret_problems=found.problems,
-            certificate_problem=await secrets.certificate_problem(self._cluster, point_service)
-            if allowed
-            else "",
+            certificate_problem=certificate_problem,
             migration=workload.migration(job, pods),
             rate_limit_service_down=workload.is_down(limiter),
             running=running(point_service, children),
@@ -111,6 +118,18 @@ class Observer:
             self._kinds_until = time.monotonic() + OPTIONAL_KINDS_SECONDS
         return self._kinds
 
+    async def _certificate_problem(self, point_service: PointService) -> str:
+        if point_service.no_gateway:
+            return ""
+        problem = await secrets.certificate_problem(self._cluster, point_service)
+        namespace = point_service.spec.gateway.namespace
+        self._fleet.note_certificate(namespace, point_service.credential_name, valid=not problem)
+        return problem
+
+    async def _look_at_namespace(self, name: str) -> None:
+        found = await self._cluster.get(kinds.NAMESPACE, "", name) or {"metadata": {}}
+        self._fleet.allow_hosts(name, found["metadata"].get("annotations") or {})
+
     async def _children(
         self, point_service: PointService, optional_kinds: frozenset[kinds.Kind]
     ) -> dict[Identity, Object]:
@@ -118,7 +137,7 @@ class Observer:
         selector = names.owner_selector(*point_service.key)
         places = {(kind, point_service.namespace) for kind in (*kinds.OWN_NAMESPACE, *optional_kinds)}
         places |= {
-            (kind, namespace) for kind in kinds.AT_GATEWAY for namespace in self._fleet.allowed_namespaces
+            (kind, namespace) for kind in kinds.AT_GATEWAY for namespace in self._fleet.gateway_namespaces
         }
         lists = await asyncio.gather(*(self._cluster.list(kind, where, selector) for kind, where in places))
         return {identity(child): child for children in lists for child in children}

@@ -1,6 +1,10 @@
 """The Secrets that pods mount: whether they hold what is needed, and when they changed."""
 
 import asyncio
+import base64
+import contextlib
+import os
+import ssl
 from collections.abc import Sequence
 
 import msgspec
@@ -56,9 +60,30 @@ async def certificate_problem(cluster: Cluster, point_service: PointService) -> 
     secret = await cluster.get(kinds.SECRET, namespace, name)
     if secret is None:
         return f"Secret {name} (gateway.tls.credentialName) does not exist in namespace {namespace}"
-    if missing := sorted({"tls.crt", "tls.key"} - set(secret.get("data") or {})):
+    data = secret.get("data") or {}
+    if missing := sorted({"tls.crt", "tls.key"} - set(data)):
         return f"Secret {namespace}/{name} (gateway.tls.credentialName) lacks {' and '.join(missing)}"
+    if not _is_pair(data["tls.crt"], data["tls.key"]):
+        return (
+            f"Secret {namespace}/{name} (gateway.tls.credentialName) holds no certificate in PEM with its key"
+        )
     return ""
+
+
+def _is_pair(certificate: str, key: str) -> bool:
+    """Whether two values of a Secret are a certificate and its private key. They never reach a disk."""
+    with contextlib.ExitStack() as opened:
+        paths: list[str] = []
+        for value in (certificate, key):
+            file = opened.enter_context(os.fdopen(os.memfd_create("pem"), "wb"))
+            file.write(base64.b64decode(value))
+            file.flush()
+            paths.append(f"/proc/self/fd/{file.fileno()}")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password="")
+        except (OSError, ValueError):  # ssl.SSLError is an OSError
+            return False
+    return True
 
 
 async def _look(cluster: Cluster, point_service: PointService, name: str) -> tuple[str, Sequence[str]]:

@@ -50,7 +50,7 @@ class Handlers:
 
     def _owners(self, labels: Mapping[str, str]) -> list[Key]:
         if names.SHARED in labels:
-            return [one.key for one in self._fleet.at_gateway(labels[names.SHARED])][:1]
+            return [one.key for one in self._fleet.at_gateway(labels[names.SHARED])]
         if names.OWNER_NAME in labels and names.OWNER_NAMESPACE in labels:
             return [(labels[names.OWNER_NAMESPACE], labels[names.OWNER_NAME])]
         return []

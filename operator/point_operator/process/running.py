@@ -35,7 +35,7 @@ class Operator:
         self._kubeconfig = kubeconfig
         self._cluster = Cluster(client)
         self._resync_seconds = settings.resync_seconds
-        self.fleet = Fleet(settings.gateway_namespaces)
+        self.fleet = Fleet(settings.gateways, hosts_listed=settings.hosts_listed)
         self._gateways = Gateways(self._cluster, self.fleet)
         self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)

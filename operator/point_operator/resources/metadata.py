@@ -31,11 +31,16 @@ def own(kind: kinds.Kind, point_service: PointService, name: str, component: str
 
 
 def in_gateway(kind: kinds.Kind, point_service: PointService) -> Manifest:
-    """Start a manifest in the gateway's namespace, where no owner reference reaches: a finalizer cleans."""
+    """Start a manifest in the gateway's namespace, where no owner reference reaches: a finalizer cleans.
+
+    Without the instance label: tools that prune by it would take what no owner protects for their own.
+    """
+    labels = names.labels(point_service)
+    del labels[names.INSTANCE]
     metadata = {
         "name": names.in_gateway(point_service),
         "namespace": point_service.spec.gateway.namespace,
-        "labels": names.labels(point_service),
+        "labels": labels,
     }
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 

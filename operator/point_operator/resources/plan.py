@@ -7,6 +7,7 @@ import msgspec
 
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
+from point_operator.model.gateways import ListedGateway
 from point_operator.resources import metadata
 from point_operator.resources.gateway import (
     gateway,
@@ -94,11 +95,15 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
     )
 
 
-def build_shared(sharers: Sequence[PointService], kind: kinds.Kind) -> Manifest | None:
-    """Return one gateway's guard (EnvoyFilter) or listener (Gateway) for its PointServices, oldest first."""
-    builders = {kinds.ENVOY_FILTER: gateway_guard.build, kinds.GATEWAY: gateway.build}
-    manifest = builders[kind](sharers)
-    return _hashed(manifest) if manifest is not None else None
+def build_shared(
+    kind: kinds.Kind, place: ListedGateway, sharers: Sequence[gateway.Sharer]
+) -> Manifest | None:
+    """Return one gateway's guard (EnvoyFilter) or listener (Gateway), or None when nobody shares it."""
+    if not sharers:
+        return None
+    return _hashed(
+        gateway_guard.build(place) if kind == kinds.ENVOY_FILTER else gateway.build(place, sharers)
+    )
 
 
 def _plan(**stages: tuple[Manifest, ...]) -> Plan:

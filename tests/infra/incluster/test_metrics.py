@@ -16,10 +16,10 @@ SCRAPED_BY = {
     "point_operator_": "operator-point-system-podmonitor-point-operator",
     "process_": "operator-point-system-podmonitor-point-operator",
     "point_": "ServiceMonitor",
-    "envoy_": "operator-point-system-podmonitor-point-gateway",
+    "envoy_": "operator-point-system-podmonitor-point-gateway-default",
     "container_": "kube-prometheus-stack",
     "kube_": "kube-prometheus-stack",
-    "istio_": "operator-point-system-podmonitor-point-gateway",
+    "istio_": "operator-point-system-podmonitor-point-gateway-default",
     "pilot_": "istio-istio-system-podmonitor-istiod",
 }
 """Beginning of a metric's name -> what finds its pods; the first that fits."""

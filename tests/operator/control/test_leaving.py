@@ -65,10 +65,12 @@ def test_one_whose_gateway_is_not_allowed_any_more_leaves(
 ) -> None:
     tenant.ready()
     operator.stop()
-    other = process(server, account, "--no-lease", name="elsewhere", POINT_OPERATOR_GATEWAY_NAMESPACES="gone")
+    other = process(
+        server, account, "--no-lease", name="elsewhere", POINT_OPERATOR_GATEWAYS="gone=gone/a=b/c"
+    )
     other.start()
     try:
-        tenant.wait_reason("Ready", "GatewayNamespaceNotAllowed")
+        tenant.wait_reason("Ready", "GatewayNotListed")
         started = time.monotonic()
         tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
         tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)

@@ -1,5 +1,6 @@
 """The two ways to install say the same, and a chart's value arrives or is refused."""
 
+import json
 import os
 import runpy
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from point_local.programs import paths
@@ -14,6 +16,11 @@ from point_operator import settings
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "operator/chart"
+
+GATEWAYS = [
+    {"name": "outer", "namespace": "one", "selector": {"a": "b", "c": "d"}, "serviceAccount": "x"},
+    {"name": "inner", "namespace": "one", "selector": {"a": "e"}, "serviceAccount": "y"},
+]
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
@@ -51,11 +58,17 @@ def test_chart_and_kustomization_make_the_same_objects() -> None:
 
 @pytest.mark.integration
 def test_the_chart_gives_rights_at_every_gateway_and_watches_it() -> None:
-    made = _chart("--set", "gatewayNamespaces={one,two},monitoring.enabled=true")
+    made = _chart(
+        "--set",
+        "formerGatewayNamespaces={two},monitoring.enabled=true",
+        "--set-json",
+        f"gateways={json.dumps(GATEWAYS)}",
+    )
     roles = {namespace for kind, namespace, _ in made if kind == "Role"}
     assert {"one", "two"} <= roles
-    (monitor,) = [one for (_, _, name), one in made.items() if name == "point-gateway"]
-    assert monitor["spec"]["namespaceSelector"]["matchNames"] == ["one", "two"]
+    monitors = [one["spec"] for (_, _, name), one in made.items() if name.startswith("point-gateway-")]
+    assert [one["namespaceSelector"]["matchNames"] for one in monitors] == [["one"], ["one"]]
+    assert [one["selector"]["matchLabels"] for one in monitors] == [{"a": "b", "c": "d"}, {"a": "e"}]
 
 
 @pytest.mark.integration
@@ -64,7 +77,9 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "image": "registry.example/operator@sha256:" + "0" * 64,
         "imagePullSecrets": [{"name": "registry"}],
         "replicas": 3,
-        "gatewayNamespaces": ["one", "two"],
+        "gateways": GATEWAYS,
+        "formerGatewayNamespaces": ["two"],
+        "hostsListed": True,
         "rateLimitImage": "registry.example/ratelimit:1",
         "logLevel": "DEBUG",
         "workers": 3,
@@ -85,7 +100,11 @@ def test_every_value_arrives_where_it_belongs() -> None:
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     read = settings.load({one["name"]: one["value"] for one in container["env"] if "value" in one})
-    assert read.gateway_namespaces == ("one", "two")
+    assert [msgspec.to_builtins(one) for one in read.gateways] == [
+        {"service_account" if key == "serviceAccount" else key: value for key, value in one.items()}
+        for one in GATEWAYS
+    ]
+    assert read.hosts_listed
     assert (read.log_level, read.workers, read.resync_seconds) == ("DEBUG", 3, 30)
     assert read.rate_limit_image == chosen["rateLimitImage"]
     assert (deployment["spec"]["replicas"], container["image"]) == (3, chosen["image"])
@@ -113,8 +132,9 @@ def test_every_value_arrives_where_it_belongs() -> None:
         ("replicas=two", "at '/replicas': got string, want integer"),
         ("logLevel=TRACE", "at '/logLevel': value must be one of"),
         ("workers=65", "at '/workers': maximum: got 65, want 64"),
-        ("gatewayNamespaces=null", "missing property 'gatewayNamespaces'"),
-        ("gatewayNamespaces={istio-system}", "gatewayNamespaces: istio-system can't be on it"),
+        ("gateways=null", "missing property 'gateways'"),
+        ("gateways[0].namespace=istio-system", "gateways: istio-system can't be on it"),
+        ("gateways[0].selector=null", "at '/gateways/0': missing property 'selector'"),
         ("podAnnotations.team=1", "at '/podAnnotations/team': got number, want string"),
     ],
 )

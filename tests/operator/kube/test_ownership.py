@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from harness.tenants import add_certificate
 from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
@@ -58,8 +59,8 @@ def test_nobody_can_bring_own_keys_for_an_issuer_that_another_one_uses(
 
 def test_a_gateway_namespace_that_is_not_listed_is_refused(tenant: Any) -> None:
     tenant.create(gateway={"namespace": "istio-system"})
-    refused = tenant.wait_reason("Ready", "GatewayNamespaceNotAllowed")
-    assert "POINT_OPERATOR_GATEWAY_NAMESPACES" in refused["message"]
+    refused = tenant.wait_reason("Ready", "GatewayNotListed")
+    assert "istio-system/*/*" in refused["message"]
     assert tenant.get(kinds.SERVICE) is None
 
 
@@ -159,8 +160,7 @@ def test_what_an_orphaned_route_needs_stays(make_tenant: Callable[[], Any], oper
 
 def test_two_point_services_share_a_gateway(make_tenant: Callable[[], Any]) -> None:
     first, second = make_tenant(), make_tenant()
-    metadata = {"name": "other-tls", "namespace": "istio-ingress"}
-    first.kube.create(kinds.SECRET, {"metadata": metadata, "stringData": {"tls.crt": "c", "tls.key": "k"}})
+    add_certificate(first.kube, "other-tls")
     first.ready()
     second.ready(gateway={"rateLimit": {"requestsPerSecond": 5}, "tls": {"credentialName": "other-tls"}})
     limits = [str(one.at_gateway(kinds.ENVOY_FILTER)["spec"]) for one in (first, second)]
@@ -168,6 +168,6 @@ def test_two_point_services_share_a_gateway(make_tenant: Callable[[], Any]) -> N
     assert "'tokens_per_fill': 5" in limits[1]
     shared = names.shared_name("istio-ingress", {"istio": "ingressgateway"})
     servers = first.kube.get(kinds.GATEWAY, "istio-ingress", shared)["spec"]["servers"]
-    assert servers[0]["hosts"] == ["*"]
-    own = [one for one in servers if one["hosts"] == [second.host]]
+    assert {f"{first.namespace}/*", f"{second.namespace}/*"} <= set(servers[0]["hosts"])
+    own = [one for one in servers if one["hosts"] == [f"{second.namespace}/{second.host}"]]
     assert [one["tls"]["credentialName"] for one in own] == ["other-tls"]

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
-from point_operator.model import api, kinds, names
+from point_operator.model import api, gateways, kinds, names
 from point_operator.resources import plan
 from point_operator.resources.gateway import gateway, gateway_guard, rate_limit, request_authentication
+from point_operator.resources.gateway.gateway import Sharer
 from point_operator.resources.mesh import authorization_policy, virtual_service
 from point_operator.resources.pods import deployment, migration
 from point_operator.resources.surroundings import Release, Surroundings
@@ -61,7 +63,12 @@ def test_a_pool_is_as_large_as_is_said_and_else_the_service_s_to_choose(spec: di
 @pytest.mark.parametrize("name", ["minimal", "full"])
 def test_the_manifests_are_as_agreed(name: str, request: pytest.FixtureRequest) -> None:
     point_service = request.getfixturevalue(name)
-    shared = [plan.build_shared([point_service], kind) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)]
+    sharer = Sharer(
+        point_service.namespace, point_service.name, point_service.spec.gateway.hosts, "points-tls"
+    )
+    shared = [
+        plan.build_shared(kind, gateways.DEFAULT, [sharer]) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)
+    ]
     manifests = [*_plan(point_service).everything, *shared]
     manifests = copy.deepcopy(manifests)
     (board,) = {_dashboard_taken_from(one) for one in manifests} - {""}
@@ -201,19 +208,29 @@ def test_a_second_never_sees_twice_the_limit(rate: int, burst: int) -> None:
     assert rate_limit.burst(api.RateLimit(requests_per_second=rate)) == burst
 
 
-def test_one_listener_for_every_certificate(spec: dict[str, Any]) -> None:
-    other = copy.deepcopy(spec)
-    other["gateway"] |= {"hosts": ["other.localhost"], "tls": {"credentialName": "other-tls"}}
-    first, second = _point_service(spec), _point_service(other, namespace="elsewhere")
-    assert gateway.build([]) is None
-    manifest = gateway.build([first, second])
-    assert manifest is not None
-    servers = manifest["spec"]["servers"]
-    assert [(one["hosts"], one["tls"]["credentialName"]) for one in servers] == [
-        (["*"], "points-tls"),
-        (["other.localhost"], "other-tls"),
-    ]
-    assert len({one["port"]["name"] for one in servers}) == 2
+def _servers(*sharers: Sharer) -> list[tuple[list[str], str]]:
+    manifest = gateway.build(gateways.DEFAULT, sharers)
+    assert len({one["port"]["name"] for one in manifest["spec"]["servers"]}) == len(
+        manifest["spec"]["servers"]
+    )
+    return [(one["hosts"], one["tls"]["credentialName"]) for one in manifest["spec"]["servers"]]
+
+
+def test_one_listener_for_every_certificate() -> None:
+    first, second = (
+        Sharer("points", "points", ("a.x",), "a"),
+        Sharer("elsewhere", "points", ("b.x", "c.x"), "b"),
+    )
+    both = ["elsewhere/*", "points/*"]
+    assert _servers(first, second) == [(both, "a"), (["elsewhere/b.x", "elsewhere/c.x"], "b")]
+    assert _servers(first, msgspec.structs.replace(second, credential_name="a")) == [(both, "a")]
+
+
+def test_a_certificate_that_is_missing_darkens_nobody_else() -> None:
+    first = Sharer("points", "points", ("a.x",), "a", valid=False)
+    second = Sharer("elsewhere", "points", ("b.x",), "b")
+    assert _servers(first, second) == [(["elsewhere/*", "points/*"], "b")]
+    assert _servers(first) == [(["points/*"], "a")]
 
 
 def test_names_at_the_gateway_never_meet(spec: dict[str, Any]) -> None:

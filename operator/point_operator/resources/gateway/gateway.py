@@ -3,35 +3,49 @@
 from collections.abc import Sequence
 from typing import Any
 
-from point_operator.model import kinds, names
-from point_operator.model.api import PointService
+import msgspec
+
+from point_operator.model import kinds
+from point_operator.model.gateways import ListedGateway
 from point_operator.resources import metadata
 
 PORT = 443
 
 
-def build(sharers: Sequence[PointService]) -> metadata.Manifest | None:
-    """Return the Gateway for the PointServices that share one, oldest first, or None when there are none.
+class Sharer(msgspec.Struct, frozen=True):
+    """A PointService at a shared gateway, with what it was admitted to."""
+
+    namespace: str
+    name: str
+    hosts: tuple[str, ...]
+    credential_name: str
+    valid: bool = True
+    """Whether the gateway can present that certificate."""
+
+
+def build(gateway: ListedGateway, sharers: Sequence[Sharer]) -> metadata.Manifest:
+    """Return the Gateway for those who share one, the first one first; there is at least one.
 
     The first server takes connections for any name or none, because an AWS load balancer names no host
-    when it opens TLS to its targets; which hosts exist is the VirtualServices' matter. It presents the
-    oldest PointService's certificate. One that has another certificate gets a server of its own, for
-    clients that do name the host.
+    when it opens TLS to its targets; which hosts exist is the VirtualServices' matter, and only those in the
+    sharers' namespaces count. It presents the first certificate that is there. One that has another certificate gets
+    a server of its own, for clients that do name the host; while it is missing, the first one stands in for it.
     """
-    if not sharers:
-        return None
-    first = sharers[0]
-    gateway = first.spec.gateway
-    servers = [_server("https", ["*"], first.credential_name)]
-    for other in sharers[1:]:
-        if other.credential_name != first.credential_name:
-            servers.append(
-                _server(
-                    f"https-{names.in_gateway(other).replace('.', '-')}",
-                    list(other.spec.gateway.hosts),
-                    other.credential_name,
-                )
-            )
+    default = next((one for one in sharers if one.valid), sharers[0]).credential_name
+    everybody = sorted({f"{one.namespace}/*" for one in sharers})
+    servers = [_server("https", everybody, default)]
+    named: dict[str, Sharer] = {}
+    for one in sharers:
+        if one.valid and one.credential_name != default:
+            name = f"https-{one.namespace}-{one.name}"
+            before = named.get(name)
+            if before is None or before.credential_name == one.credential_name:
+                hosts = dict.fromkeys((*(before.hosts if before else ()), *one.hosts))
+                named[name] = msgspec.structs.replace(one, hosts=tuple(hosts))
+    servers += [
+        _server(name, [f"{one.namespace}/{host}" for host in one.hosts], one.credential_name)
+        for name, one in named.items()
+    ]
     manifest = metadata.shared(kinds.GATEWAY, gateway.namespace, gateway.selector)
     manifest["spec"] = {"selector": gateway.selector, "servers": servers}
     return manifest

@@ -1,9 +1,7 @@
 """What keeps a client's own X-Member-Id and X-Member-Role from ever passing the gateway."""
 
-from collections.abc import Sequence
-
 from point_operator.model import kinds
-from point_operator.model.api import PointService
+from point_operator.model.gateways import ListedGateway
 from point_operator.resources import metadata
 from point_operator.resources.gateway.request_authentication import MEMBER_HEADER, ROLE_HEADER
 
@@ -19,17 +17,14 @@ FORGEABLE = sorted(
 """The identity headers and their spellings with underscores, which some servers read as the same name."""
 
 
-def build(sharers: Sequence[PointService]) -> metadata.Manifest | None:
-    """Return the EnvoyFilter for the PointServices that share a gateway, or None when there are none.
+def build(gateway: ListedGateway) -> metadata.Manifest:
+    """Return the EnvoyFilter for everybody at a gateway.
 
     Its filter runs first of all, before the token is checked, and removes every copy of the headers in
     whichever case: what the pods see can only come from a verified token. That holds for a token without
     the role claim, for a request without a token and for a preflight, where the token filter itself may
     leave a client's header alone (envoy 35553, 46586).
     """
-    if not sharers:
-        return None
-    gateway = sharers[0].spec.gateway
     manifest = metadata.shared(kinds.ENVOY_FILTER, gateway.namespace, gateway.selector)
     manifest["spec"] = {
         "workloadSelector": {"labels": gateway.selector},

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from joserfc.jwk import RSAKey
 from point_local.drill import attacks
-from point_operator.model import api
+from point_operator.model import api, gateways
 from point_operator.resources.gateway import gateway_guard, rate_limit, request_authentication
 from point_operator.resources.surroundings import Surroundings
 
@@ -156,8 +156,7 @@ def _config(
     upstream: int,
     others: dict[str, int],
 ) -> dict[str, Any]:
-    guard = gateway_guard.build([point_service])
-    assert guard is not None
+    guard = gateway_guard.build(gateways.DEFAULT)
     *limiters, in_routes = (patch["patch"]["value"] for patch in limits["spec"]["configPatches"])
     route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
     manager = {

@@ -1,0 +1,105 @@
+"""The gateways that the cluster's administrator offers: PointServices choose among these and no others."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_LABEL = re.compile(
+    r"([-.a-z0-9]{1,253}/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?=[-_.A-Za-z0-9]{1,63}"
+)
+
+
+class ListError(ValueError):
+    """A list of gateways that can't be used; its text says which entry and why."""
+
+
+class ListedGateway(msgspec.Struct, frozen=True):
+    """One gateway: the pods that a selector finds in a namespace, and their mesh identity."""
+
+    name: str
+    """What a PointService calls it (`spec.gateway.name`)."""
+    namespace: str
+    selector: dict[str, str]
+    service_account: str
+
+    def __str__(self) -> str:
+        labels = ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
+        return f"{self.name}={self.namespace}/{labels}/{self.service_account}"
+
+
+DEFAULT = ListedGateway("default", "istio-ingress", {"istio": "ingressgateway"}, "istio-ingressgateway")
+
+
+def read(text: str) -> tuple[ListedGateway, ...]:
+    """Read a list such as `name=namespace/label=value,label=value/serviceAccount`, its entries apart by `;`.
+
+    The first one serves PointServices that name none. Raises ListError.
+    """
+    listed = tuple(_read(entry.strip()) for entry in text.split(";") if entry.strip())
+    for one, other in itertools.combinations(listed, 2):
+        if one.name == other.name:
+            raise ListError(f"two gateways are called {one.name}")
+        if one.namespace == other.namespace and _may_be_the_same_pods(one.selector, other.selector):
+            raise ListError(
+                f"{one.name} and {other.name} may be the same pods of {one.namespace}: "
+                "let their selectors give one label different values"
+            )
+    return listed
+
+
+def find(
+    listed: Sequence[ListedGateway],
+    name: str,
+    namespace: str,
+    selector: Mapping[str, str],
+    service_account: str,
+) -> ListedGateway | str:
+    """Return the gateway that a spec means, or in words why there is none.
+
+    It names one, or describes one by what is not empty of the rest, or means the first by saying nothing.
+    """
+    known = ", ".join(map(str, listed)) or "none"
+    if name:
+        named = next((one for one in listed if one.name == name), None)
+        return named or f"gateway.name {name} is not on the operator's list ({known})"
+    if not (namespace or selector or service_account):
+        return listed[0] if listed else "the operator's list of gateways is empty"
+    fitting = [
+        one
+        for one in listed
+        if namespace in ("", one.namespace)
+        and dict(selector) in ({}, one.selector)
+        and service_account in ("", one.service_account)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    what = "fits several gateways of" if fitting else "is no gateway of"
+    labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    described = "/".join(part or "*" for part in (namespace, labels, service_account))
+    return (
+        f"what spec.gateway describes ({described}) {what} the operator's list ({known}); give gateway.name"
+    )
+
+
+def _read(entry: str) -> ListedGateway:
+    name, _, rest = entry.partition("=")
+    namespace, _, rest = rest.partition("/")
+    text, _, account = rest.rpartition("/")
+    labels = [label.strip() for label in text.split(",")]
+    shaped = _NAME.fullmatch(name) and _NAME.fullmatch(namespace) and _ACCOUNT.fullmatch(account)
+    if not shaped or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ListError(f"{entry!r} is not of the form name=namespace/label=value,.../serviceAccount")
+    if namespace == "istio-system":
+        raise ListError(
+            f"{name}: istio-system can't be on it, since a policy without selector would govern the whole mesh there"
+        )
+    pairs = (label.partition("=") for label in labels)
+    return ListedGateway(name, namespace, {key: value for key, _, value in pairs}, account)
+
+
+def _may_be_the_same_pods(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return all(one[key] == other[key] for key in one.keys() & other.keys())
