@@ -22,6 +22,13 @@ from point_operator.model.kinds import Kind
 T = TypeVar("T")
 
 
+def _checked(answer: httpx.Response) -> httpx.Response:
+    """Raise HTTPStatusError with what the API server said."""
+    if answer.is_error:
+        raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
+    return answer
+
+
 class Kube:
     """The API as the administrator sees it."""
 
@@ -39,19 +46,19 @@ class Kube:
     def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """Return an object, or None."""
         answer = self.client.get(kind.path(namespace, name))
-        return None if answer.status_code == 404 else answer.raise_for_status().json()
+        return None if answer.status_code == 404 else _checked(answer).json()
 
     def find(self, kind: Kind, namespace: str) -> list[dict[str, Any]]:
         """Return the objects of a kind that this operator made."""
         answer = self.client.get(kind.path(namespace), params={"labelSelector": names.SELECTOR})
         fixed = {"apiVersion": kind.api_version, "kind": kind.kind}
-        return [fixed | one for one in answer.raise_for_status().json()["items"]]
+        return [fixed | one for one in _checked(answer).json()["items"]]
 
     def create(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object; its kind may be left out."""
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
         path = kind.path(body["metadata"].get("namespace", ""))
-        return self.client.post(path, json=body).raise_for_status().json()
+        return _checked(self.client.post(path, json=body)).json()
 
     def patch(
         self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], subresource: str = ""
@@ -63,17 +70,17 @@ class Kube:
             params={"fieldManager": "kubectl-edit"},
             headers={"Content-Type": "application/merge-patch+json"},
         )
-        return answer.raise_for_status().json()
+        return _checked(answer).json()
 
     def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Delete an object."""
-        self.client.delete(kind.path(namespace, name)).raise_for_status()
+        _checked(self.client.delete(kind.path(namespace, name)))
 
     def clear(self, kind: Kind, namespace: str) -> None:
         """Delete every object of a kind, if the server knows the kind; what holds them back is not waited for."""
         answer = self.client.delete(kind.path(namespace))
         if answer.status_code != 404:
-            answer.raise_for_status()
+            _checked(answer)
 
     def wait(self, what: str, condition: Callable[[], T | None], seconds: float = 15) -> T:
         """Return the first truthy value of `condition()`; fail after `seconds`."""

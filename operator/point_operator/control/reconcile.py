@@ -18,6 +18,7 @@ from kubernetes.aio.dynamic.exceptions import (
 
 from point_operator import metrics
 from point_operator.control import canary, status
+from point_operator.control.admission import Admission
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
@@ -54,6 +55,7 @@ class Reconciler:
         self._observer = Observer(cluster, fleet, gateways, settings.rate_limit_image)
         self._settings = settings
         self.shared = Shared(cluster, self.applier, fleet)
+        self._admission = Admission(cluster, fleet, settings.namespace, hosts_listed=settings.hosts_listed)
         self._finalizer = Finalizer(cluster, self.applier, fleet, self.shared)
         self._conflicts: dict[Key, int] = {}
         """How many looks in a row ended in a conflict."""
@@ -70,11 +72,13 @@ class Reconciler:
             self._conflicts.pop(key, None)
             with contextlib.suppress(KeyError):
                 metrics.DEGRADED.remove("/".join(key))
+            await self._admission.tell()
             return None
         self._fleet.see(body)
         metrics.MANAGED.set(len(self._fleet))
         try:
             again = await self._look(body)
+            await self._admission.tell()
         except (ConflictError, UnprocessibleEntityError):
             # Something changed between reading and writing (a patch whose test fails is answered 422).
             metrics.RECONCILES.labels("conflict").inc()

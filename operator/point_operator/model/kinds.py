@@ -40,6 +40,7 @@ DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 JOB = Kind("batch", "v1", "jobs", "Job")
 AUTOSCALER = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 GATEWAY = Kind("networking.istio.io", "v1", "gateways", "Gateway")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService")
 DESTINATION_RULE = Kind("networking.istio.io", "v1", "destinationrules", "DestinationRule")
@@ -65,6 +66,7 @@ OWN_NAMESPACE = (
     SERVICE,
     DISRUPTION_BUDGET,
     AUTOSCALER,
+    NETWORK_POLICY,
     PEER_AUTHENTICATION,
     AUTHORIZATION_POLICY,
     DESTINATION_RULE,

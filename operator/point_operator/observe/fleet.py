@@ -164,6 +164,12 @@ class Fleet:
         gateway = self._keys.get(identity)
         return [one for one in self if any(claim.gateway == gateway for claim in self.claims(one.key))]
 
+    @staticmethod
+    def keys(point_service: PointService) -> str:
+        """Digest of what the tokens are checked by and of the claims that say who the member is."""
+        jwt = point_service.spec.gateway.jwt
+        return names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim])[:16]
+
     def _wanted(self, point_service: PointService, now: str) -> Claim:
         gateway, jwt = point_service.spec.gateway, point_service.spec.gateway.jwt
         place = names.gateway_key(gateway.namespace, gateway.selector)
@@ -175,7 +181,7 @@ class Fleet:
             gateway=place,
             hosts=gateway.hosts,
             issuer=jwt.issuer,
-            keys=names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim])[:16],
+            keys=self.keys(point_service),
             credential_name=credential,
             since=held.since if held is not None else now,
         )

@@ -19,6 +19,7 @@ from point_operator.resources.gateway import (
 from point_operator.resources.mesh import (
     authorization_policy,
     destination_rule,
+    network_policy,
     peer_authentication,
     virtual_service,
 )
@@ -67,6 +68,7 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
             authorization_policy.build_gateway(point_service),
             authorization_policy.build_workload(point_service),
             peer_authentication.build(point_service),
+            network_policy.build(point_service),
             rate_limit.build(point_service, surroundings),
         ),
         foundation=_present(

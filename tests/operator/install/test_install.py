@@ -80,6 +80,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "gateways": GATEWAYS,
         "formerGatewayNamespaces": ["two"],
         "hostsListed": True,
+        "admission": {"enabled": True},
         "rateLimitImage": "registry.example/ratelimit:1",
         "logLevel": "DEBUG",
         "workers": 3,

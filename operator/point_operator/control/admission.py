@@ -1,0 +1,89 @@
+"""What `kubectl apply` is checked against: the API server can't ask who has a host, but it reads a ConfigMap.
+
+The ValidatingAdmissionPolicy of the chart (`templates/admission.yaml`) looks lines up in it, so that a person hears
+at once what otherwise a condition tells a moment later. Nothing rests on it: the fleet decides.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from point_operator.kube.cluster import Cluster
+from point_operator.model import kinds, names
+from point_operator.model.api import Claim, PointService
+from point_operator.observe.fleet import Fleet
+
+NAME = "pointservice-claims"
+
+
+class Admission:
+    """Keeps the ConfigMap as the fleet's claims are."""
+
+    def __init__(self, cluster: Cluster, fleet: Fleet, namespace: str, *, hosts_listed: bool) -> None:
+        self._cluster = cluster
+        self._fleet = fleet
+        self._namespace = namespace
+        self._hosts_listed = hosts_listed
+        self._told: dict[str, str] = {}
+
+    async def tell(self) -> None:
+        """Write the ConfigMap if what it says has changed."""
+        said = data(self._fleet) | {"hostsListed": str(self._hosts_listed).lower()}
+        if said == self._told:
+            return
+        metadata = {
+            "name": NAME,
+            "namespace": self._namespace,
+            "labels": {names.MANAGED_BY: names.FIELD_MANAGER},
+        }
+        config_map = kinds.CONFIG_MAP
+        await self._cluster.apply(
+            {
+                "apiVersion": config_map.api_version,
+                "kind": config_map.kind,
+                "metadata": metadata,
+                "data": said,
+            }
+        )
+        self._told = said
+
+
+def data(fleet: Fleet) -> dict[str, str]:
+    """Return what is told: texts of lines, each line between line feeds, so that a whole one can be looked for.
+
+    `<gateway> host <host> <namespace>/<name>` for each host, `<gateway> issuer <issuer> <jwksUri> <claims>` for each
+    issuer (`-` for keys given inline, which can't be compared there), and `<gateway> sole <issuer> <namespace>/<name>`
+    for who is the only one to use it and may change its keys.
+    """
+    called = {names.gateway_key(one.namespace, one.selector): one.name for one in fleet.listed}
+    lines: set[str] = set()
+    users: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in fleet:
+        owner = "/".join(one.key)
+        for claim in fleet.claims(one.key):
+            gateway = called.get(claim.gateway)
+            if gateway is None:
+                continue
+            lines.update(f"{gateway} host {host} {owner}" for host in claim.hosts)
+            users[gateway, claim.issuer].add(owner)
+            if _is_as_wanted(one, claim):
+                jwt = one.spec.gateway.jwt
+                checked_by = f"{jwt.jwks_uri or '-'} {jwt.member_claim} {jwt.role_claim}"
+                lines.add(f"{gateway} issuer {claim.issuer} {checked_by}")
+    lines.update(
+        f"{gateway} sole {issuer} {next(iter(of))}" for (gateway, issuer), of in users.items() if len(of) == 1
+    )
+    return {
+        "default": fleet.listed[0].name if fleet.listed else "",
+        "gateways": _lines(one.name for one in fleet.listed),
+        "claims": _lines(
+            line for line in lines if len(line.split()) in (4, 6)
+        ),  # no name with a space makes a line
+    }
+
+
+def _is_as_wanted(point_service: PointService, claim: Claim) -> bool:
+    return claim.issuer == point_service.spec.gateway.jwt.issuer and claim.keys == Fleet.keys(point_service)
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n" + "".join(f"{text}\n" for text in sorted(texts))
