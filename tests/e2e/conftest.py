@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from harness.neighbour import Neighbour
 from point_local.commands import preflight
 from point_local.commands import up as stack
 from point_local.commands.demo import Client
@@ -40,6 +41,19 @@ def member() -> Iterator[Client]:
     """A member nobody has used before."""
     with Client(f"m-{os.urandom(4).hex()}") as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def neighbour() -> Iterator[Neighbour]:
+    """A second PointService at the same gateway."""
+    made = Neighbour()
+    try:
+        took = made.apply()
+        print(f"\nfrom apply to Ready: {took:.1f} s")
+        made.wait_served()
+        yield made
+    finally:
+        made.remove()
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ The loads take 10 s each, 30 s in `make test-long`.
 """
 
 import asyncio
-import copy
 import itertools
 import json
 import secrets
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,16 +16,14 @@ import aiohttp
 import httpx
 import msgspec
 import pytest
+from harness.neighbour import Neighbour, context, get_status, url
 from harness.sizes import size
-from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
 from point_local.commands.demo import Client
 from point_local.drill.observe import gateway_pods, get, proxy_admin
 from point_local.programs import paths
 from point_local.programs.command import kubectl, wait
-from point_local.stack import application, data, edge, issuer
+from point_local.stack import application, issuer
 from point_local.stack.istio import GATEWAY_NAMESPACE
-from point_local.stack.manifests import apply_all
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -65,60 +61,6 @@ def limit() -> Iterator[Limit]:
     yield to
     _replace_limit(before)
     _wait_in_force(before["scope"], before["requestsPerSecond"])
-
-
-class Neighbour:
-    """A second PointService at the same gateway: another host, issuer, limit and database."""
-
-    name = "neighbour"
-    host = "neighbour.localhost"
-    issuer = "https://neighbour-issuer.localhost"
-    limit = 30
-    resource = ("pts", name, "-n", application.NAMESPACE)
-
-    def __init__(self) -> None:
-        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
-
-    def token(self, member: str) -> str:
-        """A token of the second issuer."""
-        now = int(time.time())
-        claims = {"iss": self.issuer, "aud": [issuer.AUDIENCE], "sub": member, "iat": now, "exp": now + 600}
-        return jwt.encode({"alg": "RS256", "kid": self._key.kid}, claims, self._key)
-
-    def apply(self) -> float:
-        """Apply it and wait until it is Ready; return how many seconds that took."""
-        resource = copy.deepcopy(application.example())
-        resource["metadata"] = {"name": self.name, "namespace": application.NAMESPACE}
-        spec: Any = resource["spec"]
-        spec["database"]["name"] = "points_neighbour"
-        spec["gateway"]["hosts"] = [self.host]
-        spec["gateway"]["rateLimit"] = {"requestsPerSecond": self.limit}
-        keys = json.dumps(KeySet([self._key]).as_dict(private=False))
-        spec["gateway"]["jwt"] |= {"issuer": self.issuer, "jwks": keys}
-        spec["autoscaling"] = {"minReplicas": 1, "maxReplicas": 2}
-        began = time.monotonic()
-        apply_all([resource])
-        kubectl("wait", "--for=condition=Ready", *self.resource, "--timeout=240s")
-        return time.monotonic() - began
-
-    def remove(self) -> None:
-        """Take it away with its database."""
-        kubectl("delete", *self.resource, "--ignore-not-found", "--timeout=60s")
-        writer = kubectl("get", "configmap", "mysql-roles", "-n", "data", "-o", "jsonpath={.data.writer}")
-        data.execute(writer, "DROP DATABASE IF EXISTS points_neighbour")
-
-
-@pytest.fixture(scope="module")
-def neighbour() -> Iterator[Neighbour]:
-    """A second PointService at the same gateway."""
-    made = Neighbour()
-    try:
-        took = made.apply()
-        print(f"\nfrom apply to Ready: {took:.1f} s")
-        _wait_served(made)
-        yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture
@@ -190,8 +132,8 @@ def test_losing_the_rate_limit_service_refuses_nobody(member: Client, limit: Lim
 def test_a_token_opens_only_the_service_whose_issuer_gave_it(member: Client, neighbour: Neighbour) -> None:
     ours, theirs = issuer.token(member.member), neighbour.token(member.member)
     first, second = application.hosts()[0], neighbour.host
-    assert [_get(host, token) for host, token in ((first, ours), (second, theirs))] == [200, 200]
-    wrong = {_get(host, token) for host, token in ((first, theirs), (second, ours)) for _ in range(4)}
+    assert [get_status(host, token) for host, token in ((first, ours), (second, theirs))] == [200, 200]
+    wrong = {get_status(host, token) for host, token in ((first, theirs), (second, ours)) for _ in range(4)}
     assert wrong <= {401, 403}, wrong
 
 
@@ -225,7 +167,7 @@ def test_a_service_that_leaves_the_gateway_takes_nothing_with_it(
         return await load
 
     _assert_nobody_refused(asyncio.run(leave()))
-    assert _get(neighbour.host, neighbour.token(member.member)) != 200
+    assert get_status(neighbour.host, neighbour.token(member.member)) != 200
 
 
 def _assert_nobody_refused(offered: Offered) -> None:
@@ -242,13 +184,13 @@ async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> 
     answered: list[tuple[float, float, int]] = []
     """When, how long after it was due, and with which status."""
     headers = {"Host": host} if host else {}
-    connector = aiohttp.TCPConnector(limit=64, ssl=_context())
+    connector = aiohttp.TCPConnector(limit=64, ssl=context())
     async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
 
         async def one(due: float, token: str) -> None:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             sent = {"Authorization": f"Bearer {token}"}
-            async with client.get(f"{_url()}/v1/points", headers=sent) as answer:
+            async with client.get(f"{url()}/v1/points", headers=sent) as answer:
                 now = time.monotonic()
                 # An answer left unread ends its connection, and the loop may be over before that is.
                 await answer.read()
@@ -263,22 +205,6 @@ async def _offer(rate: int, seconds: int, tokens: list[str], host: str = "") -> 
         statuses=Counter(status for _, _, status in answered),
         admitted=sum(status == 200 and moment < second + seconds for moment, _, status in answered),
         late=sum(took > HICCUP for _, took, _ in answered),
-    )
-
-
-def _get(host: str, token: str) -> int:
-    """The status of a read at a host, asked through the edge's own name."""
-    headers = {"Host": host, "Authorization": f"Bearer {token}"}
-    return httpx.get(f"{_url()}/v1/points", headers=headers, verify=_context()).status_code
-
-
-def _wait_served(neighbour: Neighbour) -> None:
-    token = neighbour.token("m-0")
-    # By every gateway pod: the edge asks them in turn.
-    wait(
-        "the neighbour is served",
-        lambda: all(_get(neighbour.host, token) == 200 for _ in range(6)),
-        seconds=60,
     )
 
 
@@ -343,11 +269,3 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
         for inner in value:
             yield from _objects(inner)
-
-
-def _url() -> str:
-    return edge.url(application.hosts()[0])
-
-
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(edge.ca()))
