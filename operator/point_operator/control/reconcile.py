@@ -23,8 +23,9 @@ from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
 from point_operator.control.status import Outcome
 from point_operator.kube import events
-from point_operator.kube.apply import Applier, Identity, NotOwnedError, identity
+from point_operator.kube.apply import Applier, Identity, identity
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
 from point_operator.model.api import PointService
 from point_operator.observe import look

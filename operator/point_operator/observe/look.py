@@ -7,6 +7,7 @@ import msgspec
 
 from point_operator.kube.apply import Identity, identity
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.observe import secrets, traffic, workload
@@ -114,14 +115,26 @@ class Observer:
     async def _children(
         self, point_service: PointService, optional_kinds: frozenset[kinds.Kind]
     ) -> dict[Identity, Object]:
-        """Return every child, found by its labels."""
+        """Return every child: found by its labels, and those that run also when somebody has overwritten these."""
         selector = names.owner_selector(*point_service.key)
         places = {(kind, point_service.namespace) for kind in (*kinds.OWN_NAMESPACE, *optional_kinds)}
         places |= {
             (kind, namespace) for kind in kinds.AT_GATEWAY for namespace in self._fleet.allowed_namespaces
         }
         lists = await asyncio.gather(*(self._cluster.list(kind, where, selector) for kind, where in places))
-        return {identity(child): child for children in lists for child in children}
+        found = {identity(child): child for children in lists for child in children}
+        for kind, name in (
+            (kinds.DEPLOYMENT, point_service.name),
+            (kinds.JOB, migration.name(point_service)),
+        ):
+            wanted = (kind.kind, point_service.namespace, name)
+            if wanted not in found and (live := await self._cluster.get(kind, point_service.namespace, name)):
+                found[wanted] = {"apiVersion": kind.api_version, "kind": kind.kind} | live
+        return {
+            key: child
+            for key, child in found.items()
+            if is_child(child, *point_service.key, point_service.uid)
+        }
 
 
 def running(point_service: PointService, children: dict[Identity, Object]) -> Rollout:
