@@ -17,7 +17,7 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator import metrics
-from point_operator.control import canary, status
+from point_operator.control import canary, served, status
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
@@ -98,6 +98,7 @@ class Reconciler:
             return await self._finalizer.finalize(body, point_service.spec)
         before: status.Status = body.get("status") or {}
         seen = await self._observer.look(point_service, counting=canary.is_counted(point_service, before))
+        seen = served.recall(point_service, seen, before)
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
             body = await self._hold(body)
@@ -121,15 +122,28 @@ class Reconciler:
 
     async def _act(self, point_service: PointService, seen: Seen, decision: Decision) -> Outcome:
         """Apply and prune what may be changed; return what came of it. Raises NotFoundError."""
-        refusal, running = seen.refusal, seen.running
+        refusal, running, unwatched = seen.refusal, seen.running, ""
         if decision.plan is not None:
             try:
                 running = await self._bring_about(point_service, seen, decision.plan)
+                unwatched = await self._have_watched(point_service, seen, decision.plan)
             except NotOwnedError as error:
                 refusal = Refusal("NotOwned", str(error))
             except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
                 refusal = Refusal("Rejected", _said(error))
-        return Outcome(running=running, refusal=refusal, canary=decision.canary)
+        return Outcome(running=running, refusal=refusal, canary=decision.canary, unwatched=unwatched)
+
+    async def _have_watched(self, point_service: PointService, seen: Seen, plan: Plan) -> str:
+        """Make what is for watching, after all that serves; return why that was not possible, or nothing."""
+        try:
+            await self._ensure(point_service, plan.watching, dict(seen.children))
+        except NotOwnedError as error:
+            return str(error)
+        except (ConflictError, NotFoundError):
+            raise  # changed meanwhile, or a kind was uninstalled
+        except DynamicApiError as error:
+            return _said(error)
+        return ""
 
     async def _bring_about(self, point_service: PointService, seen: Seen, plan: Plan) -> Rollout:
         """Go through the plan's stages; return how the service's own pods are then."""
@@ -139,9 +153,14 @@ class Reconciler:
         await self._retry_migration(point_service, seen, children)
         await self._ensure(point_service, plan.foundation + plan.migration, children)
         await self._ensure(point_service, plan.pods + plan.scaling, children)
-        await self._ensure(point_service, plan.route + plan.observability, children)
+        await self._ensure(point_service, plan.route, children)
         await self.shared.ensure_listener(gateway.namespace, gateway.selector)
-        old = (child for child in seen.children.values() if not _is_running_job(child))
+        # Without its Secrets nobody knows which Job is the wanted one.
+        old = (
+            child
+            for child in seen.children.values()
+            if not _is_running_job(child) and not (child["kind"] == kinds.JOB.kind and seen.secret_problems)
+        )
         await self.applier.prune(old, plan.everything)
         return look.running(point_service, children)
 
@@ -166,7 +185,8 @@ class Reconciler:
         """Remove a Job that failed a while ago; it is then made anew."""
         if seen.migration.state != "Failed" or _age(seen.migration.failed_at) < MIGRATION_RETRY_SECONDS:
             return
-        job = children.pop((kinds.JOB.kind, point_service.namespace, migration.name(point_service)), None)
+        name = migration.name(point_service, seen.surroundings.login)
+        job = children.pop((kinds.JOB.kind, point_service.namespace, name), None)
         if job is not None:
             await self.applier.remove(job)
 
@@ -186,7 +206,8 @@ class Reconciler:
     def _next_look(self, seen: Seen, outcome: Outcome) -> float:
         if (soon := canary.next_look(outcome.canary, _clock())) is not None:
             return soon
-        settled = outcome.running.complete and not outcome.refusal and not seen.certificate_problem
+        wrong = outcome.refusal or outcome.unwatched or seen.certificate_problem
+        settled = outcome.running.complete and not wrong
         return self._settings.resync_seconds if settled else UNSETTLED_SECONDS
 
 

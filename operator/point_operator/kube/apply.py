@@ -63,6 +63,8 @@ class Applier:
             return self._remember(applied, manifest)
         if not is_ours(live, manifest) and not self._may_adopt(live, owner):
             raise NotOwnedError(live, owner)
+        if kinds.of(manifest) is kinds.JOB and _hash(live) != _hash(manifest):
+            return self._remember(live, manifest)  # made by another release; a Job can't be changed
         if self._is_steady(live, manifest):
             return self._remember(live, manifest)
         return await self._repair(manifest, live)
