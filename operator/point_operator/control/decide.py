@@ -4,13 +4,15 @@ import datetime
 
 import msgspec
 
-from point_operator.control import canary
+from point_operator.control import canary, served
 from point_operator.control.canary import Record
 from point_operator.control.status import Status
+from point_operator.kube.apply import identity
 from point_operator.model.api import PointService
 from point_operator.observe.look import Seen
 from point_operator.resources import plan
 from point_operator.resources.plan import Plan
+from point_operator.resources.surroundings import Release
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -26,24 +28,37 @@ class Decision(msgspec.Struct, frozen=True):
 
 def decide(point_service: PointService, seen: Seen, before: Status, now: datetime.datetime) -> Decision:
     """Return what is to be done; `before` is the status as it was, `now` is aware."""
-    record, stable = canary.recorded(before), before.get("image", "")
+    trial, stable = canary.recorded(before), before.get("image", "")
     if seen.refusal is not None and not seen.claims:
-        return Decision(record, withdraw=True)
+        return Decision(trial, withdraw=True)
     if point_service.spec.paused:
-        return Decision(record)
-    record = canary.decide(point_service, stable, record, seen, now)
+        return Decision(trial)
+    trial = canary.decide(point_service, stable, trial, seen, now)
     if seen.refusal is not None:
-        return Decision(record)
-    release = canary.release(point_service, stable, record, seen.running, now)
-    return Decision(record, due(plan.build(point_service, seen.surroundings, release), seen))
+        return Decision(trial)
+    wanted = plan.build(
+        point_service, seen.surroundings, canary.release(point_service, stable, trial, seen, now)
+    )
+    return Decision(trial, due(point_service, wanted, seen, before))
 
 
-def due(wanted: Plan, seen: Seen) -> Plan:
-    """Leave out the stages that have to wait: nothing starts without its Secrets, no pod before its schema."""
-    ready = seen.migration.state == "Succeeded" and not seen.secret_problems
+def due(point_service: PointService, wanted: Plan, seen: Seen, before: Status) -> Plan:
+    """Leave out what has to wait: nothing starts without its Secrets, no pod before its schema and its login.
+
+    While a new image waits, what served goes on being repaired, and comes back when somebody has deleted it.
+    """
+    known, stable = served.images(point_service, seen, before), before.get("image", "")
+    migrated = seen.migration.state == "Succeeded"
+    needs_job = not migrated or any(identity(one) in seen.children for one in wanted.migration)
+    pods: tuple[plan.Manifest, ...] = ()
+    if not seen.secret_problems:
+        if migrated or point_service.spec.image in known:
+            pods = wanted.pods
+        elif stable in known:
+            pods = plan.build_pods(point_service, seen.surroundings, Release(stable))
     return msgspec.structs.replace(
         wanted,
-        migration=() if seen.secret_problems else wanted.migration,
-        pods=wanted.pods if ready else (),
-        scaling=wanted.scaling if ready or seen.running.exists else (),  # of what runs it goes on
+        migration=wanted.migration if needs_job and not seen.secret_problems else (),
+        pods=pods,
+        scaling=wanted.scaling if pods or seen.running.exists else (),  # of what runs it goes on
     )

@@ -1,7 +1,9 @@
 """How a PointService leaves: what no owner reference reaches is removed, and nothing holds it forever."""
 
 import asyncio
+import datetime
 import logging
+from collections.abc import Iterable
 
 from kubernetes.aio.dynamic.exceptions import (
     BadRequestError,
@@ -11,8 +13,9 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator.control.shared import Shared
-from point_operator.kube.apply import Applier, NotOwnedError
+from point_operator.kube.apply import Applier
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import NotOwnedError, is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import Spec
 from point_operator.observe.fleet import Fleet, Key
@@ -21,6 +24,11 @@ log = logging.getLogger(__name__)
 
 ROUTE_GONE_SECONDS = 2.0
 """From removing the route to removing what protects it: by then every gateway has heard of it."""
+
+PODS_SECONDS = 120.0
+"""How long after its deletion a PointService waits for its pods to end: three times what they are given. Those on a
+node that is dead never say that they have."""
+PODS_LOOK_SECONDS = 1.0
 
 HOPELESS = (BadRequestError, ForbiddenError, NotFoundError, UnprocessibleEntityError)
 """Answers of the API that another try would get again."""
@@ -38,34 +46,46 @@ class Finalizer:
     async def finalize(self, body: Object, spec: Spec | None) -> float | None:
         """Do the next step for a PointService; return the seconds until the one after it, if any.
 
-        Children in its own namespace belong to it and go as garbage. The route goes first, then the
-        policies at the gateway, then the listener and the guard if nobody else needs them. `spec` is None
-        when it can't be read: what carries the labels goes all the same.
+        The route goes first, then the pods, then the policies at the gateway, then the listener and the guard if
+        nobody else needs them. What is left in its own namespace goes as garbage: the policies that guard the pods
+        are therefore there as long as one runs. `spec` is None when it can't be read: what is its goes all the same.
         """
         metadata = body["metadata"]
         if names.FINALIZER not in (metadata.get("finalizers") or []):
             return None
-        selector = names.owner_selector(metadata["namespace"], metadata["name"])
         if spec is not None and spec.deletion_policy == "Orphan":
-            await self._orphan(metadata["namespace"], selector)
+            await self._orphan(metadata)
         else:
-            routes = await self._found(kinds.VIRTUAL_SERVICE, metadata["namespace"], selector)
-            if routes:
-                for route in routes:
-                    await self._applier.remove(route)
+            namespace = metadata["namespace"]
+            if await self._remove(metadata, (kinds.VIRTUAL_SERVICE,), (namespace,)):
                 return ROUTE_GONE_SECONDS
-            await self._clean_gateways(selector)
-            await self._release_shared((metadata["namespace"], metadata["name"]))
+            removed = await self._remove(metadata, (kinds.DEPLOYMENT, kinds.JOB), (namespace,))
+            if (removed or await self._runs(metadata)) and _age(metadata["deletionTimestamp"]) < PODS_SECONDS:
+                return PODS_LOOK_SECONDS
+            await self._remove(metadata, kinds.AT_GATEWAY, self._fleet.gateway_namespaces)
+            await self._release_shared((namespace, metadata["name"]))
         left = [one for one in metadata["finalizers"] if one != names.FINALIZER]
         operation = {"op": "replace", "path": "/metadata/finalizers", "value": left}
         await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
         return None
 
-    async def _clean_gateways(self, selector: str) -> None:
-        for namespace in self._fleet.gateway_namespaces:
-            for kind in kinds.AT_GATEWAY:
-                for child in await self._found(kind, namespace, selector):
-                    await self._applier.remove(child)
+    async def _remove(self, metadata: Object, every: Iterable[kinds.Kind], namespaces: Iterable[str]) -> bool:
+        """Remove the children of some kinds in some namespaces; return whether there were any."""
+        found = [
+            child
+            for namespace in namespaces
+            for kind in every
+            for child in await self._children(kind, namespace, metadata)
+        ]
+        for child in found:
+            await self._applier.remove(child)
+        return bool(found)
+
+    async def _runs(self, metadata: Object) -> bool:
+        """Whether a pod of the PointService is left that has not ended."""
+        selector = f"{names.SELECTOR},{names.OWNER_NAME}={metadata['name']}"
+        pods = await self._found(kinds.POD, metadata["namespace"], selector)
+        return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
 
     async def _release_shared(self, key: Key) -> None:
         """Leave the shared children to those who still use them. What is wrong there must not hold us."""
@@ -75,20 +95,34 @@ class Finalizer:
             except (*HOPELESS, NotOwnedError) as error:
                 log.warning("can't clean the gateway in %s: %s", gateway.namespace, type(error).__name__)
 
+    async def _children(self, kind: kinds.Kind, namespace: str, metadata: Object) -> list[Object]:
+        """Return the children of a kind that a PointService has in a namespace."""
+        owner = metadata["namespace"], metadata["name"]
+        found = await self._found(kind, namespace, names.owner_selector(*owner))
+        return [child for child in found if is_child(child, *owner, metadata["uid"])]
+
     async def _found(self, kind: kinds.Kind, namespace: str, selector: str) -> list[Object]:
-        """Return children of a kind; none where the operator may not look, or namespace or kind are gone."""
+        """Return what is there; nothing where the operator may not look, or namespace or kind are gone."""
         try:
             return await self._cluster.list(kind, namespace, selector)
         except ForbiddenError:
             log.warning("no right to clean %s in namespace %s", kind.plural, namespace)
             return []
 
-    async def _orphan(self, namespace: str, selector: str) -> None:
+    async def _orphan(self, metadata: Object) -> None:
         """Cut every child loose, so that it stays. Its labels let a PointService made anew own it again."""
         every = (*kinds.OWN_NAMESPACE, *kinds.OPTIONAL)
-        found = await asyncio.gather(*(self._found(kind, namespace, selector) for kind in every))
+        found = await asyncio.gather(
+            *(self._children(kind, metadata["namespace"], metadata) for kind in every)
+        )
         for kind, children in zip(every, found, strict=True):
             for child in children:
                 if child["metadata"].get("ownerReferences"):
                     operation = {"op": "remove", "path": "/metadata/ownerReferences"}
                     await self._cluster.patch(kind, child, [operation])
+
+
+def _age(moment: str) -> float:
+    """Seconds since an RFC 3339 time."""
+    then = datetime.datetime.fromisoformat(moment)
+    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()

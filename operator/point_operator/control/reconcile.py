@@ -17,15 +17,16 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator import metrics
-from point_operator.control import canary, status
+from point_operator.control import canary, served, status
 from point_operator.control.admission import Admission
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
 from point_operator.control.status import Outcome
 from point_operator.kube import events
-from point_operator.kube.apply import Applier, Identity, NotOwnedError, identity
+from point_operator.kube.apply import Applier, Identity, identity
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
 from point_operator.model.api import PointService
 from point_operator.observe import look
@@ -102,6 +103,7 @@ class Reconciler:
         before: status.Status = body.get("status") or {}
         counting = canary.is_counted(point_service, before)
         seen = await self._observer.look(point_service, counting=counting, now=_now())
+        seen = served.recall(point_service, seen, before)
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
             body = await self._hold(body, seen)
@@ -112,7 +114,9 @@ class Reconciler:
             if await self._observer.optional_kinds(anew=True) != seen.surroundings.optional_kinds:
                 return 0.0  # somebody has uninstalled one
             refusal = Refusal("NotInstalled", _said(error))
-            outcome = self._outcome(point_service, decision, seen.running, refusal)
+            outcome = Outcome(
+                running=seen.running, refusal=refusal, canary=decision.canary, claims=seen.claims
+            )
         await self._write_status(body, *status.compute(point_service, seen, outcome, before, _now()))
         return self._next_look(seen, outcome)
 
@@ -136,7 +140,7 @@ class Reconciler:
 
         `held` says whether anything was ever made for it.
         """
-        refusal, running = seen.refusal, seen.running
+        refusal, running, unwatched = seen.refusal, seen.running, ""
         try:
             if decision.withdraw:
                 await self._withdraw(seen)
@@ -145,17 +149,18 @@ class Reconciler:
                     await self.shared.ensure_guard(gateway)  # whoever of its sharers is paused or refused
             if decision.plan is not None:
                 running = await self._bring_about(point_service, seen, decision.plan)
+                unwatched = await self._have_watched(point_service, seen, decision.plan)
         except NotOwnedError as error:
             refusal = Refusal("NotOwned", str(error))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
             refusal = Refusal("Rejected", _said(error))
-        return self._outcome(point_service, decision, running, refusal)
-
-    def _outcome(
-        self, point_service: PointService, decision: Decision, running: Rollout, refusal: Refusal | None
-    ) -> Outcome:
-        claims = self._fleet.claims(point_service.key)
-        return Outcome(running=running, refusal=refusal, canary=decision.canary, claims=claims)
+        return Outcome(
+            running=running,
+            refusal=refusal,
+            canary=decision.canary,
+            unwatched=unwatched,
+            claims=self._fleet.claims(point_service.key),
+        )
 
     async def _withdraw(self, seen: Seen) -> None:
         """Take the route away and, once it is gone, what protected it: it was admitted to nothing."""
@@ -164,6 +169,18 @@ class Reconciler:
         for one in routes or policies:
             await self.applier.remove(one)
 
+    async def _have_watched(self, point_service: PointService, seen: Seen, plan: Plan) -> str:
+        """Make what is for watching, after all that serves; return why that was not possible, or nothing."""
+        try:
+            await self._ensure(point_service, plan.watching, dict(seen.children))
+        except NotOwnedError as error:
+            return str(error)
+        except (ConflictError, NotFoundError):
+            raise  # changed meanwhile, or a kind was uninstalled
+        except DynamicApiError as error:
+            return _said(error)
+        return ""
+
     async def _bring_about(self, point_service: PointService, seen: Seen, plan: Plan) -> Rollout:
         """Go through the plan's stages; return how the service's own pods are then."""
         children = dict(seen.children)
@@ -171,10 +188,15 @@ class Reconciler:
         await self._retry_migration(point_service, seen, children)
         await self._ensure(point_service, plan.foundation + plan.migration, children)
         await self._ensure(point_service, plan.pods + plan.scaling, children)
-        await self._ensure(point_service, plan.route + plan.observability, children)
+        await self._ensure(point_service, plan.route, children)
         for gateway in self._fleet.gateways_of(point_service.key):
             await self.shared.ensure_listener(gateway)
-        old = (child for child in seen.children.values() if not _is_running_job(child))
+        # Without its Secrets nobody knows which Job is the wanted one.
+        old = (
+            child
+            for child in seen.children.values()
+            if not _is_running_job(child) and not (child["kind"] == kinds.JOB.kind and seen.secret_problems)
+        )
         await self.applier.prune(old, plan.everything)
         self._fleet.settle(point_service.key)
         return look.running(point_service, children)
@@ -200,7 +222,8 @@ class Reconciler:
         """Remove a Job that failed a while ago; it is then made anew."""
         if seen.migration.state != "Failed" or _age(seen.migration.failed_at) < MIGRATION_RETRY_SECONDS:
             return
-        job = children.pop((kinds.JOB.kind, point_service.namespace, migration.name(point_service)), None)
+        name = migration.name(point_service, seen.surroundings.login)
+        job = children.pop((kinds.JOB.kind, point_service.namespace, name), None)
         if job is not None:
             await self.applier.remove(job)
 
@@ -220,7 +243,8 @@ class Reconciler:
     def _next_look(self, seen: Seen, outcome: Outcome) -> float:
         if (soon := canary.next_look(outcome.canary, _clock())) is not None:
             return soon
-        settled = outcome.running.complete and not outcome.refusal and not seen.certificate_problem
+        wrong = outcome.refusal or outcome.unwatched or seen.certificate_problem
+        settled = outcome.running.complete and not wrong
         return self._settings.resync_seconds if settled else UNSETTLED_SECONDS
 
 

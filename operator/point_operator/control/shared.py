@@ -8,6 +8,7 @@ from kubernetes.aio.dynamic.exceptions import ForbiddenError
 
 from point_operator.kube.apply import Applier, identity
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
 from point_operator.model.gateways import ListedGateway
 from point_operator.observe.fleet import Fleet
@@ -78,7 +79,7 @@ class Shared:
         namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
         if gateway := _gateway_of(live):
             return not self._fleet.at_gateway(gateway) and not await self._is_routed(namespace, name)
-        return names.is_elsewhere(live) and namespace not in self._fleet.gateway_namespaces
+        return names.is_elsewhere(live) and namespace not in self._fleet.gateway_namespaces and _is_made(live)
 
     async def _remove_left(self, live: Object) -> None:
         async with self._locks[_gateway_of(live)]:
@@ -95,6 +96,12 @@ class Shared:
         """Whether a route still leads through a listener: that of a PointService that left it behind, say."""
         routes = await self._cluster.list(kinds.VIRTUAL_SERVICE, selector=names.SELECTOR)
         return any(f"{namespace}/{name}" in route["spec"].get("gateways", ()) for route in routes)
+
+
+def _is_made(live: Object) -> bool:
+    """Whether a child at a gateway is one that this operator made for the owner that its labels name."""
+    labels = live["metadata"]["labels"]
+    return is_child(live, labels[names.OWNER_NAMESPACE], labels.get(names.OWNER_NAME, ""), "")
 
 
 def _gateway_of(live: Object) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from point_operator.control import served
 from point_operator.control.canary import Record
 from point_operator.model import names
 from point_operator.model.api import Claim, PointService
@@ -29,6 +30,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Why the operator could not do what the spec says."""
     canary: Record | None = None
     claims: tuple[Claim, ...] = ()
+    unwatched: str = ""
+    """Why what is for watching could not be made."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
         "readyReplicas": rollout.ready,
         "selector": ",".join(f"{key}={value}" for key, value in names.pod_labels(point_service).items()),
         "migration": {
-            "job": migration.name(point_service),
+            "job": migration.name(point_service, seen.surroundings.login),
             "image": spec.image,
             "state": seen.migration.state,
         },
@@ -102,6 +105,8 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
     image = rollout.image if rollout.complete else before.get("image", "")
     if image:
         status["image"] = image
+    if known := served.after(point_service, seen, rollout, before):
+        status["served"] = known
     if outcome.canary is not None:
         status["canary"] = msgspec.to_builtins(outcome.canary)
     if outcome.claims:
@@ -149,6 +154,8 @@ def _degraded(seen: Seen, outcome: Outcome) -> Condition:
             "No pod of the rate limit service is ready (does it reach spec.cache?); meanwhile each gateway pod "
             "keeps its share of the limit",
         )
+    if outcome.unwatched:
+        return Condition(True, "NotWatched", f"The service is not affected. {outcome.unwatched}")
     if outcome.canary is not None and outcome.canary.state == "Failed":
         return Condition(
             True,
@@ -167,6 +174,7 @@ def _ready(point_service: PointService, seen: Seen, outcome: Outcome, degraded: 
         "RolloutStuck",
         "RateLimitServiceDown",
         "CanaryFailed",
+        "NotWatched",
     )  # the running version serves in spite of them
     if degraded.status and degraded.reason not in bars:
         return Condition(False, degraded.reason, degraded.message)

@@ -11,6 +11,7 @@ from kubernetes.aio.dynamic.exceptions import ConflictError, DynamicApiError
 from point_operator import metrics
 from point_operator.kube import drift
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import NotOwnedError, is_ours
 from point_operator.model import kinds, names
 
 log = logging.getLogger(__name__)
@@ -19,28 +20,10 @@ Identity = tuple[str, str, str]
 """Kind, namespace and name of a child."""
 
 
-class NotOwnedError(Exception):
-    """An object with a child's name belongs to someone else; the text says which and what to do."""
-
-    def __init__(self, live: Mapping[str, Any], owner: str) -> None:
-        metadata = live["metadata"]
-        super().__init__(
-            f"{live['kind']} {metadata['namespace']}/{metadata['name']} is not this PointService's; "
-            f"rename or remove it, or let it be taken over with the annotation {names.ADOPT}={owner}"
-        )
-
-
 def identity(manifest: Mapping[str, Any]) -> Identity:
     """Return what tells a child from every other one."""
     metadata = manifest["metadata"]
     return manifest["kind"], metadata["namespace"], metadata["name"]
-
-
-def is_ours(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a live object carries the manifest's owner labels; a PointService made anew owns it again."""
-    has, needs = live["metadata"].get("labels") or {}, wanted["metadata"]["labels"]
-    keys = (names.MANAGED_BY, names.OWNER_NAME, names.OWNER_NAMESPACE, names.SHARED)
-    return all(has.get(key) == needs.get(key) for key in keys)
 
 
 class Applier:
@@ -80,6 +63,8 @@ class Applier:
             return self._remember(applied, manifest)
         if not is_ours(live, manifest) and not self._may_adopt(live, owner):
             raise NotOwnedError(live, owner)
+        if kinds.of(manifest) is kinds.JOB and _hash(live) != _hash(manifest):
+            return self._remember(live, manifest)  # made by another release; a Job can't be changed
         if self._is_steady(live, manifest):
             return self._remember(live, manifest)
         return await self._repair(manifest, live)
@@ -119,13 +104,14 @@ class Applier:
         seen = self._seen.get(metadata["uid"])
         if seen and (seen.version, seen.wanted) == (metadata["resourceVersion"], _hash(manifest)):
             return True
-        return drift.matches(manifest, live) and not drift.foreign_fields(live)
+        as_applied = _hash(live) == _hash(manifest) and drift.holds(manifest, live)
+        return as_applied and not drift.additions(live)
 
     async def _repair(self, manifest: Object, live: Object) -> Object:
         kind = kinds.of(manifest)
         if _hash(live) == _hash(manifest):
             metrics.REPAIRS.labels(kind.kind).inc()
-        if drift.foreign_fields(live):
+        if drift.additions(live):
             claimed = {"op": "replace", "path": "/metadata/managedFields", "value": drift.claim(live)}
             await self._cluster.patch(kind, live, [claimed])
         applied = await self._cluster.apply(manifest)

@@ -1,92 +1,167 @@
-"""Whether a child still is what was applied, and what someone else has added to it."""
+"""Whether a child still is what was applied, and which additions of others are taken back: both by `managedFields`.
 
+The API server keeps who set which field. Who changes a field of ours takes it from our entry; so a field that is
+ours has the value that we gave it, however the server writes that (0.5 of a CPU as `500m`, `1024Mi` as `1Gi`).
+"""
+
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from point_operator.model import names
+from point_operator.model import kinds, names
 
-ROLLOUT_RESTART = "f:kubectl.kubernetes.io/restartedAt"
-"""`kubectl rollout restart` sets this on the pods' template; undoing it would restart them once more."""
+Fields = dict[str, Any]
+"""FieldsV1: `f:<name>` for a field, `k:<keys>` for an element of a list; no fields of its own means as a whole."""
+
+OUR_VARIABLES = "POINT_"
+"""What the names of the service's environment variables begin with."""
+MESH = "istio.io/"
+"""Labels and annotations by which pods tell their proxy what to do."""
 
 
-def matches(wanted: object, live: object) -> bool:
-    """Whether `live` has everything that `wanted` says; the API server's defaults may come on top.
+def holds(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether every field that a manifest says is still ours in the child."""
+    ours = our_entry(live)
+    said = {field: value for field, value in manifest.items() if field not in ("apiVersion", "kind")}
+    metadata = {key: value for key, value in said["metadata"].items() if key not in ("name", "namespace")}
+    return ours is not None and _covers(ours["fieldsV1"], said | {"metadata": metadata})
 
-    Lists must be as long as wanted: most of those that we apply belong to us as a whole.
+
+def additions(live: Mapping[str, Any]) -> Fields:
+    """Return the fields that others have added and that we take back, empty when there are none.
+
+    Those are additions to what guards: anything in a kind of Istio's, and what changes how the pods run or what
+    their proxies let through. Everything else stays with whoever set it: how many pods there are, annotations that
+    restart them (`kubectl rollout restart`, a reloader), other variables, what a cluster adds to ServiceAccounts.
     """
-    if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
-            key in live and matches(value, live[key]) for key, value in wanted.items()
-        )
-    if isinstance(wanted, list | tuple):
-        return (
-            isinstance(live, list | tuple)
-            and len(wanted) == len(live)
-            and all(matches(one, other) for one, other in zip(wanted, live, strict=True))
-        )
-    return wanted == live
-
-
-def foreign_fields(live: Mapping[str, Any]) -> bool:
-    """Whether someone else owns a field of the child outside its metadata and status."""
-    return any(_is_foreign(entry) for entry in live["metadata"].get("managedFields") or [])
+    found: Fields = {}
+    ours = (our_entry(live) or {}).get("fieldsV1", {})
+    for entry in live["metadata"].get("managedFields") or []:
+        if _is_foreign(entry):
+            _merge(found, _without(_guarded(kinds.of(live), entry.get("fieldsV1") or {}), ours))
+    return found
 
 
 def claim(live: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return managedFields in which our entry owns what others added.
+    """Return managedFields in which our entry owns the `additions`, and nobody else.
 
-    The next apply then removes what we don't want: an apply removes only fields of its own manager.
+    The next apply then removes what we don't want: an apply removes only fields of its own manager alone.
     """
-    entries: list[dict[str, Any]] = live["metadata"].get("managedFields") or []
-    kept = [entry for entry in entries if not _is_foreign(entry)]
-    merged: dict[str, Any] = {}
-    for entry in entries:
-        if _is_foreign(entry) or _is_ours(entry):
-            _merge(merged, entry["fieldsV1"])
-    ours = [entry for entry in kept if _is_ours(entry)]
-    if not ours:
-        return [*kept, _our_entry(live, merged)]
-    return [{**entry, "fieldsV1": merged} if entry is ours[0] else entry for entry in kept]
+    taken, ours = additions(live), our_entry(live)
+    merged: Fields = {}
+    _merge(merged, ours["fieldsV1"] if ours is not None else {})
+    _merge(merged, taken)
+    left = [
+        entry | {"fieldsV1": rest} if _is_foreign(entry) else entry
+        for entry in live["metadata"].get("managedFields") or []
+        if entry is not ours
+        and ((rest := _without(entry.get("fieldsV1") or {}, taken)) or not _is_foreign(entry))
+    ]
+    return [*left, (ours or _new_entry(live)) | {"fieldsV1": merged}]
 
 
-def _our_entry(live: Mapping[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+def our_entry(live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what our applies own of an object; None when we have never applied it."""
+    entries = live["metadata"].get("managedFields") or []
+    return next(
+        (
+            entry
+            for entry in entries
+            if (entry.get("manager"), entry.get("operation")) == (names.FIELD_MANAGER, "Apply")
+            and not entry.get("subresource")
+        ),
+        None,
+    )
+
+
+def _new_entry(live: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "manager": names.FIELD_MANAGER,
         "operation": "Apply",
         "apiVersion": live["apiVersion"],
         "time": live["metadata"]["creationTimestamp"],
         "fieldsType": "FieldsV1",
-        "fieldsV1": fields,
     }
 
 
-def _is_ours(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager") == names.FIELD_MANAGER and entry.get("operation") == "Apply"
+def _covers(fields: Fields, said: object) -> bool:
+    if not fields:
+        return True
+    if isinstance(said, Mapping):
+        return all(
+            f"f:{name}" in fields and _covers(fields[f"f:{name}"], value) for name, value in said.items()
+        )
+    if isinstance(said, list | tuple):
+        return all(
+            any(_is_about(key, item) and _covers(fields[key], item) for key in fields) for item in said
+        )
+    return False
+
+
+def _is_about(key: str, item: object) -> bool:
+    """Whether a key of FieldsV1 means this element of a list. The server knows defaults of keys that we left out."""
+    mark, _, text = key.partition(":")
+    if mark == "v":
+        return json.loads(text) == item
+    return (
+        mark == "k"
+        and isinstance(item, Mapping)
+        and all(item.get(name, value) == value for name, value in json.loads(text).items())
+    )
 
 
 def _is_foreign(entry: Mapping[str, Any]) -> bool:
-    """Metadata of others is theirs to keep, and subresources (status, scale) have owners of their own."""
-    if entry.get("subresource") or _is_ours(entry) or entry.get("manager") == names.STARTING_MANAGER:
-        return False
-    fields = entry.get("fieldsV1") or {}
-    touched = {key: value for key, value in fields.items() if key not in ("f:metadata", "f:status", ".")}
-    return bool(touched) and touched != _restarted(touched)
+    """Subresources (status, scale) have owners of their own."""
+    ours = entry.get("manager") == names.FIELD_MANAGER and entry.get("operation") == "Apply"
+    return not (ours or entry.get("subresource") or entry.get("manager") == names.STARTING_MANAGER)
 
 
-def _restarted(touched: Mapping[str, Any]) -> dict[str, Any]:
-    """What `kubectl rollout restart` leaves in managedFields, with or without the annotations' own marker."""
-    try:
-        annotations = touched["f:spec"]["f:template"]["f:metadata"]["f:annotations"]
-    except (KeyError, TypeError):
+def _guarded(kind: kinds.Kind, fields: Fields) -> Fields:
+    """Return the part of a set of fields that is not left to others."""
+    if kind.group.endswith("istio.io"):
+        return {name: rest for name, rest in fields.items() if name not in ("f:metadata", "f:status", ".")}
+    if kind is not kinds.DEPLOYMENT:
         return {}
-    if not set(annotations) <= {".", ROLLOUT_RESTART}:
-        return {}
-    return {"f:spec": {"f:template": {"f:metadata": {"f:annotations": dict(annotations)}}}}
+    template = fields.get("f:spec", {}).get("f:template", {})
+    metadata = {
+        place: {
+            name: rest for name, rest in template.get("f:metadata", {}).get(place, {}).items() if MESH in name
+        }
+        for place in ("f:annotations", "f:labels")
+    }
+    parts = {"f:metadata": _filled(metadata), "f:spec": _pod(template.get("f:spec", {}))}
+    template = _filled(parts)
+    return {"f:spec": {"f:template": template}} if template else {}
 
 
-def _merge(into: dict[str, Any], fields: Mapping[str, Any]) -> None:
-    for key, value in fields.items():
-        if isinstance(value, Mapping):
-            _merge(into.setdefault(key, {}), value)
+def _pod(fields: Fields) -> Fields:
+    """Return those of a pod's fields that are not left to others: all but variables that are none of ours."""
+    found: Fields = {}
+    for name, rest in fields.items():
+        if name == "f:env":
+            kept = {key: value for key, value in rest.items() if f'"{OUR_VARIABLES}' in key}
         else:
-            into[key] = value
+            kept = _pod(rest)
+        if kept or not rest:
+            found[name] = kept
+    return found
+
+
+def _filled(fields: Fields) -> Fields:
+    return {name: rest for name, rest in fields.items() if rest}
+
+
+def _without(fields: Fields, other: Fields) -> Fields:
+    """Return what is in one set of fields and not in another one."""
+    left: Fields = {}
+    for name, rest in fields.items():
+        if name not in other:
+            left[name] = rest
+        elif set(more := _without(rest, other[name])) - {"."}:
+            left[name] = more
+    return left
+
+
+def _merge(into: Fields, fields: Fields) -> None:
+    for name, rest in fields.items():
+        _merge(into.setdefault(name, {}), rest)

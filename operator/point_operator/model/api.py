@@ -200,10 +200,14 @@ class Canary(_Struct, frozen=True):
 
 
 class Rollout(_Struct, frozen=True):
-    """How a new image takes over: `strategy` is RollingUpdate or Canary."""
+    """How a new image takes over: `strategy` is RollingUpdate or Canary.
+
+    `migration_deadline_seconds` is how long all tries of a migration may take together, None for ever.
+    """
 
     strategy: str = "RollingUpdate"
     progress_deadline_seconds: int = 180
+    migration_deadline_seconds: int | None = None
     canary: Canary = Canary()
 
 

@@ -82,8 +82,13 @@ def is_elsewhere(child: Mapping[str, Any]) -> bool:
 
 
 def in_gateway(point_service: PointService) -> str:
-    """Name of a child in the gateway's namespace. No namespace holds a dot, so no two pairs share a name."""
-    return f"{point_service.namespace}.{point_service.name}"
+    """Name of a child in the gateway's namespace."""
+    return at_gateway(*point_service.key)
+
+
+def at_gateway(namespace: str, name: str) -> str:
+    """The same of a PointService of that name. No namespace holds a dot, so no two pairs share a name."""
+    return f"{namespace}.{name}"
 
 
 def gateway_key(namespace: str, selector: Mapping[str, str]) -> str:

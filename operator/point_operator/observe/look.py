@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import msgspec
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from point_operator.kube.apply import Identity, identity
 from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import Claim, PointService
 from point_operator.observe import secrets, traffic, workload
@@ -46,8 +49,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """How the pods are that try a new image."""
     canary_troubles: tuple[str, ...] = ()
     canary_restarts: int = 0
-    canary_counts: Counts | None = None
-    """None when they were not asked, or one of them could not be."""
+    canary_counts: Mapping[str, Counts] | None = None
+    """By pod; None when they were not asked, or one of them could not be."""
 
 
 class Observer:
@@ -82,12 +85,13 @@ class Observer:
         canary_pods = workload.of_component(pods, names.CANARY)
         canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
         limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
-        job = children.get((kinds.JOB.kind, namespace, migration.name(point_service)))
+        job = children.get((kinds.JOB.kind, namespace, migration.name(point_service, found.login)))
         return Seen(
             children=children,
             surroundings=Surroundings(
                 gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if listed else 1,
                 config_hash=found.config_hash,
+                login=found.login,
                 optional_kinds=optional_kinds,
                 rate_limit_image=self._rate_limit_image,
                 rate_limit_service_ready=workload.rollout(limiter).serving > 0,
@@ -133,14 +137,31 @@ class Observer:
     async def _children(
         self, point_service: PointService, optional_kinds: frozenset[kinds.Kind]
     ) -> dict[Identity, Object]:
-        """Return every child, found by its labels."""
+        """Return every child that is found by its labels, and what serves also when these were overwritten."""
         selector = names.owner_selector(*point_service.key)
         places = {(kind, point_service.namespace) for kind in (*kinds.OWN_NAMESPACE, *optional_kinds)}
         places |= {
             (kind, namespace) for kind in kinds.AT_GATEWAY for namespace in self._fleet.gateway_namespaces
         }
-        lists = await asyncio.gather(*(self._cluster.list(kind, where, selector) for kind, where in places))
-        return {identity(child): child for children in lists for child in children}
+        lists = await asyncio.gather(*(self._list(kind, where, selector) for kind, where in places))
+        found = {identity(child): child for children in lists for child in children}
+        running = (kinds.DEPLOYMENT.kind, *point_service.key)
+        if running not in found and (live := await self._cluster.get(kinds.DEPLOYMENT, *point_service.key)):
+            found[running] = live
+        return {
+            key: child
+            for key, child in found.items()
+            if is_child(child, *point_service.key, point_service.uid)
+        }
+
+    async def _list(self, kind: kinds.Kind, namespace: str, selector: str) -> list[Object]:
+        """List a kind. One that is only for watching, and can't be listed, must not hold up what serves."""
+        try:
+            return await self._cluster.list(kind, namespace, selector)
+        except DynamicApiError:
+            if kind in kinds.OPTIONAL:
+                return []
+            raise
 
 
 def running(point_service: PointService, children: dict[Identity, Object]) -> Rollout:

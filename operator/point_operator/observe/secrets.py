@@ -3,9 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,13 +17,18 @@ from point_operator.resources.pods import container
 
 CACHE_KEYS = ("password",)
 """What the cache's Secret must hold; its user name is optional."""
+ROUNDS = 10_000
+"""Of PBKDF2, some milliseconds: what is derived is seen by people who may not see the Secrets, and guessing at a weak
+password from it should cost more than one hash."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
     """What was found. Their content is never kept."""
 
     config_hash: str
-    """Changes with every change of a Secret that the service's pods mount."""
+    """Changes when the data does that the service's pods mount, and with nothing else of their Secrets."""
+    login: str
+    """Changes when the user or the password of the database does."""
     problems: tuple[str, ...]
     """What is missing, one sentence each."""
     cache_user_named: bool
@@ -42,16 +48,23 @@ async def look(cluster: Cluster, point_service: PointService) -> Secrets:
             strict=True,
         )
     )
-    mounted = {files.secret: found[files.secret][0] for files in service}
     problems: list[str] = []
     for name, keys in sorted(needed.items()):
-        version, has = found[name]
-        if not version:
+        data = found[name]
+        if data is None:
             problems.append(f"Secret {name} does not exist in namespace {point_service.namespace}")
-        elif missing := sorted(keys - set(has)):
+        elif missing := sorted(keys - set(data)):
             problems.append(f"Secret {name} lacks {' and '.join(missing)}")
-    _, cache_keys = found.get(point_service.spec.cache.auth_secret, ("", ()))
-    return Secrets(names.digest(mounted)[:16], tuple(problems), "username" in cache_keys)
+    cache = found.get(point_service.spec.cache.auth_secret) or {}
+    database = [files for files in service if files.secret == point_service.spec.database.credentials_secret][
+        :1
+    ]
+    return Secrets(
+        config_hash=_derived(point_service, service, found),
+        login=_derived(point_service, database, found),
+        problems=tuple(problems),
+        cache_user_named="username" in cache,
+    )
 
 
 async def certificate_problem(cluster: Cluster, point_service: PointService) -> str:
@@ -86,8 +99,21 @@ def _is_pair(certificate: str, key: str) -> bool:
     return True
 
 
-async def _look(cluster: Cluster, point_service: PointService, name: str) -> tuple[str, Sequence[str]]:
+async def _look(cluster: Cluster, point_service: PointService, name: str) -> Mapping[str, str] | None:
     secret = await cluster.get(kinds.SECRET, point_service.namespace, name)
-    if secret is None:
-        return "", ()
-    return secret["metadata"]["resourceVersion"], tuple(secret.get("data") or {})
+    return None if secret is None else secret.get("data") or {}
+
+
+def _derived(
+    point_service: PointService,
+    every: Iterable[container.Files],
+    found: Mapping[str, Mapping[str, str] | None],
+) -> str:
+    """Return what changes with the data that a container sees as these files."""
+    seen = {files.path: _seen(found[files.secret] or {}, files.items) for files in every}
+    salt = names.at_gateway(*point_service.key).encode()
+    return hashlib.pbkdf2_hmac("sha256", names.digest(seen).encode(), salt, ROUNDS).hex()[:16]
+
+
+def _seen(data: Mapping[str, str], items: tuple[str, ...]) -> dict[str, str]:
+    return {key: value for key, value in data.items() if not items or key in items}

@@ -27,19 +27,22 @@ GIVEN_UP = "envoy_http_downstream_rq_rx_reset"
 INBOUND = 'http_conn_manager_prefix="inbound_'
 
 
-async def count(pods: Sequence[Mapping[str, Any]]) -> Counts | None:
-    """Return the sums over pods; None when there is none or one can't be asked."""
-    addresses = [pod.get("status", {}).get("podIP") for pod in pods]
-    if not addresses or not all(addresses):
+async def count(pods: Sequence[Mapping[str, Any]]) -> dict[str, Counts] | None:
+    """Return what each pod has counted, by its name; None when there is none or one can't be asked.
+
+    A pod that has no address yet has counted nothing.
+    """
+    addresses = {pod["metadata"]["name"]: pod.get("status", {}).get("podIP") for pod in pods}
+    asked = {name: str(address) for name, address in addresses.items() if address}
+    if not asked:
         return None
     async with aiohttp.ClientSession(timeout=TIMEOUT) as client:
         try:
-            texts = await asyncio.gather(*(_read(client, str(address)) for address in addresses))
+            texts = await asyncio.gather(*(_read(client, address) for address in asked.values()))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("can't count a trial's requests: %s", type(error).__name__)
             return None
-    counted = [parse(text) for text in texts]
-    return Counts(sum(one.requests for one in counted), sum(one.errors for one in counted))
+    return {name: parse(text) for name, text in zip(asked, texts, strict=True)}
 
 
 def parse(text: str) -> Counts:

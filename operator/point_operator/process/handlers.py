@@ -1,11 +1,12 @@
 """What kopf is told to watch. Each handler only says which PointService to look at."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import kopf
 
+from point_operator.kube import ownership
 from point_operator.kube.apply import Applier
 from point_operator.model import kinds, names
 from point_operator.observe.fleet import Fleet, Key
@@ -45,15 +46,14 @@ class Handlers:
             self._applier.forget(body)
         elif self._applier.is_as_left(body, with_status=kind in WITH_STATUS):
             return
-        for key in self._owners(body["metadata"].get("labels") or {}):
+        for key in self._owners(body):
             self._queue.add(key, COALESCE_SECONDS)
 
-    def _owners(self, labels: Mapping[str, str]) -> list[Key]:
+    def _owners(self, body: Mapping[str, Any]) -> Iterable[Key]:
+        labels = body["metadata"].get("labels") or {}
         if names.SHARED in labels:
             return [one.key for one in self._fleet.at_gateway(labels[names.SHARED])]
-        if names.OWNER_NAME in labels and names.OWNER_NAMESPACE in labels:
-            return [(labels[names.OWNER_NAMESPACE], labels[names.OWNER_NAME])]
-        return []
+        return ownership.owners(body)
 
 
 def register(

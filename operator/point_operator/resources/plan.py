@@ -47,13 +47,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     migration: tuple[Manifest, ...]
     """The schema migration of the wanted image."""
     pods: tuple[Manifest, ...]
-    """What serves; only once the migration is through."""
+    """What serves; of a new image only once its migration is through."""
     scaling: tuple[Manifest, ...]
     """How many of them there are."""
     route: tuple[Manifest, ...]
     """What opens the gateway."""
-    observability: tuple[Manifest, ...]
-    """What is shown and what wakes somebody."""
+    watching: tuple[Manifest, ...]
+    """What is shown and what wakes somebody: last, since nobody is served by it."""
 
     everything: tuple[Manifest, ...]
     """All of them in order, also of a stage that has to wait: a child that is not among them is removed."""
@@ -78,22 +78,29 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
             *(one.build(point_service, names.CANARY) for one in canary),
             *rate_limit_service.build(point_service, surroundings),
         ),
-        migration=_present(migration.build(point_service)),
-        pods=_present(
-            deployment.build(point_service, release.image, surroundings.config_hash),
-            deployment.build_canary(point_service, release.canary, surroundings.config_hash),
-        ),
+        migration=_present(migration.build(point_service, surroundings.login)),
+        pods=build_pods(point_service, surroundings, release),
         scaling=_present(
             autoscaler.build(point_service),
             disruption_budget.build(point_service),
         ),
         route=_present(virtual_service.build(point_service, release.weight)),
-        observability=_present(
+        watching=_present(
             dashboard.build(point_service),
             dashboard.build_for_operator(point_service, surroundings),
             alerts.build(point_service, surroundings),
             service_monitor.build(point_service, surroundings),
         ),
+    )
+
+
+def build_pods(
+    point_service: PointService, surroundings: Surroundings, release: Release
+) -> tuple[Manifest, ...]:
+    """Return what serves."""
+    return _present(
+        deployment.build(point_service, release.image, surroundings.config_hash),
+        deployment.build_canary(point_service, release.canary, surroundings.config_hash),
     )
 
 

@@ -22,7 +22,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_pods: int = 1
     """Ready gateway pods that share the rate limit; never below 1."""
     config_hash: str = ""
-    """Changes when the content of a Secret that the pods mount may have changed."""
+    """Changes when the data of a Secret that the pods mount has changed."""
+    login: str = ""
+    """Changes when the user or the password of the database has changed."""
     optional_kinds: frozenset[Kind] = frozenset()
     """Kinds of other projects (`kinds.OPTIONAL`) that the cluster knows."""
 

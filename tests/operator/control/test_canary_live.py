@@ -73,7 +73,7 @@ def start(tenant: Any, proxy: Proxy) -> Callable[[], None]:
         tenant.kube.wait("the canary's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
         assert _weights(tenant) == [(tenant.namespace, "points", None)]
         _pod(tenant, proxy.address)
-        tenant.rolled_out(1, name=CANARY)
+        tenant.rolled_out(2, name=CANARY)
 
     return start
 
@@ -121,6 +121,22 @@ def test_a_bad_image_goes_at_once_and_is_not_tried_again(
     tenant.kube.wait("another canary", lambda: _image(tenant, CANARY).endswith(":0.3.0"))
 
 
+def test_a_drained_node_fails_no_canary(tenant: Any, proxy: Proxy, start: Callable[[], None]) -> None:
+    proxy.counts = (10, 0)
+    start()
+    tenant.kube.wait("its share", lambda: len(_weights(tenant)) == 2)
+    tenant.kube.wait("its requests", lambda: _record(tenant).get("requests") == 10)
+    tenant.kube.client.delete(f"{kinds.POD.path(tenant.namespace, 'canary')}?gracePeriodSeconds=0")
+    tenant.rolled_out(2, available=0, name=CANARY)
+    tenant.kube.wait("its share to be taken back", lambda: len(_weights(tenant)) == 1)
+    assert _record(tenant)["state"] == "Running"
+    proxy.counts = (7, 0)
+    _pod(tenant, proxy.address, name="moved")
+    tenant.rolled_out(2, name=CANARY)
+    tenant.kube.wait("the promotion", lambda: _record(tenant)["state"] == "Promoting")
+    assert _record(tenant)["requests"] == 17
+
+
 def test_pods_that_do_not_start_end_the_canary_and_name_their_trouble(tenant: Any) -> None:
     tenant.ready(rollout=TERMS)
     tenant.spec(image=NEW)
@@ -128,7 +144,7 @@ def test_pods_that_do_not_start_end_the_canary_and_name_their_trouble(tenant: An
     tenant.kube.wait("the canary's pods", lambda: tenant.get(kinds.DEPLOYMENT, CANARY))
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off"}
     _pod(tenant, "127.0.0.20", waiting=waiting)
-    tenant.rolled_out(1, available=0, stuck=True, name=CANARY)
+    tenant.rolled_out(2, available=0, stuck=True, name=CANARY)
     degraded = tenant.wait_reason("Degraded", "CanaryFailed")
     assert "no pod became ready in time. canary: app CrashLoopBackOff back-off" in degraded["message"]
     assert tenant.condition("Ready")["status"] == "True"
@@ -162,20 +178,24 @@ def test_a_restarted_operator_goes_on_with_a_canary(
     assert len(_weights(tenant)) == 1
 
 
-def _pod(tenant: Any, address: str, waiting: dict[str, str] | None = None) -> None:
+def _record(tenant: Any) -> dict[str, Any]:
+    return tenant.get(kinds.POINT_SERVICE)["status"]["canary"]
+
+
+def _pod(tenant: Any, address: str, waiting: dict[str, str] | None = None, name: str = "canary") -> None:
     """Make the canary's pod, as a kubelet would tell of it."""
     template = tenant.get(kinds.DEPLOYMENT, CANARY)["spec"]["template"]
     labels = template["metadata"]["labels"]
     sidecar = {"name": "istio-proxy", "image": "proxy"}
     spec = template["spec"] | {"containers": [*template["spec"]["containers"], sidecar]}
-    metadata = {"name": "canary", "namespace": tenant.namespace, "labels": labels}
+    metadata = {"name": name, "namespace": tenant.namespace, "labels": labels}
     tenant.kube.create(kinds.POD, {"metadata": metadata, "spec": spec})
     state = {"waiting": waiting} if waiting else {"running": {}}
     container = {
         "name": "app", "image": NEW, "imageID": "", "ready": not waiting, "restartCount": 0, "state": state
     }  # fmt: skip
     status = {"podIP": address, "podIPs": [{"ip": address}], "containerStatuses": [container]}
-    tenant.kube.patch(kinds.POD, tenant.namespace, "canary", {"status": status}, "status")
+    tenant.kube.patch(kinds.POD, tenant.namespace, name, {"status": status}, "status")
 
 
 def _weights(tenant: Any) -> list[tuple[str, str, int | None]]:

@@ -29,6 +29,24 @@ def test_one_leaves_a_namespace_that_is_being_deleted(tenant: Any) -> None:
     assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
 
 
+def test_pods_end_before_the_policies_that_guard_them(tenant: Any) -> None:
+    tenant.ready()
+    template = tenant.get(kinds.DEPLOYMENT)["spec"]["template"]
+    metadata = {"name": "serving", "namespace": tenant.namespace, "labels": template["metadata"]["labels"]}
+    tenant.kube.create(kinds.POD, {"metadata": metadata, "spec": template["spec"]})
+    tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
+    tenant.kube.wait("the Deployment to go", lambda: tenant.get(kinds.DEPLOYMENT) is None)
+    assert tenant.get(kinds.VIRTUAL_SERVICE) is None, "the route is gone before"
+    looked = _looks(tenant)
+    tenant.kube.wait("another look", lambda: _looks(tenant) > looked)
+    assert tenant.get(kinds.POINT_SERVICE) is not None, "else its policies would go as garbage"
+    for kind in (kinds.REQUEST_AUTHENTICATION, kinds.AUTHORIZATION_POLICY):
+        assert tenant.at_gateway(kind) is not None
+    tenant.kube.client.delete(f"{kinds.POD.path(tenant.namespace, 'serving')}?gracePeriodSeconds=0")
+    tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
+    assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
+
+
 @pytest.fixture
 def without_istio(server: Any) -> Iterator[Any]:
     """How to uninstall some of Istio's kinds; they are back afterwards."""
@@ -78,6 +96,12 @@ def test_one_whose_gateway_is_not_allowed_any_more_leaves(
     finally:
         other.stop()
         operator.start()
+
+
+def _looks(tenant: Any) -> int:
+    """How often the operator has asked for its pods."""
+    records = tenant.kube.server.audit("system:serviceaccount:point-system:point-operator")
+    return sum(f"/namespaces/{tenant.namespace}/pods" in one["requestURI"] for one in records)
 
 
 def _is_ending(tenant: Any) -> bool:

@@ -116,7 +116,7 @@ def test_a_changed_secret_rolls_the_pods(tenant: Any) -> None:
         return template["metadata"]["annotations"][names.CONFIG_HASH]
 
     before = config()
-    tenant.edit(kinds.SECRET, {"stringData": {"password": "new"}}, "points-db")
+    tenant.edit(kinds.SECRET, {"stringData": {"password": "new"}}, "points-redis")
     tenant.edit(kinds.POINT_SERVICE, {"metadata": {"annotations": {"note": "look now"}}})
     tenant.kube.wait("another template", lambda: config() != before)
 

@@ -91,6 +91,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
         "podAnnotations": {"team": "points", "prometheus.io/scrape": None},
         "serviceAccount": {"annotations": {"team": "points"}},
+        "networkPolicy": {"apiServerPorts": [16443]},
         "monitoring": {"enabled": True},
     }
     assert set(chosen) == set(yaml.safe_load((CHART / "values.yaml").read_text())), (
@@ -115,6 +116,8 @@ def test_every_value_arrives_where_it_belongs() -> None:
     assert pod["metadata"]["annotations"] == {
         "team": "points", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics",
     }  # fmt: skip
+    (leave,) = made["NetworkPolicy", "elsewhere", "point-operator"]["spec"]["egress"]
+    assert {one["port"] for one in leave["ports"]} == {53, 16443, 15020}
     account = made["ServiceAccount", "elsewhere", "point-operator"]
     assert account["metadata"]["annotations"] == {"team": "points"}
     for kind in ("PrometheusRule", "ConfigMap"):
@@ -132,6 +135,8 @@ def test_every_value_arrives_where_it_belongs() -> None:
         ("monitoring.enable=true", "at '/monitoring': additional properties 'enable' not allowed"),
         ("replicas=two", "at '/replicas': got string, want integer"),
         ("logLevel=TRACE", "at '/logLevel': value must be one of"),
+        ("networkPolicy.apiServerPorts=null", "missing property 'apiServerPorts'"),
+        ("networkPolicy.apiServerPorts={0}", "minimum: got 0, want 1"),
         ("workers=65", "at '/workers': maximum: got 65, want 64"),
         ("gateways=null", "missing property 'gateways'"),
         ("gateways[0].namespace=istio-system", "gateways: istio-system can't be on it"),

@@ -12,7 +12,7 @@ SECONDS = 2.0
 EDITS: list[tuple[kinds.Kind, str, dict[str, Any]]] = [
     (kinds.SERVICE_ACCOUNT, "points", {"automountServiceAccountToken": True}),
     (kinds.SERVICE, "points", {"spec": {"selector": {"app.kubernetes.io/component": "other"}}}),
-    (kinds.CONFIG_MAP, "points-dashboard", {"data": {"more.json": "{}"}}),
+    (kinds.CONFIG_MAP, "points-dashboard", {"metadata": {"labels": {"grafana_dashboard": "0"}}}),
     (kinds.AUTOSCALER, "points", {"spec": {"maxReplicas": 99}}),
     (kinds.DISRUPTION_BUDGET, "points", {"spec": {"maxUnavailable": 9}}),
     (kinds.PEER_AUTHENTICATION, "points", {"spec": {"mtls": {"mode": "PERMISSIVE"}}}),
@@ -97,15 +97,6 @@ def test_what_is_shared_returns_as_well(settled: Any, kind: kinds.Kind) -> None:
     settled.kube.wait(
         f"{kind.kind} to return", lambda: settled.kube.get(kind, "istio-ingress", name), SECONDS
     )
-
-
-def test_a_rollout_restart_is_left_alone(settled: Any) -> None:
-    restarted = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    settled.edit(kinds.DEPLOYMENT, {"spec": {"template": {"metadata": {"annotations": restarted}}}})
-    settled.spec(logLevel="DEBUG")
-    settled.kube.wait("the new log level", lambda: "DEBUG" in str(settled.get(kinds.DEPLOYMENT)))
-    template = settled.get(kinds.DEPLOYMENT)["spec"]["template"]
-    assert template["metadata"]["annotations"].items() >= restarted.items()
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:

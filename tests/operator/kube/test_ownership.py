@@ -95,7 +95,8 @@ def test_the_route_goes_before_what_protects_it(tenant: Any, server: Any) -> Non
         )
     ]
     assert deleted[0] == "virtualservices"
-    assert set(deleted[1:]) == {"envoyfilters", "requestauthentications", "authorizationpolicies"}
+    assert set(deleted[1:3]) == {"deployments", "jobs"}
+    assert set(deleted[3:]) == {"envoyfilters", "requestauthentications", "authorizationpolicies"}
 
 
 def test_it_can_be_made_again_after_it_was_deleted(tenant: Any) -> None:

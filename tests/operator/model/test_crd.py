@@ -88,6 +88,14 @@ def test_a_name_that_no_service_could_have_is_refused(
     assert "metadata.name must start with a letter" in answer.json()["message"]
 
 
+@pytest.mark.parametrize("name", ["points-canary", "points-rate-limit"])
+def test_a_name_that_another_one_gives_to_its_children_is_refused(
+    kube: Any, namespace: str, spec: dict[str, Any], name: str
+) -> None:
+    answer = _create(kube, namespace, name, spec)
+    assert "must not end in -canary or -rate-limit" in answer.json()["message"]
+
+
 def test_the_database_can_not_be_changed_for_another(kube: Any, namespace: str, spec: dict[str, Any]) -> None:
     _create(kube, namespace, "moved", spec).raise_for_status()
     patch = '{"spec": {"database": {"name": "other"}}}'

@@ -31,4 +31,4 @@ def test_a_proxy_that_has_seen_nothing_yet_counts_nothing() -> None:
 
 def test_what_has_no_address_can_not_be_counted() -> None:
     assert asyncio.run(traffic.count([])) is None
-    assert asyncio.run(traffic.count([{"status": {}}])) is None
+    assert asyncio.run(traffic.count([{"metadata": {"name": "p"}, "status": {}}])) is None

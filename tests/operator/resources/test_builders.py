@@ -31,6 +31,10 @@ def _deployment(point_service: api.PointService) -> dict[str, Any]:
     return deployment.build(point_service, point_service.spec.image, SURROUNDINGS.config_hash)
 
 
+def _migration(point_service: api.PointService) -> dict[str, Any]:
+    return migration.build(point_service, SURROUNDINGS.login)
+
+
 def _point_service(spec: dict[str, Any], **metadata: Any) -> api.PointService:
     base = {"name": "points", "namespace": "points", "uid": "11111111-2222-3333-4444-555555555555"}
     return api.parse(
@@ -126,11 +130,11 @@ def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
 
 
 def test_only_the_migration_sees_the_master(full: api.PointService) -> None:
-    assert "points-db-master" in str(migration.build(full))
+    assert "points-db-master" in str(_migration(full))
     assert "points-db-master" not in str(_deployment(full))
 
 
-@pytest.mark.parametrize("build", [migration.build, _deployment])
+@pytest.mark.parametrize("build", [_migration, _deployment])
 def test_pods_meet_the_restricted_standard(full: api.PointService, build: Any) -> None:
     pod = build(full)["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -144,10 +148,23 @@ def test_pods_meet_the_restricted_standard(full: api.PointService, build: Any) -
         }
 
 
-def test_another_image_is_another_migration(spec: dict[str, Any]) -> None:
+def test_another_image_or_login_is_another_migration(spec: dict[str, Any]) -> None:
     one, other = _point_service(spec), _point_service(spec | {"image": "docker.io/library/point-service:2"})
-    assert migration.name(one) != migration.name(other)
-    assert migration.name(one) == migration.name(_point_service(spec | {"logLevel": "DEBUG"}))
+    assert migration.name(one, "") != migration.name(other, "")
+    assert migration.name(one, "") != migration.name(one, "another")
+    same = spec | {"logLevel": "DEBUG", "database": spec["database"] | {"poolSize": 3}}
+    assert migration.name(one, "") == migration.name(_point_service(same), "")
+
+
+def test_a_migration_is_named_after_what_the_user_wrote(minimal: api.PointService) -> None:
+    """Another name would have a new release of the operator run every migration again."""
+    assert migration.name(minimal, "login") == "points-migrate-5833146049"
+
+
+def test_a_migration_has_no_deadline_but_the_users(spec: dict[str, Any], minimal: api.PointService) -> None:
+    assert "activeDeadlineSeconds" not in migration.build(minimal, "")["spec"]
+    asked = _point_service(spec | {"rollout": {"migrationDeadlineSeconds": 900}})
+    assert migration.build(asked, "")["spec"]["activeDeadlineSeconds"] == 900
 
 
 def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:

@@ -228,6 +228,18 @@ async def test_a_later_revision_fails_no_request_of_the_running_version(traffic,
 
 
 @pytest.mark.integration
+async def test_the_version_before_migrates_on_a_later_schema(
+    mysql, master_of, variables, rehearse, monkeypatch
+):
+    """An image that is set back runs its migration, too: there is nothing to do, and that is no failure."""
+    newest = migrating.SCRIPTS
+    await rehearse(INSTANT)
+    monkeypatch.setattr(migrating, "SCRIPTS", newest)
+    await asyncio.to_thread(migrating.migrate, load(variables).database)
+    assert list(master_of(mysql).rows("SELECT version_num FROM alembic_version")) == [("9999",)]
+
+
+@pytest.mark.integration
 async def test_a_change_of_a_table_in_use_lets_the_requests_pass(
     mysql, master_of, traffic, rehearse, eventually
 ):

@@ -199,7 +199,7 @@ def _pod(point_service: PointService, surroundings: Surroundings) -> dict[str, A
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 2 * DRAIN_SECONDS,
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": deployment.spread(_pod_labels(point_service)),
+        "topologySpreadConstraints": deployment.spread(_pod_labels(point_service), strictly=True),
         "tolerations": deployment.tolerations(),
         "containers": [application],
         "volumes": [config, *(one.as_volume() for one in files)],

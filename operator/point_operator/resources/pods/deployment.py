@@ -96,7 +96,7 @@ def _pod(point_service: PointService, component: str, image: str) -> dict[str, A
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": spread(names.pod_labels(point_service, component)),
+        "topologySpreadConstraints": spread(names.pod_labels(point_service, component), strictly=False),
         "tolerations": tolerations(),
         "containers": [_container(point_service, image, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
@@ -139,16 +139,17 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def spread(labels: dict[str, str]) -> list[dict[str, Any]]:
+def spread(labels: dict[str, str], *, strictly: bool) -> list[dict[str, Any]]:
     """Two pods with these labels in two zones, three in three, per revision of the pods.
 
-    Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops
-    out, so its pods start in the others although the rule is strict.
+    A must (`strictly`) is only right for two pods: as soon as one zone of three is full, it would stop the others from
+    taking more. The scheduler has no rule for the first two of many, but follows the wish as long as there is room.
+    Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops out.
     """
     zones = {
         "maxSkew": 1,
         "topologyKey": "topology.kubernetes.io/zone",
-        "whenUnsatisfiable": "DoNotSchedule",
+        "whenUnsatisfiable": "DoNotSchedule" if strictly else "ScheduleAnyway",
         "nodeTaintsPolicy": "Honor",
         "labelSelector": {"matchLabels": labels},
         "matchLabelKeys": ["pod-template-hash"],

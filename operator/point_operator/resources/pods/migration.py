@@ -1,4 +1,4 @@
-"""The schema migration: a Job per image and database, which must end well before pods of that image start."""
+"""The schema migration: a Job per image, database and login, which must end well before pods with them start."""
 
 from typing import Any
 
@@ -7,23 +7,42 @@ from point_operator.model.api import PointService
 from point_operator.resources import metadata
 from point_operator.resources.pods import container
 
-DEADLINE_SECONDS = 600
-"""Longest that all tries together may take."""
 RETRIES = 2
+"""Tries after the first one; pods that were evicted are none."""
 
 
-def name(point_service: PointService) -> str:
-    """Name of the Job: another image or database makes another one, since a Job can't be changed."""
-    return f"{point_service.name}-migrate-{names.digest(_spec(point_service))[:10]}"
+def name(point_service: PointService, login: str) -> str:
+    """Name of the Job: another image, database or login makes another one, since a Job can't be changed.
+
+    It follows what the user wrote and not the manifest: a new release of the operator runs no migration again.
+    """
+    attempt = [point_service.spec.image, target(point_service, login)]
+    return f"{point_service.name}-migrate-{names.digest(attempt)[:10]}"
 
 
-def build(point_service: PointService) -> metadata.Manifest:
+def target(point_service: PointService, login: str) -> str:
+    """Return what changes with the database that is migrated or with the login (`Surroundings.login`) to it."""
+    database = point_service.spec.database
+    written = [
+        database.host,
+        database.port,
+        database.name,
+        database.credentials_secret,
+        database.migration_secret,
+        database.tls.enabled,
+        database.tls.ca_secret,
+        login,
+    ]
+    return names.digest(written)[:16]
+
+
+def build(point_service: PointService, login: str) -> metadata.Manifest:
     """Return the Job. It has no proxy, whose end a Job would wait for (istio 11045).
 
     There is no `ttlSecondsAfterFinished`: the Job that succeeded is the record that it did. The operator
     removes those of earlier images.
     """
-    manifest = metadata.own(kinds.JOB, point_service, name(point_service), "migration")
+    manifest = metadata.own(kinds.JOB, point_service, name(point_service, login), "migration")
     manifest["spec"] = _spec(point_service)
     return manifest
 
@@ -34,9 +53,13 @@ def _spec(point_service: PointService) -> dict[str, Any]:
         "app.kubernetes.io/component": "migration",
         "sidecar.istio.io/inject": "false",
     }
+    seconds = point_service.spec.rollout.migration_deadline_seconds
+    deadline = {} if seconds is None else {"activeDeadlineSeconds": seconds}
+    evicted = {"type": "DisruptionTarget", "status": "True"}
     return {
+        **deadline,
         "backoffLimit": RETRIES,
-        "activeDeadlineSeconds": DEADLINE_SECONDS,
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [evicted]}]},
         "template": {
             "metadata": {"labels": labels},
             "spec": {
