@@ -17,7 +17,7 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator import metrics
-from point_operator.control import canary, served, status
+from point_operator.control import canary, status
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
@@ -98,7 +98,6 @@ class Reconciler:
             return await self._finalizer.finalize(body, point_service.spec)
         before: status.Status = body.get("status") or {}
         seen = await self._observer.look(point_service, counting=canary.is_counted(point_service, before))
-        seen = served.recall(point_service, seen, before)
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
             body = await self._hold(body)
