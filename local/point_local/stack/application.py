@@ -79,6 +79,6 @@ def restart(changed: set[str]) -> None:
     if versions.OPERATOR_IMAGE in changed:
         kubectl("rollout", "restart", "deployment", "-n", "point-system")
     if versions.SERVICE_IMAGE in changed:
-        # Without its Job the operator migrates again, and lets the new pods come only after that.
+        # Without its Job the operator migrates again, and the new pods are not ready before that.
         kubectl("delete", "jobs", "-n", NAMESPACE, "--all", "--ignore-not-found")
         kubectl("rollout", "restart", "deployment", "-n", NAMESPACE)

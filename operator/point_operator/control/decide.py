@@ -7,7 +7,6 @@ import msgspec
 from point_operator.control import canary, served
 from point_operator.control.canary import Record
 from point_operator.control.status import Status
-from point_operator.kube.apply import identity
 from point_operator.model.api import PointService
 from point_operator.observe.look import Seen
 from point_operator.resources import plan
@@ -48,17 +47,15 @@ def due(point_service: PointService, wanted: Plan, seen: Seen, before: Status) -
     While a new image waits, what served goes on being repaired, and comes back when somebody has deleted it.
     """
     known, stable = served.images(point_service, seen, before), before.get("image", "")
-    migrated = seen.migration.state == "Succeeded"
-    needs_job = not migrated or any(identity(one) in seen.children for one in wanted.migration)
     pods: tuple[plan.Manifest, ...] = ()
     if not seen.secret_problems:
-        if migrated or point_service.spec.image in known:
+        if seen.migration.state == "Succeeded" or point_service.spec.image in known:
             pods = wanted.pods
         elif stable in known:
             pods = plan.build_pods(point_service, seen.surroundings, Release(stable))
     return msgspec.structs.replace(
         wanted,
-        migration=wanted.migration if needs_job and not seen.secret_problems else (),
+        migration=() if seen.secret_problems else wanted.migration,
         pods=pods,
         scaling=wanted.scaling if pods or seen.running.exists else (),  # of what runs it goes on
     )

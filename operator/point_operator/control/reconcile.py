@@ -17,7 +17,7 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator import metrics
-from point_operator.control import canary, served, status
+from point_operator.control import canary, status
 from point_operator.control.admission import Admission
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
@@ -103,7 +103,6 @@ class Reconciler:
         before: status.Status = body.get("status") or {}
         counting = canary.is_counted(point_service, before)
         seen = await self._observer.look(point_service, counting=counting, now=_now())
-        seen = served.recall(point_service, seen, before)
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
             body = await self._hold(body, seen)

@@ -1,14 +1,11 @@
-"""Which images have served with the database as it is: they wait for no migration any more. Pure."""
+"""Which images have served with the database as it is: they run without waiting for a migration. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from point_operator.model import kinds
 from point_operator.model.api import PointService
 from point_operator.observe.look import Seen
-from point_operator.observe.workload import Migration, Rollout
+from point_operator.observe.workload import Rollout
 from point_operator.resources.pods import migration
 
 KEPT = 10
@@ -20,16 +17,6 @@ def images(point_service: PointService, seen: Seen, status: Mapping[str, Any]) -
     known = status.get("served") or {}
     now = migration.target(point_service, seen.surroundings.login)
     return tuple(known.get("images") or ()) if known.get("database") == now else ()
-
-
-def recall(point_service: PointService, seen: Seen, status: Mapping[str, Any]) -> Seen:
-    """Take the migration of an image that has served for done when its Job is gone: nothing is left to do."""
-    name = migration.name(point_service, seen.surroundings.login)
-    if (kinds.JOB.kind, point_service.namespace, name) in seen.children:
-        return seen
-    if point_service.spec.image not in images(point_service, seen, status):
-        return seen
-    return msgspec.structs.replace(seen, migration=Migration("Succeeded"))
 
 
 def after(

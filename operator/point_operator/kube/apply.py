@@ -67,7 +67,7 @@ class Applier:
             return self._remember(live, manifest)  # made by another release; a Job can't be changed
         if self._is_steady(live, manifest):
             return self._remember(live, manifest)
-        return await self._repair(manifest, live)
+        return await self._repair(manifest, live, drift.additions(live, adopted=not is_ours(live, manifest)))
 
     def is_as_left(self, live: Mapping[str, Any], *, with_status: bool) -> bool:
         """Whether an event shows a child just as we left it, its status taken into account or not.
@@ -107,12 +107,12 @@ class Applier:
         as_applied = _hash(live) == _hash(manifest) and drift.holds(manifest, live)
         return as_applied and not drift.additions(live)
 
-    async def _repair(self, manifest: Object, live: Object) -> Object:
+    async def _repair(self, manifest: Object, live: Object, taken: drift.Fields) -> Object:
         kind = kinds.of(manifest)
         if _hash(live) == _hash(manifest):
             metrics.REPAIRS.labels(kind.kind).inc()
-        if drift.additions(live):
-            claimed = {"op": "replace", "path": "/metadata/managedFields", "value": drift.claim(live)}
+        if taken:
+            claimed = {"op": "replace", "path": "/metadata/managedFields", "value": drift.claim(live, taken)}
             await self._cluster.patch(kind, live, [claimed])
         applied = await self._cluster.apply(manifest)
         log.info("child changed", extra={"child": "/".join(identity(manifest))})

@@ -27,27 +27,29 @@ def holds(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     return ours is not None and _covers(ours["fieldsV1"], said | {"metadata": metadata})
 
 
-def additions(live: Mapping[str, Any]) -> Fields:
+def additions(live: Mapping[str, Any], *, adopted: bool = False) -> Fields:
     """Return the fields that others have added and that we take back, empty when there are none.
 
     Those are additions to what guards: anything in a kind of Istio's, and what changes how the pods run or what
     their proxies let through. Everything else stays with whoever set it: how many pods there are, annotations that
     restart them (`kubectl rollout restart`, a reloader), other variables, what a cluster adds to ServiceAccounts.
+    Of a child that is `adopted` everything is taken over but the number of pods.
     """
+    part = _content if adopted else _guarded
     found: Fields = {}
     ours = (our_entry(live) or {}).get("fieldsV1", {})
     for entry in live["metadata"].get("managedFields") or []:
         if _is_foreign(entry):
-            _merge(found, _without(_guarded(kinds.of(live), entry.get("fieldsV1") or {}), ours))
+            _merge(found, _without(part(kinds.of(live), entry.get("fieldsV1") or {}), ours))
     return found
 
 
-def claim(live: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return managedFields in which our entry owns the `additions`, and nobody else.
+def claim(live: Mapping[str, Any], taken: Fields) -> list[dict[str, Any]]:
+    """Return managedFields in which our entry owns the fields of others that are `taken`, and nobody else.
 
     The next apply then removes what we don't want: an apply removes only fields of its own manager alone.
     """
-    taken, ours = additions(live), our_entry(live)
+    ours = our_entry(live)
     merged: Fields = {}
     _merge(merged, ours["fieldsV1"] if ours is not None else {})
     _merge(merged, taken)
@@ -119,7 +121,7 @@ def _is_foreign(entry: Mapping[str, Any]) -> bool:
 def _guarded(kind: kinds.Kind, fields: Fields) -> Fields:
     """Return the part of a set of fields that is not left to others."""
     if kind.group.endswith("istio.io"):
-        return {name: rest for name, rest in fields.items() if name not in ("f:metadata", "f:status", ".")}
+        return _content(kind, fields)
     if kind is not kinds.DEPLOYMENT:
         return {}
     template = fields.get("f:spec", {}).get("f:template", {})
@@ -132,6 +134,12 @@ def _guarded(kind: kinds.Kind, fields: Fields) -> Fields:
     parts = {"f:metadata": _filled(metadata), "f:spec": _pod(template.get("f:spec", {}))}
     template = _filled(parts)
     return {"f:spec": {"f:template": template}} if template else {}
+
+
+def _content(kind: kinds.Kind, fields: Fields) -> Fields:
+    """Return what is neither metadata nor status, nor the number of pods, which is the autoscaler's."""
+    content = {name: rest for name, rest in fields.items() if name not in ("f:metadata", "f:status", ".")}
+    return _without(content, {"f:spec": {"f:replicas": {}}}) if kind is kinds.DEPLOYMENT else content
 
 
 def _pod(fields: Fields) -> Fields:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from point_operator.control.decide import decide
-from point_operator.control.served import recall
 from point_operator.model import api
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
@@ -27,7 +26,7 @@ def _plan(spec: dict[str, Any], seen: Seen, *served: str, login: str = "") -> Pl
     )
     known = {"database": migration.target(point_service, login), "images": list(served)}
     before = {"image": served[0], "served": known} if served else {}
-    return decide(point_service, recall(point_service, seen, before), before, NOW).plan
+    return decide(point_service, seen, before, NOW).plan
 
 
 def _image(plan: Plan | None) -> str:
@@ -45,7 +44,7 @@ def _stages(plan: Plan | None) -> set[str]:
     ("seen", "stages"),
     [
         (Seen(), ALWAYS | {"migration"}),
-        (Seen(migration=MIGRATED), ALWAYS | {"pods", "scaling"}),
+        (Seen(migration=MIGRATED), ALWAYS | {"migration", "pods", "scaling"}),
         (Seen(running=RUNNING), ALWAYS | {"migration", "scaling"}),
         (Seen(running=RUNNING, migration=Migration("Failed")), ALWAYS | {"migration", "scaling"}),
         (Seen(secret_problems=("gone",)), ALWAYS),
@@ -70,7 +69,7 @@ def test_what_served_goes_on_while_another_image_waits(spec: dict[str, Any], sta
 
 def test_an_image_that_has_served_waits_for_nothing(spec: dict[str, Any]) -> None:
     plan = _plan(spec, Seen(), "service:newer", spec["image"])
-    assert _stages(plan) == ALWAYS | {"pods", "scaling"}
+    assert _stages(plan) == ALWAYS | {"migration", "pods", "scaling"}
     assert _image(plan) == spec["image"]
 
 

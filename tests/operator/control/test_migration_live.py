@@ -16,6 +16,11 @@ def _image(tenant: Any) -> str:
     return found["spec"]["template"]["spec"]["containers"][0]["image"] if found else ""
 
 
+def _migration(tenant: Any) -> tuple[str, str]:
+    found = tenant.get(kinds.POINT_SERVICE)["status"]["migration"]
+    return found["state"], found["job"]
+
+
 def _config(tenant: Any) -> str:
     template = tenant.get(kinds.DEPLOYMENT)["spec"]["template"]
     return template["metadata"]["annotations"][names.CONFIG_HASH]
@@ -39,6 +44,7 @@ def test_an_image_that_has_served_is_set_back_at_once(tenant: Any) -> None:
     tenant.spec(image=OLD)
     tenant.kube.wait("the old image", lambda: _image(tenant) == OLD)
     tenant.rolled_out()
+    tenant.migrated()
     tenant.wait_reason("Progressing", "Complete")
     assert tenant.get(kinds.POINT_SERVICE)["status"]["served"]["images"] == [OLD, NEW]
 
@@ -94,7 +100,7 @@ def test_a_job_that_another_release_has_made_is_left_and_counts(
     _apply(tenant, other)
     operator.start()
     tenant.migrated()
-    _look(tenant, "look")
+    tenant.kube.wait("it to count", lambda: _migration(tenant) == ("Succeeded", job["metadata"]["name"]))
     assert tenant.condition("Degraded")["status"] == "False"
     (left,) = tenant.kube.find(kinds.JOB, tenant.namespace)
     assert left["spec"]["backoffLimit"] == 5

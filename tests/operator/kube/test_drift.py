@@ -127,13 +127,20 @@ def test_who_may_add(entry: dict[str, Any]) -> None:
 
 def test_a_claim_takes_additions_and_leaves_the_rest_with_its_owner() -> None:
     mixed = {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:hostNetwork": {}}}}}
-    theirs, ours = drift.claim(_live("Deployment", _ours(_fields()), _theirs(mixed)))
+    live = _live("Deployment", _ours(_fields()), _theirs(mixed))
+    theirs, ours = drift.claim(live, drift.additions(live))
     assert theirs == _theirs({"f:spec": {"f:replicas": {}}})
     assert ours["fieldsV1"]["f:spec"]["f:template"]["f:spec"].keys() == {"f:containers", "f:hostNetwork"}
     assert "f:replicas" not in ours["fieldsV1"]["f:spec"]
 
 
 def test_a_claim_without_an_entry_of_ours_makes_one() -> None:
-    (entry,) = drift.claim(_live("VirtualService", _theirs({"f:spec": {"f:b": {}}})))
+    live = _live("VirtualService", _theirs({"f:spec": {"f:b": {}}}))
+    (entry,) = drift.claim(live, drift.additions(live))
     assert (entry["manager"], entry["operation"]) == ("point-operator", "Apply")
     assert entry["fieldsV1"] == {"f:spec": {"f:b": {}}}
+
+
+def test_what_is_adopted_is_taken_over_but_for_the_number_of_pods() -> None:
+    live = _live("Deployment", _theirs({"f:spec": {"f:replicas": {}, "f:paused": {}}, "f:metadata": {}}))
+    assert drift.additions(live, adopted=True) == {"f:spec": {"f:paused": {}}}
