@@ -22,6 +22,7 @@ Reconciles PointServices (pointservice.io/v1alpha1) with what runs in the cluste
 Environment:
   POINT_OPERATOR_GATEWAY_NAMESPACES  namespaces whose gateways may be used, by comma (istio-ingress)
   POINT_OPERATOR_RATE_LIMIT_IMAGE    image of the Envoy rate limit service, for limits of scope Global
+  POINT_OPERATOR_RUNBOOK_URL         page of docs/runbook.md to which alerts link
   POINT_OPERATOR_NAMESPACE           namespace of the Lease (point-system)
   POINT_OPERATOR_POD                 this replica's name (host name and process id)
   POINT_OPERATOR_HTTP_PORT           port of /healthz and /metrics (8080)
