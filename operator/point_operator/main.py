@@ -25,6 +25,7 @@ Environment:
                                    (default=istio-ingress/istio=ingressgateway/istio-ingressgateway)
   POINT_OPERATOR_HOSTS_LISTED      true: only namespaces annotated pointservice.io/hosts may have hosts (false)
   POINT_OPERATOR_RATE_LIMIT_IMAGE  image of the Envoy rate limit service, for limits of scope Global
+  POINT_OPERATOR_RUNBOOK_URL       page of docs/runbook.md to which alerts link
   POINT_OPERATOR_NAMESPACE         namespace of the Lease (point-system)
   POINT_OPERATOR_POD               this replica's name (host name and process id)
   POINT_OPERATOR_HTTP_PORT         port of /healthz and /metrics (8080)

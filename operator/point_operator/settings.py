@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a namespace without the annotation `names.HOSTS` may have no host at all, instead of any."""
     rate_limit_image: str = "docker.io/envoyproxy/ratelimit:e2a87f41"
     """Image of the Envoy rate limit service, for limits of scope Global."""
+    runbook_url: str = ""
+    """The page to which alerts link, that of docs/runbook.md; empty for none."""
     namespace: str = "point-system"
     """Where the Lease lies."""
     identity: str = "point-operator"
@@ -45,10 +47,14 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     level = environment.get("POINT_OPERATOR_LOG_LEVEL", defaults.log_level).upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingError(f"POINT_OPERATOR_LOG_LEVEL: {level!r} is none of DEBUG, INFO, WARNING, ERROR")
+    runbook_url = environment.get("POINT_OPERATOR_RUNBOOK_URL", defaults.runbook_url)
+    if runbook_url and not runbook_url.startswith(("https://", "http://")):
+        raise SettingError(f"POINT_OPERATOR_RUNBOOK_URL: {runbook_url!r} is no http or https URL")
     return Settings(
         gateways=listed,
         hosts_listed=_switch(environment, "POINT_OPERATOR_HOSTS_LISTED"),
         rate_limit_image=environment.get("POINT_OPERATOR_RATE_LIMIT_IMAGE") or defaults.rate_limit_image,
+        runbook_url=runbook_url,
         namespace=environment.get("POINT_OPERATOR_NAMESPACE", defaults.namespace),
         identity=environment.get("POINT_OPERATOR_POD", f"{socket.gethostname()}-{os.getpid()}"),
         http_port=_number(environment, "POINT_OPERATOR_HTTP_PORT", defaults.http_port, most=65535),

@@ -35,6 +35,17 @@ def add_certificate(kube: Any, name: str) -> None:
     kube.create(kinds.SECRET, {"metadata": {"name": name, "namespace": "istio-ingress"}, "stringData": pair})
 
 
+def gateway_pod(
+    kube: Any, name: str, labels: dict[str, str], account: str = "istio-ingressgateway", *, ready: bool = True
+) -> None:
+    """Make a pod of a gateway, as if it ran."""
+    metadata = {"name": name, "namespace": "istio-ingress", "labels": labels}
+    spec = {"serviceAccountName": account, "containers": [{"name": "istio-proxy", "image": "proxy"}]}
+    kube.create(kinds.POD, {"metadata": metadata, "spec": spec})
+    status = {"status": {"conditions": [{"type": "Ready", "status": str(ready)}]}}
+    kube.patch(kinds.POD, "istio-ingress", name, status, "status")
+
+
 class Tenant:
     """A namespace with everything that a PointService needs, and the PointService `points` in it."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from harness.kube import Kube, Process
-from harness.tenants import PUBLISHED, Tenant, add_certificate
+from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
 from point_local.build import tools
 from point_operator.model import kinds
@@ -49,6 +49,7 @@ def server() -> Iterator[apiserver.ApiServer]:
 def kube(server: apiserver.ApiServer) -> Iterator[Kube]:
     """The API as the administrator sees it."""
     with contextlib.closing(Kube(server)) as made:
+        gateway_pod(made, "istio-ingressgateway-1", {"istio": "ingressgateway"})
         yield made
 
 
@@ -60,7 +61,7 @@ def account(server: apiserver.ApiServer) -> Path:
 
 
 @pytest.fixture(scope="session")
-def operator(server: apiserver.ApiServer, account: Path) -> Iterator[Process]:
+def operator(server: apiserver.ApiServer, account: Path, kube: Kube) -> Iterator[Process]:  # noqa: ARG001 - its gateway
     """The operator, running."""
     process = Process(server, account, "--no-lease")
     process.start()

@@ -1,6 +1,5 @@
 """Bring the cluster to what one PointService says, whatever has happened before."""
 
-import asyncio
 import contextlib
 import datetime
 import logging
@@ -17,15 +16,15 @@ from kubernetes.aio.dynamic.exceptions import (
 )
 
 from point_operator import metrics
-from point_operator.control import canary, status
+from point_operator.control import canary, conditions, status
 from point_operator.control.admission import Admission
+from point_operator.control.conditions import Condition, Outcome
 from point_operator.control.decide import Decision, decide
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
-from point_operator.control.status import Outcome
 from point_operator.kube import events
 from point_operator.kube.apply import Applier, Identity, identity
-from point_operator.kube.cluster import Cluster, Object
+from point_operator.kube.cluster import Cluster, Object, together
 from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
 from point_operator.model.api import PointService
@@ -40,6 +39,9 @@ from point_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
+FAILURES_UNTOLD = 2
+"""So many looks in a row may fail for an unexpected cause, or end in a conflict five times as often, before
+status tells: most of it has passed by then."""
 UNSETTLED_SECONDS = 10.0
 """How often one that is not as wanted is looked at."""
 MIGRATION_RETRY_SECONDS = 120.0
@@ -53,13 +55,15 @@ class Reconciler:
         self.applier = Applier(cluster)
         self._cluster = cluster
         self._fleet = fleet
-        self._observer = Observer(cluster, fleet, gateways, settings.rate_limit_image)
+        self._observer = Observer(cluster, fleet, gateways, settings)
         self._settings = settings
         self.shared = Shared(cluster, self.applier, fleet)
         self._admission = Admission(cluster, fleet, settings.namespace, hosts_listed=settings.hosts_listed)
         self._finalizer = Finalizer(cluster, self.applier, fleet, self.shared)
         self._conflicts: dict[Key, int] = {}
         """How many looks in a row ended in a conflict."""
+        self._failures: dict[Key, int] = {}
+        """How many looks in a row failed."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one PointService; return the seconds until it should be looked at again.
@@ -71,38 +75,48 @@ class Reconciler:
         if body is None:
             self._fleet.forget(key)
             self._conflicts.pop(key, None)
+            self._failures.pop(key, None)
             with contextlib.suppress(KeyError):
                 metrics.DEGRADED.remove("/".join(key))
             await self._admission.tell()
             return None
         self._fleet.see(body)
         metrics.MANAGED.set(len(self._fleet))
+        attempt = _Attempt()
         try:
-            again = await self._look(body)
+            again = await self._look(body, attempt)
             await self._admission.tell()
-        except (ConflictError, UnprocessibleEntityError):
-            # Something changed between reading and writing (a patch whose test fails is answered 422).
+        except ConflictError as error:  # something changed or went between reading and writing
             metrics.RECONCILES.labels("conflict").inc()
             conflicts = self._conflicts[key] = self._conflicts.get(key, 0) + 1
+            if conflicts > 5 * FAILURES_UNTOLD:
+                await self._tell(key, error, attempt.seen)
             return min(0.05 * 2 ** min(conflicts, 10), UNSETTLED_SECONDS)
+        except Exception as error:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            if failures > FAILURES_UNTOLD:
+                await self._tell(key, error, attempt.seen)
+            raise
         self._conflicts.pop(key, None)
+        self._failures.pop(key, None)
         metrics.RECONCILES.labels("done").inc()
         metrics.DURATION.observe(time.monotonic() - started)
         return again
 
-    async def _look(self, body: Object) -> float | None:
+    async def _look(self, body: Object, attempt: "_Attempt") -> float | None:
         try:
             point_service = self._fleet.read(body)
         except api.InvalidSpecError as error:
             if body["metadata"].get("deletionTimestamp"):
                 return await self._finalizer.finalize(body, None)
-            await self._write_status(body, *status.unreadable(body, str(error), _now()))
+            await self._write_status(body, *status.untold(body, conditions.unreadable(str(error)), _now()))
             return self._settings.resync_seconds
         if point_service.deleting:
             return await self._finalizer.finalize(body, point_service.spec)
         before: status.Status = body.get("status") or {}
         counting = canary.is_counted(point_service, before)
         seen = await self._observer.look(point_service, counting=counting, now=_now())
+        attempt.seen = seen
         decision = decide(point_service, seen, before, _clock())
         if decision.plan is not None:
             body = await self._hold(body, seen)
@@ -112,12 +126,23 @@ class Reconciler:
         except NotFoundError as error:  # a kind, or the gateway's namespace
             if await self._observer.optional_kinds(anew=True) != seen.surroundings.optional_kinds:
                 return 0.0  # somebody has uninstalled one
-            refusal = Refusal("NotInstalled", _said(error))
-            outcome = Outcome(
-                running=seen.running, refusal=refusal, canary=decision.canary, claims=seen.claims
+            outcome = self._refused(point_service, seen, decision, Refusal("NotInstalled", _said(error)))
+        after, news = status.compute(point_service, seen, outcome, before, _now())
+        await self._write_status(body, after, news)
+        return self._next_look(outcome, after)
+
+    async def _tell(self, key: Key, error: Exception, seen: Seen | None) -> None:
+        """Say in status what keeps a look from ending; that it can't be said is for the log."""
+        cause = _cause(error)
+        try:
+            body = await self._cluster.get(kinds.POINT_SERVICE, *key)
+            if body is not None:
+                told = status.failed(body, self._fleet.read(body), seen, cause, _now())
+                await self._write_status(body, *told)
+        except Exception as again:
+            log.warning(
+                "can't tell in status: %s", type(again).__name__, extra={"point_service": "/".join(key)}
             )
-        await self._write_status(body, *status.compute(point_service, seen, outcome, before, _now()))
-        return self._next_look(seen, outcome)
 
     async def _hold(self, body: Object, seen: Seen) -> Object:
         """Set the finalizer and record the claims, before the first child in another namespace exists."""
@@ -139,25 +164,37 @@ class Reconciler:
 
         `held` says whether anything was ever made for it.
         """
-        refusal, running, unwatched = seen.refusal, seen.running, ""
         try:
             if decision.withdraw:
                 await self._withdraw(seen)
             elif held:
                 for gateway in self._fleet.gateways_of(point_service.key):
                     await self.shared.ensure_guard(gateway)  # whoever of its sharers is paused or refused
-            if decision.plan is not None:
-                running = await self._bring_about(point_service, seen, decision.plan)
-                unwatched = await self._have_watched(point_service, seen, decision.plan)
+            if decision.plan is None:
+                return self._refused(point_service, seen, decision, seen.refusal)
+            running = await self._bring_about(point_service, seen, decision.plan)
+            unwatched = await self._have_watched(point_service, seen, decision.plan)
         except NotOwnedError as error:
-            refusal = Refusal("NotOwned", str(error))
+            return self._refused(point_service, seen, decision, Refusal("NotOwned", str(error)))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
-            refusal = Refusal("Rejected", _said(error))
+            return self._refused(point_service, seen, decision, Refusal("Rejected", _said(error)))
         return Outcome(
             running=running,
+            routed=bool(decision.plan.route),
+            canary=decision.canary,
+            claims=self._fleet.claims(point_service.key),
+            unwatched=unwatched,
+        )
+
+    def _refused(
+        self, point_service: PointService, seen: Seen, decision: Decision, refusal: Refusal | None
+    ) -> Outcome:
+        """What came of a look that changed nothing, or not all that it should have."""
+        return Outcome(
+            running=seen.running,
+            routed=seen.routed and not decision.withdraw,
             refusal=refusal,
             canary=decision.canary,
-            unwatched=unwatched,
             claims=self._fleet.claims(point_service.key),
         )
 
@@ -207,11 +244,9 @@ class Reconciler:
         owner = f"{point_service.namespace}/{point_service.name}"
         start = deployment.start(point_service)
         starts = {identity(start): start}
-        ensured = await asyncio.gather(
-            *(
-                self.applier.ensure(one, children.get(identity(one)), owner, starts.get(identity(one)))
-                for one in manifests
-            )
+        ensured = await together(
+            self.applier.ensure(one, children.get(identity(one)), owner, starts.get(identity(one)))
+            for one in manifests
         )
         children.update({identity(child): child for child in ensured})
 
@@ -226,7 +261,7 @@ class Reconciler:
         if job is not None:
             await self.applier.remove(job)
 
-    async def _write_status(self, body: Object, after: status.Status, news: list[status.Condition]) -> None:
+    async def _write_status(self, body: Object, after: status.Status, news: list[Condition]) -> None:
         degraded = any(one["type"] == "Degraded" and one["status"] == "True" for one in after["conditions"])
         metrics.DEGRADED.labels("{namespace}/{name}".format_map(body["metadata"])).set(degraded)
         if after == body.get("status"):
@@ -239,12 +274,18 @@ class Reconciler:
                 self._cluster, body, one.reason, one.message, warning=bad, instance=self._settings.identity
             )
 
-    def _next_look(self, seen: Seen, outcome: Outcome) -> float:
+    def _next_look(self, outcome: Outcome, after: status.Status) -> float:
         if (soon := canary.next_look(outcome.canary, _clock())) is not None:
             return soon
-        wrong = outcome.refusal or outcome.unwatched or seen.certificate_problem
-        settled = outcome.running.complete and not wrong
-        return self._settings.resync_seconds if settled else UNSETTLED_SECONDS
+        unsettled = {"Reconciling", "Stalled"} & {one["type"] for one in after["conditions"]}
+        unsettled |= {"NotWatched"} & {one["reason"] for one in after["conditions"]}
+        return UNSETTLED_SECONDS if unsettled else self._settings.resync_seconds
+
+
+class _Attempt:
+    """How far a look has come, for whoever has to tell that it failed."""
+
+    seen: Seen | None = None
 
 
 def _is_running_job(child: Object) -> bool:
@@ -265,6 +306,17 @@ def _age(moment: str) -> float:
     """Seconds since an RFC 3339 time."""
     then = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
     return (_clock() - then).total_seconds()
+
+
+def _cause(error: Exception) -> Refusal:
+    """What an unexpected failure is called."""
+    if isinstance(error, DynamicApiError):
+        return Refusal("ApiFailed", f"The API server answered {error.status}: {_said(error)}")
+    if isinstance(error, OSError | TimeoutError):
+        return Refusal(
+            "ApiFailed", f"The API server can't be reached: {type(error).__name__} {error}".strip()
+        )
+    return Refusal("InternalError", f"A fault of the operator (see its log): {type(error).__name__}: {error}")
 
 
 def _said(error: DynamicApiError) -> str:

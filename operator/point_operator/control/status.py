@@ -1,17 +1,17 @@
 """What is written to a PointService's status. Pure: what was seen and what came of it in, status out."""
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from point_operator.control import served
-from point_operator.control.canary import Record
+from point_operator.control import conditions, served
+from point_operator.control.conditions import Condition, Outcome
 from point_operator.model import names
-from point_operator.model.api import Claim, PointService
+from point_operator.model.api import PointService
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
-from point_operator.observe.workload import Rollout
 from point_operator.resources.gateway import rate_limit
 from point_operator.resources.pods import migration
 
@@ -21,27 +21,6 @@ LONGEST_MESSAGE = 2000
 """Characters; a container may have said more in its last words."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one look."""
-
-    running: Rollout = Rollout()
-    """How the service's own pods are now."""
-    refusal: Refusal | None = None
-    """Why the operator could not do what the spec says."""
-    canary: Record | None = None
-    claims: tuple[Claim, ...] = ()
-    unwatched: str = ""
-    """Why what is for watching could not be made."""
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """One condition before it gets its time."""
-
-    status: bool
-    reason: str
-    message: str
-
-
 def compute(
     point_service: PointService, seen: Seen, outcome: Outcome, before: Mapping[str, Any], now: str
 ) -> tuple[Status, list[Condition]]:
@@ -49,41 +28,36 @@ def compute(
 
     `before` is the status as it was, `now` an RFC 3339 time. A status equal to `before` needs no write.
     """
-    degraded = _degraded(seen, outcome)
-    conditions = {
-        "Ready": _ready(point_service, seen, outcome, degraded),
-        "Progressing": _progressing(point_service, seen, outcome, degraded),
-        "Degraded": degraded,
-    }
-    old = {one["type"]: one for one in before.get("conditions") or []}
-    written = [
-        _written(kind, condition, old.get(kind), point_service.generation, now)
-        for kind, condition in conditions.items()
-    ]
-    news = [
-        condition
-        for kind, condition in conditions.items()
-        if (kind == "Ready" or condition.status)
-        and (old.get(kind, {}).get("status"), old.get(kind, {}).get("reason"))
-        != (_word(condition.status), condition.reason)
-    ]
+    old = _by_type(before)
+    followed = conditions.follow(point_service, seen, outcome, _lasted(old.get("Degraded"), now))
+    newest = point_service.generation
+    generation = (
+        newest if conditions.at_work(point_service, seen, outcome) else _served(old.get("Ready"), newest)
+    )
+    written, news = _written(followed, old, newest, generation, now)
     return _describe(point_service, seen, outcome, before) | {"conditions": written}, news
 
 
-def unreadable(body: Mapping[str, Any], message: str, now: str) -> tuple[Status, list[Condition]]:
-    """Return the status of a PointService whose spec this version can't read."""
+def untold(
+    body: Mapping[str, Any], followed: Mapping[str, Condition], now: str
+) -> tuple[Status, list[Condition]]:
+    """Return the status of a PointService of which nothing new is known but these conditions."""
     before: Status = body.get("status") or {}
     generation = body["metadata"].get("generation", 0)
-    old = {one["type"]: one for one in before.get("conditions") or []}
-    conditions = {
-        "Ready": Condition(False, "InvalidSpec", message),
-        "Progressing": Condition(False, "InvalidSpec", "Waits for a spec that can be read"),
-        "Degraded": Condition(True, "InvalidSpec", message),
-    }
-    written = [_written(kind, one, old.get(kind), generation, now) for kind, one in conditions.items()]
-    known = old.get("Degraded", {}).get("reason") == "InvalidSpec"
-    news = [] if known else [conditions["Degraded"]]
+    written, news = _written(followed, _by_type(before), generation, generation, now)
     return before | {"observedGeneration": generation, "conditions": written}, news
+
+
+def failed(
+    body: Mapping[str, Any], point_service: PointService, seen: Seen | None, cause: Refusal, now: str
+) -> tuple[Status, list[Condition]]:
+    """Return the status of one about which a look failed for an unexpected `cause`, after it was `seen` or not."""
+    before: Status = body.get("status") or {}
+    if seen is None:
+        return untold(body, conditions.unseen(cause), now)
+    outcome = Outcome(running=seen.running, routed=seen.routed, refusal=cause, claims=seen.claims)
+    after, news = compute(point_service, seen, outcome, before, now)
+    return (after | {"canary": before["canary"]} if "canary" in before else after), news
 
 
 def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before: Mapping[str, Any]) -> Status:
@@ -116,133 +90,56 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
         sharers = rate_limit.sharers(point_service, seen.surroundings)
         status["rateLimit"] = {
             "scope": rate_limit.scope(point_service, seen.surroundings),
-            "gatewayPods": seen.surroundings.gateway_pods,
+            "gatewayPods": seen.gateway.ready,
             "requestsPerSecondPerPod": rate_limit.per_pod(limit.requests_per_second, sharers),
         }
     return status
 
 
-def _degraded(seen: Seen, outcome: Outcome) -> Condition:
-    """The first thing that a person has to look at."""
-    if outcome.refusal:
-        return Condition(True, outcome.refusal.reason, outcome.refusal.message)
-    if seen.secret_problems:
-        return Condition(True, "SecretMissing", "; ".join(seen.secret_problems))
-    if seen.migration.state == "Failed":
-        serving = "; the running version keeps serving" if outcome.running.available else ""
-        return Condition(True, "MigrationFailed", f"{seen.migration.message or 'no message'}{serving}")
-    if seen.without_sidecar:
-        pods = ", ".join(seen.without_sidecar)
-        return Condition(
-            True,
-            "NoSidecar",
-            f"{pods}: no istio-proxy, so nothing checks who calls; is the injector running?",
-        )
-    if outcome.running.stuck:
-        serving = " The running version keeps serving." if outcome.running.available else ""
-        return Condition(
-            True,
-            "RolloutStuck",
-            f"No new pod became ready in time.{serving} {_joined(seen.troubles)}".strip(),
-        )
-    if seen.certificate_problem:
-        return Condition(True, "CertificateMissing", seen.certificate_problem)
-    if seen.rate_limit_service_down:
-        return Condition(
-            True,
-            "RateLimitServiceDown",
-            "No pod of the rate limit service is ready (does it reach spec.cache?); meanwhile each gateway pod "
-            "keeps its share of the limit",
-        )
-    if outcome.unwatched:
-        return Condition(True, "NotWatched", f"The service is not affected. {outcome.unwatched}")
-    if outcome.canary is not None and outcome.canary.state == "Failed":
-        return Condition(
-            True,
-            "CanaryFailed",
-            f"Image {outcome.canary.image} on trial: {outcome.canary.message}. {outcome.running.image} serves all "
-            "requests again; it is tried again when spec.image or spec.rollout changes",
-        )
-    return Condition(False, "AsExpected", "Nothing needs attention")
+def _by_type(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {one["type"]: one for one in status.get("conditions") or []}
 
 
-def _ready(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
-    rollout = outcome.running
-    bars = (
-        "SecretMissing",
-        "MigrationFailed",
-        "RolloutStuck",
-        "RateLimitServiceDown",
-        "CanaryFailed",
-        "NotWatched",
-    )  # the running version serves in spite of them
-    if degraded.status and degraded.reason not in bars:
-        return Condition(False, degraded.reason, degraded.message)
-    if rollout.available:
-        paused = " (paused)" if point_service.spec.paused else ""
-        return Condition(True, "Available", f"{rollout.ready} of {rollout.wanted} pods ready{paused}")
-    if degraded.status:
-        return Condition(False, degraded.reason, degraded.message)
-    if rollout.exists:
-        troubles = f" {_joined(seen.troubles)}" if seen.troubles else ""
-        return Condition(False, "PodsNotReady", f"{rollout.ready} of {rollout.wanted} pods ready.{troubles}")
-    if point_service.spec.paused:
-        return Condition(False, "Paused", "spec.paused is true and nothing runs yet")
-    return Condition(False, "Migrating", f"Schema migration: {seen.migration.state}")
+def _lasted(degraded: Mapping[str, Any] | None, now: str) -> float:
+    """Seconds for which it has been Degraded."""
+    if degraded is None or degraded["status"] != "True":
+        return 0.0
+    since, until = (datetime.datetime.fromisoformat(text) for text in (degraded["lastTransitionTime"], now))
+    return (until - since).total_seconds()
 
 
-def _progressing(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
-    rollout = outcome.running
-    if point_service.spec.paused:
-        return Condition(False, "Paused", "spec.paused is true: nothing is changed or repaired")
-    if outcome.refusal or seen.secret_problems:
-        return Condition(False, degraded.reason, "Waits until what Degraded tells is put right")
-    if seen.migration.state == "Failed":
-        return Condition(False, "MigrationFailed", "The new version waits for its schema migration")
-    if seen.migration.state != "Succeeded":
-        return Condition(True, "Migrating", f"Schema migration: {seen.migration.state}")
-    if rollout.stuck:
-        return Condition(False, "RolloutStuck", "The rollout has stopped")
-    canary = outcome.canary
-    if canary is not None and canary.state == "Failed":
-        return Condition(False, "CanaryFailed", f"{canary.image} has failed on trial")
-    if canary is not None and canary.state in ("Starting", "Running"):
-        return Condition(True, "Canary", _canary(point_service, canary))
-    if not rollout.complete:
-        return Condition(
-            True, "RollingOut", f"{rollout.updated} of {rollout.wanted} pods run the wanted version"
-        )
-    return Condition(False, "Complete", "The cluster is as the spec says")
-
-
-def _canary(point_service: PointService, record: Record) -> str:
-    canary = point_service.spec.rollout.canary
-    if record.state == "Starting":
-        return f"{record.image} starts; it will get {canary.weight} percent of the requests"
-    return (
-        f"{record.image} gets {canary.weight} percent of the requests for {canary.bake_seconds} s "
-        f"since {record.since}"
-    )
+def _served(ready: Mapping[str, Any] | None, newest: int) -> int:
+    """The generation that serves while the newest is not at work; one before it where nobody has kept it."""
+    served = ready.get("observedGeneration") if ready is not None and ready["status"] == "True" else None
+    return newest - 1 if served is None else served
 
 
 def _written(
-    kind: str, condition: Condition, old: Mapping[str, Any] | None, generation: int, now: str
-) -> dict[str, Any]:
-    word = _word(condition.status)
-    since = old["lastTransitionTime"] if old is not None and old["status"] == word else now
-    return {
-        "type": kind,
-        "status": word,
-        "reason": condition.reason,
-        "message": condition.message[:LONGEST_MESSAGE],
-        "lastTransitionTime": since,
-        "observedGeneration": generation,
-    }
+    followed: Mapping[str, Condition],
+    old: Mapping[str, Mapping[str, Any]],
+    newest: int,
+    served: int,
+    now: str,
+) -> tuple[list[dict[str, Any]], list[Condition]]:
+    """Return the conditions as status has them, and those that are news.
 
-
-def _word(status: bool) -> str:
-    return "True" if status else "False"
-
-
-def _joined(texts: tuple[str, ...]) -> str:
-    return "; ".join(texts)
+    Ready=True carries the generation that serves, so that `kubectl wait` waits for the newest one.
+    """
+    written: list[dict[str, Any]] = []
+    news: list[Condition] = []
+    for kind, one in followed.items():
+        was = old.get(kind, {})
+        written.append(
+            {
+                "type": kind,
+                "status": one.status,
+                "reason": one.reason,
+                "message": one.message[:LONGEST_MESSAGE],
+                "lastTransitionTime": was["lastTransitionTime"] if was.get("status") == one.status else now,
+                "observedGeneration": served if (kind, one.status) == ("Ready", "True") else newest,
+            }
+        )
+        told = kind == "Ready" or (kind in ("Progressing", "Degraded") and one.status == "True")
+        if told and (was.get("status"), was.get("reason")) != (one.status, one.reason):
+            news.append(one)
+    return written, news

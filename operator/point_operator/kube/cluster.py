@@ -4,13 +4,13 @@ Errors are those of `kubernetes.aio.dynamic.exceptions`, one class for each HTTP
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
-from kubernetes.aio.dynamic.exceptions import NotFoundError
+from kubernetes.aio.dynamic.exceptions import ConflictError, NotFoundError, UnprocessibleEntityError
 
 from point_operator import metrics
 from point_operator.model import kinds, names
@@ -18,6 +18,16 @@ from point_operator.model import kinds, names
 TIMEOUT = 10.0
 
 Object = dict[str, Any]
+T = TypeVar("T")
+
+
+async def together(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Await calls side by side. Raises what the first of them raised, but once all have ended: none goes on."""
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if not isinstance(one, BaseException)]
 
 
 class Cluster:
@@ -27,7 +37,9 @@ class Cluster:
         self._client = DynamicClient(client)
 
     async def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object | None:
-        """Return an object, or None when it or its kind does not exist."""
+        """Return an object, or None when it or its kind does not exist, as one with an impossible name."""
+        if not (kinds.is_name(namespace) and kinds.is_name(name)):
+            return None
         try:
             return await self._request("get", kind.path(namespace, name))
         except NotFoundError:
@@ -69,19 +81,30 @@ class Cluster:
     ) -> Object:
         """Apply a JSON patch to the object as it was read.
 
-        Raises ConflictError or UnprocessibleEntityError when it has changed since.
+        Raises ConflictError when it has changed or gone since, UnprocessibleEntityError when the server does
+        not take what it would become.
         """
         metadata = body["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
-        return await self._write(
-            "patch",
-            kind,
-            "patch",
-            kind.path(metadata["namespace"], metadata["name"], subresource),
-            body=[test, *operations],
-            content_type="application/json-patch+json",
-            field_manager=names.FIELD_MANAGER,
-        )
+        try:
+            return await self._write(
+                "patch",
+                kind,
+                "patch",
+                f"{path}/{subresource}" if subresource else path,
+                body=[test, *operations],
+                content_type="application/json-patch+json",
+                field_manager=names.FIELD_MANAGER,
+            )
+        except NotFoundError as error:
+            raise ConflictError(error) from error
+        except UnprocessibleEntityError as error:
+            # A test that fails is answered as a body that is wrong is.
+            now = await self.get(kind, metadata["namespace"], metadata["name"])
+            if now is None or now["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+                raise ConflictError(error) from error
+            raise
 
     async def create(self, kind: kinds.Kind, body: Object) -> Object:
         """Create an object. Raises ConflictError when it exists."""

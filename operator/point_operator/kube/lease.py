@@ -44,7 +44,7 @@ class Lease:
         self._name = name
         self._identity = identity
         self._seen: tuple[str, float] = ("", 0.0)
-        """resourceVersion of the Lease and when this process first saw it, by its own clock."""
+        """resourceVersion of the Lease and when this process had first read it, by its own clock."""
         self.deadline = float("-inf")
         """`time.monotonic()` until which this process may work."""
 
@@ -97,7 +97,8 @@ class Lease:
                 return True
             version = lease["metadata"]["resourceVersion"]
             if version != self._seen[0]:
-                self._seen = (version, now)
+                # Since after the read: it may have taken seconds, in which the holder has been heard of.
+                self._seen = (version, time.monotonic())
             if not self._may_take(lease["spec"], now):
                 return False
             await self._cluster.replace(kinds.LEASE, self._lease(lease["spec"], lease["metadata"]))
@@ -106,7 +107,10 @@ class Lease:
             return False
 
     def _may_take(self, spec: Object, now: float) -> bool:
-        """Ours, given back, or not renewed for its whole duration by our own clock (clocks may differ)."""
+        """Ours, given back, or not renewed for its whole duration by our own clock (clocks may differ).
+
+        `now` is when the read began: what it says is not younger.
+        """
         holder = spec.get("holderIdentity") or ""
         return holder in ("", self._identity) or now - self._seen[1] > DURATION
 

@@ -184,11 +184,12 @@ class Policy(_Struct, frozen=True):
 
 
 class Observability(_Struct, frozen=True):
-    """What is made for people who watch the service."""
+    """What is made for people who watch the service; `labels` are for what a Prometheus selects by label."""
 
     dashboard: bool = True
     service_monitor: bool = True
     alerts: bool = True
+    labels: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Canary(_Struct, frozen=True):

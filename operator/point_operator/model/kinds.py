@@ -1,11 +1,16 @@
 """The kinds that the operator makes and where the API serves them; known here, so nothing is discovered."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from point_operator.model.api import GROUP, KIND, PLURAL, VERSION
+
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.:]*[A-Za-z0-9])?")
+"""What any object of the API may be called."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -22,13 +27,25 @@ class Kind(msgspec.Struct, frozen=True):
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """URL path of the collection, the object or its subresource; no namespace means all of them."""
+        """URL path of the collection, the object or its subresource; no namespace means all of them.
+
+        Names come from specs, and one with a slash or two dots would lead elsewhere. Raises ValueError for one that
+        no object can have.
+        """
+        for one in filter(None, (namespace, name)):
+            if not is_name(one):
+                raise ValueError(f"{one!r} is no name of a {self.kind}")
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace:
-            parts += ["namespaces", namespace]
+            parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
-        parts += [part for part in (name, subresource) if part]
+        parts += [quote(part, safe="") for part in (name, subresource) if part]
         return "/".join(parts)
+
+
+def is_name(text: str) -> bool:
+    """Whether an object or a namespace can be called so."""
+    return len(text) <= 253 and _NAME.fullmatch(text) is not None and ".." not in text
 
 
 POINT_SERVICE = Kind(GROUP, VERSION, PLURAL, KIND)

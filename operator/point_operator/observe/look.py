@@ -12,13 +12,14 @@ from point_operator.kube.cluster import Cluster, Object
 from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import Claim, PointService
-from point_operator.observe import secrets, traffic, workload
+from point_operator.observe import gateways, secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
-from point_operator.observe.gateways import Gateways
+from point_operator.observe.gateways import GatewayPods, Gateways
 from point_operator.observe.workload import Counts, Migration, Rollout
 from point_operator.resources.gateway import rate_limit_service
 from point_operator.resources.pods import migration
 from point_operator.resources.surroundings import Surroundings
+from point_operator.settings import Settings
 
 OPTIONAL_KINDS_SECONDS = 60.0
 """How long the answer is believed whether the cluster knows an optional kind."""
@@ -34,8 +35,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Why it does not get what it wants at its gateway."""
     claims: tuple[Claim, ...] = ()
     """What it was admitted to, also earlier."""
+    gateway: GatewayPods = GatewayPods()
+    gateway_problem: Refusal | None = None
+    """Why what is made there serves nobody."""
+    routed: bool = False
+    """Whether the gateway has its route."""
     secret_problems: tuple[str, ...] = ()
     certificate_problem: str = ""
+    certified: bool = False
+    """Whether the gateway can present the certificate that it was admitted with, perhaps an earlier one."""
     migration: Migration = Migration("Pending")
     rate_limit_service_down: bool = False
 
@@ -56,11 +64,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Looks at PointServices."""
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, rate_limit_image: str) -> None:
+    def __init__(self, cluster: Cluster, fleet: Fleet, followed: Gateways, settings: Settings) -> None:
         self._cluster = cluster
         self._fleet = fleet
-        self._gateways = gateways
-        self._rate_limit_image = rate_limit_image
+        self._gateways = followed
+        self._settings = settings
         self._kinds: frozenset[kinds.Kind] = frozenset()
         self._kinds_until = float("-inf")
 
@@ -82,6 +90,10 @@ class Observer:
             self._look_at_namespace(namespace),
         )
         refusal = self._fleet.admit(point_service, now=now)
+        claims = self._fleet.claims(point_service.key)
+        at_gateway = (
+            await self._gateways.pods(gateway.namespace, gateway.selector) if listed else GatewayPods()
+        )
         canary_pods = workload.of_component(pods, names.CANARY)
         canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
         limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
@@ -89,18 +101,24 @@ class Observer:
         return Seen(
             children=children,
             surroundings=Surroundings(
-                gateway_pods=await self._gateways.pods(gateway.namespace, gateway.selector) if listed else 1,
+                gateway_pods=max(at_gateway.ready, 1),
                 config_hash=found.config_hash,
                 login=found.login,
                 optional_kinds=optional_kinds,
-                rate_limit_image=self._rate_limit_image,
+                runbook_url=self._settings.runbook_url,
+                rate_limit_image=self._settings.rate_limit_image,
                 rate_limit_service_ready=workload.rollout(limiter).serving > 0,
                 cache_user_named=found.cache_user_named,
             ),
             refusal=refusal,
-            claims=self._fleet.claims(point_service.key),
+            claims=claims,
+            gateway=at_gateway,
+            gateway_problem=gateways.problem(gateway, at_gateway) if listed else None,
+            routed=(kinds.VIRTUAL_SERVICE.kind, namespace, point_service.name) in children,
             secret_problems=found.problems,
             certificate_problem=certificate_problem,
+            certified=bool(claims)
+            and self._fleet.is_valid_certificate(gateway.namespace, claims[0].credential_name),
             migration=workload.migration(job, pods),
             rate_limit_service_down=workload.is_down(limiter),
             running=running(point_service, children),

@@ -41,6 +41,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     exists: bool = False
     available: bool = False
     complete: bool = False
+    renewed: bool = False
+    """No pod is left of an older template; fewer than wanted may serve."""
     stuck: bool = False
     wanted: int = 0
     replicas: int = 0
@@ -84,6 +86,7 @@ def rollout(deployment: Object | None, fewest: int = 1) -> Rollout:
         exists=True,
         available=serving >= max(1, min(fewest, wanted)),
         complete=current and wanted == replicas == updated == serving,
+        renewed=current and replicas == updated,
         stuck=current and progressing.get("reason") == "ProgressDeadlineExceeded",
         wanted=wanted,
         replicas=replicas,

@@ -60,7 +60,10 @@ class Queue:
                 await self._pause(loop_time)
 
     async def drain(self, seconds: float) -> None:
-        """Take up nothing more, and return when what runs has ended or `seconds` have passed."""
+        """Take up nothing more, and return when what runs has ended or `seconds` have passed.
+
+        What runs on then ends with `run`: cancel that, and await it.
+        """
         self._closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

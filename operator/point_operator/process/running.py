@@ -40,6 +40,8 @@ class Operator:
         self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
         self._work: list[asyncio.Task[Any]] = []
+        self._stale = asyncio.Event()
+        """Set when a watch may have missed something."""
 
     def check(self, health: Health) -> None:
         """Make health depend on the queue's being alive."""
@@ -54,18 +56,20 @@ class Operator:
         # Who came first has a host, so all are known before the first look.
         if not await before(stop, self._list_at_last()):
             return
+        writing = [asyncio.create_task(self.queue.run()), asyncio.create_task(self._relist())]
         self._work = [
-            asyncio.create_task(one, name=name)
-            for name, one in (
-                ("queue", self.queue.run()),
-                ("gateways", self._gateways.follow(self.queue.add)),
-                ("relist", self._relist()),
-                ("watches", self._watch()),
-                ("stop", stop.wait()),
-            )
+            *writing,
+            asyncio.create_task(self._gateways.follow(self.queue.add)),
+            asyncio.create_task(self._watch()),
+            asyncio.create_task(stop.wait()),
         ]
-        ended, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
-        await self.queue.drain(DRAIN_SECONDS)
+        try:
+            ended, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+            await self.queue.drain(DRAIN_SECONDS)
+        finally:
+            for task in writing:
+                task.cancel()
+            await asyncio.wait(writing)
         for task in ended:
             task.result()
 
@@ -92,12 +96,24 @@ class Operator:
         self.fleet.replace(bodies)
         for key in known | {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}:
             self.queue.add(key)
-        await self._reconciler.shared.sweep()
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Clean gateways that nobody uses any more. What is wrong with one of them must not hold the rest."""
+        try:
+            await self._reconciler.shared.sweep()
+        except (DynamicApiError, OSError, TimeoutError) as error:
+            log.warning("can't clean the gateways: %s", type(error).__name__)
 
     async def _relist(self) -> None:
         """Read all again and again, and have those looked at that no watch told of: a watch may stall."""
         while True:
-            await asyncio.sleep(self._resync_seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stale.wait(), self._resync_seconds)
+            if self._stale.is_set():
+                self._stale.clear()
+                await self._list_at_last()
+                continue
             with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
                 bodies = await self._cluster.list(kinds.POINT_SERVICE)
                 before = {one.key: one for one in self.fleet}
@@ -106,7 +122,7 @@ class Operator:
                 for key in before.keys() | after.keys():
                     if before.get(key) != after.get(key):
                         self.queue.add(key)
-                await self._reconciler.shared.sweep()
+                await self._sweep()
 
     async def _watch(self) -> None:
         """Watch for ever: the watches end when one of them fails, and are then started anew."""
@@ -114,7 +130,7 @@ class Operator:
         while True:
             await watches.watch(told, self._client, self._kubeconfig)
             log.warning("the watches have ended: starting them anew")
-            await self._list_at_last()  # what happened meanwhile
+            self._stale.set()
 
 
 def on_signals(stop: asyncio.Event) -> None:
@@ -124,7 +140,7 @@ def on_signals(stop: asyncio.Event) -> None:
 
 
 async def before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> bool:
-    """Await; return False when `stop` was set first."""
+    """Await; return False when `stop` was set first. What was waited for has ended then, too."""
     wanted = asyncio.create_task(waiting)
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -135,3 +151,4 @@ async def before(stop: asyncio.Event, waiting: Coroutine[None, None, None]) -> b
     finally:
         wanted.cancel()
         stopped.cancel()
+        await asyncio.wait((wanted, stopped))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from harness.tenants import gateway_pod
 from point_operator.model import kinds
 
 pytestmark = pytest.mark.integration
@@ -49,6 +50,7 @@ def test_a_stuck_rollout_is_told_while_the_old_version_serves(tenant: Any) -> No
     tenant.rolled_out(2, stuck=True)
     assert "keeps serving" in tenant.wait_reason("Degraded", "RolloutStuck")["message"]
     assert tenant.condition("Ready")["status"] == "True"
+    assert tenant.condition("Stalled")["reason"] == "RolloutStuck"
 
 
 def test_a_pod_without_proxy_is_not_ready(tenant: Any) -> None:
@@ -81,13 +83,10 @@ def test_a_missing_certificate_is_named(tenant: Any) -> None:
 
 def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
     selector = {"gateway": tenant.namespace}
+    gateway_pod(tenant.kube, f"{tenant.namespace}-1", selector)
     tenant.ready(gateway={"selector": selector, "rateLimit": {"requestsPerSecond": 100}})
-    for number in range(3):
-        metadata = {"name": f"{tenant.namespace}-{number}", "namespace": "istio-ingress", "labels": selector}
-        pod = {"metadata": metadata, "spec": {"containers": [{"name": "proxy", "image": "proxy"}]}}
-        tenant.kube.create(kinds.POD, pod)
-        status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-        tenant.kube.patch(kinds.POD, "istio-ingress", metadata["name"], status, "status")
+    for number in (2, 3):
+        gateway_pod(tenant.kube, f"{tenant.namespace}-{number}", selector)
 
     def limit() -> Any:
         return tenant.get(kinds.POINT_SERVICE)["status"]["rateLimit"]
@@ -97,6 +96,53 @@ def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
     spec = str(tenant.at_gateway(kinds.ENVOY_FILTER)["spec"])
     assert "'fill_interval': '3s'" in spec
     assert "'tokens_per_fill': 100" in spec
+
+
+def test_a_gateway_that_is_not_there_is_told(tenant: Any) -> None:
+    tenant.create(gateway={"selector": {"istio": "nope", "zone": "a"}})
+    tenant.migrated()
+    tenant.rolled_out()
+    absent = tenant.wait_reason("Ready", "GatewayAbsent")
+    assert "no pod in namespace istio-ingress with the labels istio=nope,zone=a" in absent["message"]
+    assert tenant.condition("Reconciling")["reason"] == "GatewayAbsent"
+    assert tenant.get(kinds.POINT_SERVICE)["status"]["rateLimit"]["gatewayPods"] == 0
+
+
+def test_so_is_one_none_of_whose_pods_is_ready_until_one_is(tenant: Any) -> None:
+    selector = {"gateway": tenant.namespace}
+    gateway_pod(tenant.kube, tenant.namespace, selector, ready=False)
+    tenant.create(gateway={"selector": selector})
+    tenant.migrated()
+    tenant.rolled_out()
+    assert "None of the 1 pods" in tenant.wait_reason("Ready", "GatewayAbsent")["message"]
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    tenant.kube.patch(kinds.POD, "istio-ingress", tenant.namespace, ready, "status")
+    tenant.wait_reason("Ready", "Available")
+
+
+def test_a_gateway_that_runs_as_somebody_else_is_told(tenant: Any) -> None:
+    tenant.create(gateway={"serviceAccount": "nobody"})
+    tenant.migrated()
+    tenant.rolled_out()
+    told = tenant.wait_reason("Ready", "GatewayIdentity")["message"]
+    assert "run as service account istio-ingressgateway and not as nobody" in told
+    assert tenant.condition("Stalled")["reason"] == "GatewayIdentity"
+
+
+def test_ready_stays_with_what_serves_until_the_new_image_does(tenant: Any, server: Any) -> None:
+    tenant.ready()
+    changed = tenant.spec(image="docker.io/library/point-service:0.2.0")["metadata"]["generation"]
+    tenant.wait_reason("Reconciling", "Migrating")
+    ready = tenant.condition("Ready")
+    assert (ready["status"], ready["observedGeneration"]) == ("True", changed - 1)
+    assert tenant.get(kinds.POINT_SERVICE)["status"]["observedGeneration"] == changed
+    wait = ("wait", "--for=condition=Ready", "pts/points", "-n", tenant.namespace)
+    assert "timed out" in server.kubectl(*wait, "--timeout=1s", check=False)
+    tenant.migrated()
+    tenant.kube.wait("the new image", lambda: "0.2.0" in str(tenant.get(kinds.DEPLOYMENT)["spec"]))
+    tenant.rolled_out()
+    server.kubectl(*wait, "--timeout=15s")
+    assert tenant.condition("Reconciling") == {}
 
 
 def test_events_tell_of_changes_only(tenant: Any) -> None:

@@ -1,5 +1,6 @@
 """One of the replicas works, another takes over, and nobody works without the Lease."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from point_operator.kube import connection
+from point_operator.kube.cluster import Cluster
+from point_operator.kube.lease import DURATION, Lease
 from point_operator.model import kinds
 
 pytestmark = pytest.mark.integration
@@ -59,6 +63,24 @@ def test_the_lease_tells_who_holds_it(pair: tuple[Any, Any], kube: Any) -> None:
     assert pair[0].metric("point_operator_leader") == 1
     lease = kube.get(kinds.LEASE, "point-system", "point-operator")
     assert lease["spec"]["holderIdentity"] == "one"
+
+
+async def test_a_holder_is_silent_from_when_it_was_read_of_not_from_when_it_was_asked_for(
+    server: Any, kube: Any
+) -> None:
+    spec = {"holderIdentity": "one", "acquireTime": "2026-01-01T00:00:00.000000Z"}
+    kube.create(kinds.LEASE, {"metadata": {"name": "slow", "namespace": "default"}, "spec": spec})
+    apiserver = server.processes["kube-apiserver"]
+    async with await connection.connect(str(server.kubeconfig)) as client:
+        standby = Lease(Cluster(client), "default", "slow", "two")
+        apiserver.send_signal(signal.SIGSTOP)
+        acquiring = asyncio.create_task(standby.acquire())
+        await asyncio.sleep(3)  # so long the answer takes
+        answered = time.monotonic()
+        apiserver.send_signal(signal.SIGCONT)
+        await acquiring
+        assert time.monotonic() - answered >= DURATION
+        await standby.release()
 
 
 def _wait(condition: Any, seconds: float) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness.tenants import add_certificate
+from harness.tenants import add_certificate, gateway_pod
 from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
@@ -123,6 +123,7 @@ def test_an_orphaning_deletion_leaves_everything(tenant: Any) -> None:
 
 def test_the_listener_and_guard_of_a_gateway_go_with_its_last_user(tenant: Any) -> None:
     selector = {"gateway": tenant.namespace}
+    gateway_pod(tenant.kube, tenant.namespace, selector)
     tenant.ready(gateway={"selector": selector})
     shared = names.shared_name("istio-ingress", selector)
     tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
@@ -133,6 +134,7 @@ def test_the_listener_and_guard_of_a_gateway_go_with_its_last_user(tenant: Any) 
 
 def test_a_gateway_that_nobody_uses_any_more_is_swept(tenant: Any, operator: Any) -> None:
     selector = {"gateway": tenant.namespace}
+    gateway_pod(tenant.kube, tenant.namespace, selector)
     tenant.ready(gateway={"selector": selector})
     left = names.shared_name("istio-ingress", selector)
     tenant.spec(gateway={"selector": {"gateway": None, "istio": "ingressgateway"}})
@@ -146,6 +148,7 @@ def test_a_gateway_that_nobody_uses_any_more_is_swept(tenant: Any, operator: Any
 def test_what_an_orphaned_route_needs_stays(make_tenant: Callable[[], Any], operator: Any) -> None:
     orphan, other = make_tenant(), make_tenant()
     selector = {"gateway": orphan.namespace}
+    gateway_pod(orphan.kube, orphan.namespace, selector)
     orphan.ready(gateway={"selector": selector}, deletionPolicy="Orphan")
     other.ready(gateway={"selector": selector})
     for one in (orphan, other):

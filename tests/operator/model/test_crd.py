@@ -1,67 +1,20 @@
 """What the API server refuses before the operator sees it, and how it says so."""
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from harness import gateway_trials, trials
 from point_operator.model import api, kinds
 
 pytestmark = pytest.mark.integration
 
-JWT = {"issuer": "https://issuer.localhost", "jwks": '{"keys": []}'}
-DATABASE = {"host": "m", "credentialsSecret": "a", "migrationSecret": "b"}
-
-REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "minReplicas must not be above"),
-    ({"gateway": {"jwt": {"issuer": "i"}}}, "exactly one of gateway.jwt.jwks and gateway.jwt.jwksUri"),
-    ({"gateway": {"jwt": JWT | {"jwksUri": "https://i/keys"}}}, "exactly one of gateway.jwt.jwks"),
-    ({"gateway": {"jwt": {"issuer": "i", "jwks": "", "jwksUri": ""}}}, "an empty one counts as absent"),
-    ({"gateway": {"jwt": {"issuer": "i", "jwks": "keys"}}}, "jwks must be a JSON Web Key Set"),
-    (
-        {"gateway": {"jwt": {"issuer": "i", "jwks": '{"keys": [{"kty": "RSA", "d": "x"}]}'}}},
-        "public keys only",
-    ),
-    ({"gateway": {"jwt": {"issuer": "i", "jwks": '{"keys": [{"kty":"oct","k":"x"}]}'}}}, "public keys only"),
-    ({"gateway": {"jwt": {"issuer": "i", "jwksUri": "issuer"}}}, "jwksUri must be an http or https URL"),
-    ({"gateway": {"jwt": JWT | {"memberClaim": "role"}}}, "two different claims"),
-    ({"gateway": {"jwt": JWT | {"issuer": ""}}}, "should be at least 1 chars long"),
-    ({"gateway": {"hosts": ["https://points.localhost"]}}, "plain lower-case DNS name"),
-    ({"gateway": {"hosts": ["*.localhost"]}}, "plain lower-case DNS name"),
-    ({"gateway": {"hosts": ["points.localhost:443"]}}, "plain lower-case DNS name"),
-    ({"gateway": {"hosts": ["Points.localhost"]}}, "plain lower-case DNS name"),
-    ({"gateway": {"hosts": ["10.0.0.1"]}}, "plain lower-case DNS name"),
-    ({"gateway": {"hosts": []}}, "should have at least 1 items"),
-    ({"gateway": {"hosts": ["a.localhost", "a.localhost"]}}, "Duplicate value"),
-    ({"gateway": {"cors": {"allowOrigins": ["shop.example.com"]}}}, "CORS origin must be scheme://host"),
-    ({"gateway": {"cors": {"allowOrigins": ["https://shop.example.com/x"]}}}, "CORS origin must be"),
-    ({"gateway": {"cors": {"allowOrigins": ["*"]}}}, "CORS origin must be"),
-    ({"gateway": {"cors": {"allowOrigins": ["https://a:99999x"]}}}, "CORS origin must be"),
-    ({"gateway": {"rateLimit": {"requestsPerSecond": 0}}}, "must be above zero"),
-    ({"gateway": {"rateLimit": {"requestsPerSecond": -1}}}, "must be above zero"),
-    ({"gateway": {"rateLimit": {"burst": 0}}}, "rateLimit.burst must be above zero"),
-    (
-        {"gateway": {"rateLimit": {"perMember": {"requestsPerSecond": 0}}}},
-        "perMember.requestsPerSecond must be",
-    ),
-    ({"gateway": {"rateLimit": {"perMember": {"requestsPerSecond": 1001}}}}, "must not be above"),
-    ({"gateway": {"rateLimit": {"scope": "Everywhere"}}}, "Unsupported value"),
-    ({"gateway": {"rateLimit": {"scope": "Global", "burst": 5}}}, "have no meaning with scope Global"),
-    (
-        {"gateway": {"rateLimit": {"scope": "Global", "perMember": {"requestsPerSecond": 5, "burst": 9}}}},
-        "have no meaning with scope Global",
-    ),
-    ({"gateway": {"selector": {}}}, "at least one label"),
-    ({"database": DATABASE | {"name": "a-b"}}, "letters, digits and underscores"),
-    ({"database": DATABASE | {"tls": {"enabled": False, "caSecret": "x"}}}, "has no meaning while"),
-    ({"policy": {"minEarn": 10, "maxEarn": 5}}, "minEarn <= maxEarn <= maxBalance"),
-    ({"policy": {"defaultExpiryDays": 9, "maxExpiryDays": 8}}, "defaultExpiryDays must not be above"),
-    ({"image": "an image"}, "one image reference without spaces"),
-    ({"image": ""}, "should be at least 1 chars long"),
-    ({"imagePullPolicy": "Sometimes"}, "Unsupported value"),
-    ({"resources": {"requests": {"cpu": "lots"}}}, "should match"),
-    ({"mesh": {"timeoutSeconds": 0}}, "should be greater than or equal to 1"),
-]
+TRIALS = [*trials.TRIALS, *gateway_trials.TRIALS]
+TAKEN = [(path, value) for path, taken, _ in TRIALS for value in taken]
+REFUSED = [(path, value, said) for path, _, refused in TRIALS for value, said in refused]
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +24,51 @@ def namespace(kube: Any) -> str:
     return "refused"
 
 
-@pytest.mark.parametrize(("change", "message"), REFUSED, ids=lambda value: str(value)[:60])
-def test_a_wrong_spec_is_refused_with_a_reason(
-    kube: Any, namespace: str, spec: dict[str, Any], change: dict[str, Any], message: str
+@pytest.mark.parametrize(("path", "value", "said"), REFUSED, ids=lambda value: str(value)[:40])
+def test_what_can_t_work_is_refused_with_a_reason(
+    kube: Any, namespace: str, spec: dict[str, Any], path: str, value: Any, said: str
 ) -> None:
-    answer = _create(kube, namespace, "points", _merged(spec, change))
+    answer = _create(kube, namespace, "points", _with(spec, path, value), dry=True)
     assert answer.status_code == 422, answer.text
-    assert message in answer.json()["message"]
+    assert said in answer.json()["message"]
 
 
-@pytest.mark.parametrize("name", ["9lives", "a.b", "x" * 41])
+@pytest.mark.parametrize(("path", "value"), TAKEN, ids=lambda value: str(value)[:40])
+def test_what_works_is_taken(kube: Any, namespace: str, spec: dict[str, Any], path: str, value: Any) -> None:
+    answer = _create(kube, namespace, "points", _with(spec, path, value), dry=True)
+    assert answer.status_code == 201, answer.text
+
+
+def test_every_field_has_its_trials() -> None:
+    crd = yaml.safe_load((Path(__file__).resolve().parents[3] / "crds/pointservices.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    tried = {path.replace(":uri", "") for path, _, _ in TRIALS}
+    fields = set(_leaves(schema, ""))
+    assert {one for one in fields if not any(f"{one}.".startswith(f"{path}.") for path in tried)} == set()
+
+
+def _leaves(schema: dict[str, Any], path: str) -> Iterator[str]:
+    fields = schema.get("properties", {})
+    if not fields:
+        yield path
+    for name, field in fields.items():
+        yield from _leaves(field, f"{path}.{name}" if path else name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("9lives", "metadata.name must start with a letter"),
+        ("a.b", "metadata.name must start with a letter"),
+        ("x" * 41, "metadata.name must start with a letter"),
+        ("points-canary", "must not end in -canary or -rate-limit"),
+        ("points-rate-limit", "must not end in -canary or -rate-limit"),
+    ],
+)
 def test_a_name_that_no_service_could_have_is_refused(
-    kube: Any, namespace: str, spec: dict[str, Any], name: str
+    kube: Any, namespace: str, spec: dict[str, Any], name: str, said: str
 ) -> None:
-    answer = _create(kube, namespace, name, spec)
-    assert "metadata.name must start with a letter" in answer.json()["message"]
+    assert said in _create(kube, namespace, name, spec, dry=True).json()["message"]
 
 
 @pytest.mark.parametrize("name", ["points-canary", "points-rate-limit"])
@@ -125,13 +108,21 @@ def _unexplained(schema: dict[str, Any], path: str) -> list[str]:
     return found
 
 
-def _merged(spec: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    gateway = spec["gateway"] | change.get("gateway", {})
-    return copy.deepcopy(spec | change | {"gateway": gateway})
+def _with(spec: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The spec with another value at a path; `:uri` has the keys fetched instead of given."""
+    changed = copy.deepcopy(spec)
+    if ":uri" in path:
+        changed["gateway"]["jwt"] = dict(gateway_trials.URI)
+    *folders, name = path.replace(":uri", "").split(".")
+    place = changed
+    for folder in folders:
+        place = place.setdefault(folder, {})
+    place[name] = value
+    return changed
 
 
-def _create(kube: Any, namespace: str, name: str, spec: dict[str, Any]) -> Any:
+def _create(kube: Any, namespace: str, name: str, spec: dict[str, Any], *, dry: bool = False) -> Any:
     metadata = {"name": name, "namespace": namespace}
     kind = kinds.POINT_SERVICE
     body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
-    return kube.client.post(kind.path(namespace), json=body)
+    return kube.client.post(kind.path(namespace), json=body, params={"dryRun": "All"} if dry else {})

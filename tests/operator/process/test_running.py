@@ -5,16 +5,20 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness import webhook
 from point_operator.kube import connection
 from point_operator.kube.apply import Applier
 from point_operator.kube.cluster import Cluster
+from point_operator.model import kinds
 from point_operator.observe.fleet import Fleet
 from point_operator.process import watches
 from point_operator.process.handlers import Handlers
 from point_operator.process.queue import Queue
-from point_operator.process.running import before, on_signals
+from point_operator.process.running import DRAIN_SECONDS, Operator, before, on_signals
+from point_operator.settings import Settings
 
 
 async def _never(_: tuple[str, str]) -> None:
@@ -60,3 +64,26 @@ async def test_what_is_waited_for_ends_when_stop_comes_first() -> None:
     asyncio.get_running_loop().call_soon(stop.set)
     assert not await before(stop, for_ever())
     await asyncio.wait_for(ended.wait(), 2)
+
+
+@pytest.mark.integration
+async def test_nothing_is_being_written_any_more_when_it_has_ended(
+    make_tenant: Any, operator: Any, account: Path, kube: Any
+) -> None:
+    tenant = make_tenant()
+    operator.stop()  # this one works in its place
+    try:
+        with webhook.slow(kube, kinds.SERVICE, tenant.namespace, DRAIN_SECONDS + 5) as asked:
+            async with await connection.connect(str(account)) as client:
+                ours = Operator(client, Settings(), str(account))
+                stop = asyncio.Event()
+                running = asyncio.create_task(ours.run(stop))
+                tenant.create()
+                assert await asyncio.to_thread(asked.wait, 15)
+                stop.set()
+                await running
+                at_work = [task for task in asyncio.all_tasks() if "Queue._work" in repr(task)]
+                await ours.close()
+        assert at_work == []
+    finally:
+        operator.start()

@@ -182,7 +182,11 @@ CASES: dict[str, tuple[dict[str, str], dict[int, set[str]]]] = {
     ),
     "all pods vanish": (
         HEALTHY | _pods("point_requests_in_flight", "2x10 stale", "3x10 stale"),
-        {11: set(), 14: {"PointServiceDown"}},
+        {11: set(), 14: {"PointServiceDown"}, 600: {"PointServiceDown"}},
+    ),
+    "a service has not been up yet": (
+        _without("point_requests_in_flight"),
+        {30: set(), 600: set()},
     ),
     "the operator can't do what the spec says": (
         HEALTHY | {f'point_operator_degraded{{{OPERATOR.format(1)},point_service="points/points"}}': "1x600"},

@@ -188,7 +188,9 @@ def test_a_service_is_down_when_no_pod_is_there_or_coming(
 
 def test_a_service_that_is_down_is_told_and_takes_nothing_down(everywhere: api.PointService) -> None:
     seen = Seen(surroundings=ABSENT, migration=workload.Migration("Succeeded"), rate_limit_service_down=True)
-    outcome = status.Outcome(running=workload.Rollout(exists=True, available=True, complete=True))
+    outcome = status.Outcome(
+        running=workload.Rollout(exists=True, available=True, complete=True), routed=True
+    )
     after, _ = status.compute(everywhere, seen, outcome, {}, "2026-01-01T00:00:00Z")
     conditions = {one["type"]: (one["status"], one["reason"]) for one in after["conditions"]}
     assert conditions["Degraded"] == ("True", "RateLimitServiceDown")

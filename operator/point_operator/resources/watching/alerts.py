@@ -12,6 +12,7 @@ from point_operator.resources.surroundings import Surroundings
 from point_operator.resources.watching import panels, service_dashboard, slo
 
 RUNBOOK = "docs/runbook.md"
+"""Where the runbook is in the repository; where people open it is a setting of the operator."""
 SECONDS = 30
 """How often rules are looked at."""
 
@@ -28,14 +29,19 @@ class Alert(msgspec.Struct, frozen=True):
     """PromQL comparisons, or an `absent`."""
     labels: tuple[tuple[str, str], ...] = ()
 
-    def rule(self, chosen: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
-        """Return the alerting rule; `chosen` are the words of its queries, `labels` tell whom it is about."""
+    def rule(self, chosen: dict[str, str], labels: dict[str, str], runbook_url: str = "") -> dict[str, Any]:
+        """Return the alerting rule; `chosen` are the words of its queries, `labels` tell whom it is about.
+
+        Without `runbook_url`, the page that holds the runbook, the annotation is its place in the repository.
+        """
+        page = {"runbook_url": runbook_url} if runbook_url else {"runbook": RUNBOOK}
+        place = {name: f"{where}#{self.name.lower()}" for name, where in page.items()}
         return {
             "alert": self.name,
             "expr": panels.fill(" and ".join(self.conditions), chosen),
             "for": self.lasting,
             "labels": {"severity": self.severity} | labels | dict(self.labels),
-            "annotations": {"summary": self.summary, "runbook": f"{RUNBOOK}#{self.name.lower()}"},
+            "annotations": {"summary": self.summary} | place,
         }
 
 
@@ -44,11 +50,12 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
     if not (surroundings.knows(kinds.PROMETHEUS_RULE) and point_service.spec.observability.alerts):
         return None
     manifest = metadata.own(kinds.PROMETHEUS_RULE, point_service, point_service.name)
-    manifest["spec"] = {"groups": [group(point_service)]}
+    manifest["metadata"]["labels"] |= point_service.spec.observability.labels
+    manifest["spec"] = {"groups": [group(point_service, surroundings.runbook_url)]}
     return manifest
 
 
-def group(point_service: PointService) -> dict[str, Any]:
+def group(point_service: PointService, runbook_url: str = "") -> dict[str, Any]:
     """Return the rules as Prometheus reads them: what is recorded, then what is looked at."""
     chosen = values(point_service)
     whose = {"namespace": point_service.namespace, "point_service": point_service.name}
@@ -58,7 +65,7 @@ def group(point_service: PointService) -> dict[str, Any]:
     return {
         "name": f"point-service.{point_service.namespace}.{point_service.name}",
         "interval": f"{SECONDS}s",
-        "rules": [*recorded, *(alert.rule(chosen, whose) for alert in ALERTS)],
+        "rules": [*recorded, *(alert.rule(chosen, whose, runbook_url) for alert in ALERTS)],
     }
 
 
@@ -110,7 +117,12 @@ def _burns(name: str, summary: str, objective: slo.Objective) -> tuple[Alert, ..
     )
 
 
-RECORDED = _records((slo.ERRORS, slo.SLOW))
+_SEEN = "point_service:pods_seen"
+RECORDED = (
+    *_records((slo.ERRORS, slo.SLOW)),
+    # 1 from the first pod on, and kept for as long as the rules are looked at: what has never been up is not down.
+    (_SEEN, f"max(point_requests_in_flight{{$pods}} * 0 + 1) or max(last_over_time({_SEEN}{{$whose}}[1h]))"),
+)
 
 _PODS = "count(count by (pod) (point_requests_in_flight{$pods}))"
 _LIMITED = slo.limited("5m")
@@ -119,7 +131,7 @@ ALERTS = (
     *_burns("PointServiceErrorBudgetBurn", "Members get server errors", slo.ERRORS),
     *_burns("PointServiceLatencyBudgetBurn", "Members wait longer than half a second", slo.SLOW),
     Alert("PointServiceDown", "page", "2m", "No pod of the service can be seen",
-          ("absent(point_requests_in_flight{$pods})",)),
+          ("absent(point_requests_in_flight{$pods})", f"on () {_SEEN}{{$whose}}")),
     Alert("PointServiceDegraded", "ticket", "10m", "The operator can't make the service what its spec says",
           ("max(point_operator_degraded{$known}) > 0",)),
     Alert("PointServiceTooFewPods", "ticket", "10m", "Fewer pods run than the least that should",

@@ -15,7 +15,7 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
         return None
     manifest = metadata.own(kinds.SERVICE_MONITOR, point_service, point_service.name)
     manifest["spec"] = {
-        "selector": {"matchLabels": manifest["metadata"]["labels"]},
+        "selector": {"matchLabels": dict(manifest["metadata"]["labels"])},
         "endpoints": [
             {
                 "port": "http",
@@ -31,4 +31,5 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
             }
         ],
     }
+    manifest["metadata"]["labels"] |= point_service.spec.observability.labels
     return manifest
