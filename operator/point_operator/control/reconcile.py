@@ -151,7 +151,7 @@ class Reconciler:
             operation = {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, names.FINALIZER]}
             body = await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
         before = body.get("status") or {}
-        recorded = before | {"claims": msgspec.to_builtins(seen.claims)}
+        recorded = before | {"claims": api.recorded(seen.claims)}
         if recorded == before:
             return body
         operation = {"op": "add", "path": "/status", "value": recorded}

@@ -79,7 +79,13 @@ class Shared:
         namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
         if gateway := _gateway_of(live):
             return not self._fleet.at_gateway(gateway) and not await self._is_routed(namespace, name)
-        return names.is_elsewhere(live) and namespace not in self._fleet.gateway_namespaces and _is_made(live)
+        if namespace in self._fleet.gateway_namespaces or not _is_made(live):
+            return False
+        labels = live["metadata"]["labels"]
+        owner = labels[names.OWNER_NAMESPACE], labels[names.OWNER_NAME]
+        route = await self._cluster.get(kinds.VIRTUAL_SERVICE, *owner)
+        through = route["spec"].get("gateways", ()) if route is not None else ()
+        return not any(gateway.startswith(f"{namespace}/") for gateway in through)
 
     async def _remove_left(self, live: Object) -> None:
         async with self._locks[_gateway_of(live)]:
@@ -99,9 +105,11 @@ class Shared:
 
 
 def _is_made(live: Object) -> bool:
-    """Whether a child at a gateway is one that this operator made for the owner that its labels name."""
+    """Whether it was made at a gateway for the owner that its labels name."""
     labels = live["metadata"]["labels"]
-    return is_child(live, labels[names.OWNER_NAMESPACE], labels.get(names.OWNER_NAME, ""), "")
+    return names.is_elsewhere(live) and is_child(
+        live, labels[names.OWNER_NAMESPACE], labels.get(names.OWNER_NAME, ""), ""
+    )
 
 
 def _gateway_of(live: Object) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from point_operator.control import conditions, served
 from point_operator.control.conditions import Condition, Outcome
-from point_operator.model import names
+from point_operator.model import api, names
 from point_operator.model.api import PointService
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
@@ -84,7 +84,7 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
     if outcome.canary is not None:
         status["canary"] = msgspec.to_builtins(outcome.canary)
     if outcome.claims:
-        status["claims"] = msgspec.to_builtins(outcome.claims)
+        status["claims"] = api.recorded(outcome.claims)
     limit = spec.gateway.rate_limit
     if limit.enabled:
         sharers = rate_limit.sharers(point_service, seen.surroundings)

@@ -245,6 +245,11 @@ class Claim(_Struct, frozen=True):
     """When it was first admitted there (RFC 3339, UTC)."""
 
 
+def recorded(claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    """Return claims as status has them."""
+    return msgspec.json.decode(msgspec.json.encode(claims))
+
+
 class PointService(_Struct, frozen=True):
     """One PointService: who it is, what it wants and what it was admitted to."""
 
