@@ -114,12 +114,13 @@ def is_down(deployment: Object | None) -> bool:
 
 
 def of_component(pods: Iterable[Object], *components: str) -> list[Object]:
-    """Return the pods of some components, those on their way out left out."""
+    """Return the pods of some components: not those on their way out, nor what an eviction has left of one."""
     return [
         pod
         for pod in pods
         if pod["metadata"].get("labels", {}).get(names.COMPONENT) in components
         and not pod["metadata"].get("deletionTimestamp")
+        and pod.get("status", {}).get("phase") != "Failed"
     ]
 
 

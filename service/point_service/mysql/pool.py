@@ -14,12 +14,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from asyncmy.connection import Connection
+from asyncmy.errors import OperationalError
 
 from point_service.contract.errors import Unavailable
 from point_service.settings import DatabaseSettings, SettingError
 
 CLOSE_TIMEOUT = 2  # seconds
 CONNECT_TIMEOUT = 3  # seconds, for TCP, TLS and login together
+ACCESS_DENIED = 1045
+
+Login = tuple[str, str]
+"""User name and password."""
 
 # READ COMMITTED: a locking read takes no gap locks, so two first requests of a member can't deadlock.
 # One second of lock wait is what a request may spend behind its twin before it is told 409.
@@ -147,26 +152,39 @@ def opener(
 ) -> Callable[[], Awaitable[Connection]]:
     """Return what opens a connection to `host` as the application user, with the session set up.
 
-    The credentials are read anew each time, so a rotated password is picked up.
+    The credentials are read anew each time, so a rotated password is picked up. One that the database doesn't know
+    yet (its Secret is changed first, and the migration tells the database) leaves the last one in use that it took.
     """
     context = tls_context(settings)
     statement = ";".join(session)
+    taken: Login | None = None
+
+    async def log_in(login: Login) -> _AbruptConnection:
+        raw = _AbruptConnection(
+            host=host,
+            port=settings.port,
+            user=login[0],
+            password=login[1],
+            database=settings.name,
+            charset="utf8mb4",
+            autocommit=True,
+            ssl=context,
+            connect_timeout=CONNECT_TIMEOUT,
+        )
+        await raw.connect()
+        return raw
 
     async def open_connection() -> Connection:
-        credentials = settings.credentials
+        nonlocal taken
+        login = _login(settings)
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            raw = _AbruptConnection(
-                host=host,
-                port=settings.port,
-                user=(credentials.username() if credentials else None) or "point",
-                password=credentials.password() if credentials else "",
-                database=settings.name,
-                charset="utf8mb4",
-                autocommit=True,
-                ssl=context,
-                connect_timeout=CONNECT_TIMEOUT,
-            )
-            await raw.connect()
+            try:
+                raw = await log_in(login)
+                taken = login
+            except OperationalError as error:
+                if error.args[0] != ACCESS_DENIED or taken in (None, login):
+                    raise
+                raw = await log_in(taken)
             try:
                 async with raw.cursor() as cursor:
                     await cursor.execute(statement)
@@ -178,6 +196,13 @@ def opener(
         return raw
 
     return open_connection
+
+
+def _login(settings: DatabaseSettings) -> Login:
+    credentials = settings.credentials
+    if credentials is None:
+        return "point", ""
+    return credentials.username() or "point", credentials.password()
 
 
 def tls_context(settings: DatabaseSettings) -> ssl.SSLContext | None:

@@ -84,3 +84,4 @@ def test_a_pod_on_its_way_out_is_nobodys_trouble() -> None:
     leaving = _pod("a")
     leaving["metadata"]["deletionTimestamp"] = "t"
     assert workload.of_component([leaving], "service") == []
+    assert workload.of_component([_pod("evicted", phase="Failed")], "service") == []

@@ -1,12 +1,17 @@
 """The schema and the rights: what the database itself refuses."""
 
+import asyncio
 import os
 import subprocess
 import sys
 
 import pymysql
 import pytest
+from asyncmy.errors import OperationalError
 from point_local.alone import serve, servers
+from point_service.mysql.migrate import migrate
+from point_service.mysql.pool import opener
+from point_service.settings import load
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +31,35 @@ def application(database_server):
         connection.cursor() as cursor,
     ):
         yield cursor
+
+
+async def test_a_password_that_the_database_does_not_know_yet_is_not_missed(database_server, tmp_path):
+    """Its Secret is changed first, and its files with it; the migration then tells the database."""
+    user, password = tmp_path / "username", tmp_path / "password"
+    user.write_text("rotating")
+    password.write_text("before")
+    variables = serve.environment(database_server, None) | {"POINT_DATABASE_CREDENTIALS_DIR": str(tmp_path)}
+    settings = load(variables).database
+    connect = opener(settings, settings.host)
+    with pytest.raises(OperationalError, match="1045"):
+        await connect()
+    await asyncio.to_thread(migrate, settings)
+    (await connect()).close()
+    password.write_text("after")
+    assert await _is_refused(settings)
+    (await connect()).close()  # as before, in a pod that runs
+    await asyncio.to_thread(migrate, settings)
+    assert not await _is_refused(settings)
+    (await connect()).close()
+
+
+async def _is_refused(settings):
+    """Whether a pod that starts now, with the files as they are, is sent away."""
+    try:
+        (await opener(settings, settings.host)()).close()
+    except OperationalError:
+        return True
+    return False
 
 
 def start_migration(database_server):
