@@ -6,9 +6,9 @@ from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.resources import metadata
 from point_operator.resources.gateway import rate_limit_service
+from point_operator.resources.pods.service import API_PREFIX, HEALTH_PATH
 
-API_PATHS = ["/v1/*"]
-HEALTH_PATH = "/healthz"
+API_PATHS = [f"{API_PREFIX}*"]
 
 
 def build_gateway(point_service: PointService) -> metadata.Manifest:

@@ -33,13 +33,13 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
         "http": [
             {
                 "name": "health",
-                "match": [{"uri": {"exact": "/healthz"}, "method": {"exact": "GET"}}],
+                "match": [{"uri": {"exact": service.HEALTH_PATH}, "method": {"exact": "GET"}}],
                 "retries": _retries(point_service),
                 **whole,
             },
             {
                 "name": "read",
-                "match": [{"uri": {"prefix": "/v1/"}, "method": {"regex": "GET|HEAD"}}],
+                "match": [{"uri": {"prefix": service.API_PREFIX}, "method": {"regex": "GET|HEAD"}}],
                 "retries": _retries(point_service),
                 **cors,
                 **route,
@@ -47,7 +47,7 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
             {
                 # Repeating a write is the client's decision, under its Idempotency-Key.
                 "name": "write",
-                "match": [{"uri": {"prefix": "/v1/"}}],
+                "match": [{"uri": {"prefix": service.API_PREFIX}}],
                 "retries": {"attempts": 0},
                 **cors,
                 **route,
