@@ -158,13 +158,15 @@ def _config(
 ) -> dict[str, Any]:
     guard = gateway_guard.build([point_service])
     assert guard is not None
+    replies, *first = (patch["patch"]["value"] for patch in guard["spec"]["configPatches"])
     *limiters, in_routes = (patch["patch"]["value"] for patch in limits["spec"]["configPatches"])
     route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
     manager = {
         "@type": f"{ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
+        "local_reply_config": replies["typed_config"]["local_reply_config"],
         "http_filters": [
-            guard["spec"]["configPatches"][0]["patch"]["value"],
+            *reversed(first),
             _token_check(point_service),
             *limiters,
             {
