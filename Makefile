@@ -114,6 +114,7 @@ test-engine: $(VENV)/.installed ## Tests of the infrastructure through the real 
 .PHONY: test-e2e
 test-e2e: $(VENV)/.installed ## Tests on the cluster of `make up`, which they make when there is none
 	@echo "== e2e: the whole stack =="
+	$(RUN) packages
 	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m e2e
 
 .PHONY: test-down

@@ -97,5 +97,14 @@ def test_plain_http_is_sent_to_https() -> None:
     assert out.stdout == f"301 https://{host}/healthz"
 
 
+def test_a_call_of_the_api_by_plain_http_is_refused() -> None:
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "--json", "{}"]
+    host = edge.url("points.localhost").removeprefix("https://")
+    out = subprocess.run(
+        [*command, f"http://{host}/v1/points/use"], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "403"
+
+
 def test_the_demo_ends_well() -> None:
     run(["make", "-s", "demo"], cwd=paths.ROOT)

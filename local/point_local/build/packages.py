@@ -32,7 +32,10 @@ SERVE: Mapping[str, str] = {
     "redis-server": "redis-server",
 }
 
-TESTS: Mapping[str, str] = SERVE | {"promtool": "prometheus"}
+TESTS: Mapping[str, str] = SERVE | {
+    "promtool": "prometheus",
+    "chromium-headless-shell": "chromium-headless-shell",
+}
 
 
 def missing(wanted: Mapping[str, str]) -> list[str]:

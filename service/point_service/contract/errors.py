@@ -174,6 +174,41 @@ class CancelExceedsUse(Refusal):
     title = "More can't be given back than was used"
 
 
+class InvalidToken(Problem):
+    """Said by the gateway, as all from here on: a request that it refuses never gets here."""
+
+    status = 401
+    code = "invalid-token"
+    title = "The token is not valid"
+
+
+class NoToken(Problem):
+    status = 403
+    code = "no-token"
+    title = "This needs a token"
+
+
+class Forbidden(Problem):
+    status = 403
+    code = "forbidden"
+    title = "This caller may not do that"
+
+
+class TooManyRequests(Problem):
+    status = 429
+    code = "too-many-requests"
+    title = "Too many requests"
+    retry_after = 1
+
+
+class TookTooLong(Unavailable):
+    status = 504
+
+
+GATEWAY = (InvalidToken, NoToken, Forbidden, TooManyRequests, TookTooLong)
+"""What every call may be answered before it reaches the service."""
+
+
 def encode(problem: Problem, request_id: str | None = None) -> bytes:
     """Return the problem document as JSON."""
     return msgspec.json.encode(problem.document(request_id))

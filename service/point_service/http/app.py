@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import msgspec
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from point_service.contract.errors import (
     BodyTooLarge,
@@ -85,19 +87,28 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
                 await cache.close()
             traces.stop()
 
-    bounded = Bounded(
-        Litestar(
-            [*handlers.handlers(), *probes.HANDLERS],
-            lifespan=[lifespan],
-            state=State(),
-            openapi_config=None,
-            logging_config=None,
-            request_max_body_size=MAX_BODY_BYTES,
-            exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _bug},
-        ),
-        settings.request_timeout,
+    application = Litestar(
+        [*handlers.handlers(), *probes.HANDLERS],
+        lifespan=[lifespan],
+        state=State(),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+        exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _bug},
     )
+    bounded = Bounded(_head_as_get(application), settings.request_timeout)
     return Observed(bounded), bounded
+
+
+def _head_as_get(application: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET is answered (RFC 9110, 9.3.2); the server leaves the body out."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = cast("Scope", {**scope, "method": "GET"})
+        await application(scope, receive, send)
+
+    return answer
 
 
 def _pool(settings: DatabaseSettings, host: str) -> Pool:

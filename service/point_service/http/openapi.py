@@ -124,6 +124,16 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Seconds after which to try again",
         "schema": {"type": "integer"},
     },
+    "RateLimit-Policy": {
+        "description": "The limit that was reached, of the service or of the member: requests (q) in seconds (w)",
+        "schema": {"type": "string"},
+        "example": '"member";q=20;w=1',
+    },
+    "RateLimit": {
+        "description": "What is left of it (r), and after how many seconds there is more (t)",
+        "schema": {"type": "string"},
+        "example": '"member";r=0;t=1',
+    },
 }
 
 
@@ -180,6 +190,7 @@ def _operation(route: Write | Read) -> dict[str, Any]:
         *route.query,
     ]
     problems = [
+        *errors.GATEWAY,
         *ALWAYS,
         *(WRITING if writing else ()),
         *([errors.RoleMissing] if route.roles else []),
@@ -229,7 +240,9 @@ def _problems(kinds: Sequence[type[Problem]]) -> dict[str, Any]:
         str(status): {
             "description": "; ".join(f"{kind.code}: {kind.title}" for kind in same),
             "headers": _headers(
-                "X-Request-Id", *(["Retry-After"] if any(kind.retry_after for kind in same) else [])
+                "X-Request-Id",
+                *(["Retry-After"] if any(kind.retry_after for kind in same) else []),
+                *(["RateLimit-Policy", "RateLimit"] if errors.TooManyRequests in same else []),
             ),
             "content": {PROBLEM_MEDIA_TYPE: {"schema": _reference(ProblemDocument)}},
         }

@@ -11,11 +11,18 @@ import pytest
 import yaml
 from point_operator.model import api, gateways, kinds, names
 from point_operator.resources import plan
-from point_operator.resources.gateway import gateway, gateway_guard, rate_limit, request_authentication
+from point_operator.resources.gateway import (
+    gateway,
+    gateway_guard,
+    rate_limit,
+    refusals,
+    request_authentication,
+)
 from point_operator.resources.gateway.gateway import Sharer
 from point_operator.resources.mesh import authorization_policy, virtual_service
 from point_operator.resources.pods import deployment, migration
 from point_operator.resources.surroundings import Release, Surroundings
+from point_service.contract import errors
 
 GOLDEN = Path(__file__).parent / "golden"
 SURROUNDINGS = Surroundings(
@@ -172,7 +179,7 @@ def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
     assert routes["write"]["retries"] == {"attempts": 0}
     assert routes["read"]["match"][0]["method"] == {"regex": "GET|HEAD"}
     assert routes["read"]["retries"]["attempts"] == 2
-    assert list(routes) == ["health", "read", "write"]
+    assert list(routes) == ["health", "read", "write", "nothing"]
 
 
 def test_the_route_leaves_headers_alone(full: api.PointService) -> None:
@@ -198,15 +205,30 @@ def test_every_gateway_rule_names_the_hosts(full: api.PointService) -> None:
         assert rule["to"][0]["operation"]["hosts"] == ["points.localhost", "points.localhost:*"]
 
 
-def test_without_cors_there_is_no_preflight_rule(minimal: api.PointService) -> None:
-    rules = authorization_policy.build_gateway(minimal)["spec"]["rules"]
-    assert [rule["to"][0]["operation"]["methods"] for rule in rules] == [["GET", "HEAD", "POST"], ["GET"]]
+def test_the_gateway_lets_no_options_through_with_cors_or_without(
+    minimal: api.PointService, full: api.PointService
+) -> None:
+    for point_service in (minimal, full):
+        rules = authorization_policy.build_gateway(point_service)["spec"]["rules"]
+        methods = [rule["to"][0]["operation"]["methods"] for rule in rules]
+        assert methods == [["GET", "HEAD", "POST"], ["GET", "HEAD"]]
 
 
 def test_only_the_gateway_may_call_the_pods(full: api.PointService) -> None:
     for rule in authorization_policy.build_workload(full)["spec"]["rules"]:
         principals = rule["from"][0]["source"]["principals"]
         assert principals == ["cluster.local/ns/istio-ingress/sa/istio-ingressgateway"]
+
+
+def test_the_gateway_refuses_in_the_words_of_the_services_contract() -> None:
+    contract, kinds_left = set[tuple[str, str]](), [errors.Problem]
+    while kinds_left:
+        kind = kinds_left.pop()
+        contract.add((kind.code, kind.title))
+        kinds_left += kind.__subclasses__()
+    assert {(one.code, one.title) for one in refusals.REFUSALS} <= contract
+    assert refusals.TYPE_PREFIX == errors.TYPE_PREFIX
+    assert refusals.MEDIA_TYPE == errors.PROBLEM_MEDIA_TYPE
 
 
 def test_the_guard_knows_every_spelling() -> None:

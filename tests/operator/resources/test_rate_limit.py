@@ -88,7 +88,8 @@ def test_the_service_is_asked_before_the_pods_own_bucket_and_about_the_member_fi
     # Each is inserted right before the router, so that the first one comes to stand furthest from it.
     filters = [patch["patch"]["value"].get("name") for patch in manifest["spec"]["configPatches"][:-1]]
     assert filters == [
-        f"pointservice.io.rate_limit.{which}points.points" for which in ("member.", "service.", "")
+        f"pointservice.io.rate_limit.{which}points.points"
+        for which in ("member.", "service.", "member_share.", "", "health.")
     ]
     for patch in manifest["spec"]["configPatches"][:2]:
         assert patch["patch"]["value"]["typed_config"]["failure_mode_deny"] is False

@@ -44,6 +44,20 @@ async def client(served):
         yield client
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/v1/points", "/v1/points/history", "/v1/nothing"])
+async def test_head_is_answered_as_get_without_the_body(client, path):
+    got, head = [await client.request(method, path, headers=headers("m-head")) for method in ("GET", "HEAD")]
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    for name in ("content-type", "content-length", "x-request-id"):
+        assert head.headers[name] == got.headers[name]
+
+
+async def test_head_of_what_only_takes_posts_is_refused(client):
+    answer = await client.head("/v1/points/use", headers=headers("m-head"))
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
 async def test_points_are_earned_used_read_and_traced_over_http(client):
     member = f"m-{uuid.uuid4()}"
     earned = await client.post("/v1/points/earn", json={"amount": 1000}, headers=headers(member, "service"))

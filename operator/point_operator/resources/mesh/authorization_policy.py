@@ -6,23 +6,24 @@ from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.resources import metadata
 from point_operator.resources.gateway import rate_limit_service
+from point_operator.resources.pods.service import API_PREFIX, HEALTH_PATH
 
-API_PATHS = ["/v1/*"]
-HEALTH_PATH = "/healthz"
+API_PATHS = [f"{API_PREFIX}*"]
+READS = ["GET", "HEAD"]
+METHODS = [*READS, "POST"]
 
 
 def build_gateway(point_service: PointService) -> metadata.Manifest:
-    """Return the policy at the gateway: a verified token of our issuer, a preflight, or the health check.
+    """Return the policy at the gateway: a verified token of our issuer, or the health check.
 
     Every rule names the hosts, so that a token of one PointService opens no other one that shares the
-    gateway. No token means 403; a bad one is answered 401 before this policy.
+    gateway. No token means 403; a bad one is answered 401 before this policy, and a preflight of an allowed
+    origin 200 (`gateway_guard`). Any other OPTIONS ends here.
     """
     gateway = point_service.spec.gateway
     hosts = [text for host in gateway.hosts for text in (host, f"{host}:*")]
-    rules = [_token_rule(point_service, hosts)]
-    if gateway.cors:
-        rules.append(_preflight_rule(hosts, gateway.cors.allow_origins))
-    rules.append({"to": [{"operation": {"hosts": hosts, "methods": ["GET"], "paths": [HEALTH_PATH]}}]})
+    health = {"hosts": hosts, "methods": READS, "paths": [HEALTH_PATH]}
+    rules = [_token_rule(point_service, hosts), {"to": [{"operation": health}]}]
     manifest = metadata.in_gateway(kinds.AUTHORIZATION_POLICY, point_service)
     manifest["spec"] = {"selector": {"matchLabels": gateway.selector}, "action": "ALLOW", "rules": rules}
     return manifest
@@ -38,8 +39,8 @@ def build_workload(point_service: PointService) -> metadata.Manifest:
     principal = f"cluster.local/ns/{gateway.namespace}/sa/{gateway.service_account}"
     source = [{"source": {"principals": [principal]}}]
     rules: list[dict[str, Any]] = [
-        {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}]},
-        {"from": source, "to": [{"operation": {"paths": [HEALTH_PATH], "methods": ["GET"]}}]},
+        {"from": source, "to": [{"operation": {"paths": API_PATHS, "methods": METHODS}}]},
+        {"from": source, "to": [{"operation": {"paths": [HEALTH_PATH], "methods": READS}}]},
     ]
     if rate_limit_service.is_wanted(point_service):
         rules.append({"from": source, "to": [{"operation": {"paths": [rate_limit_service.ASK]}}]})
@@ -67,17 +68,6 @@ def _token_rule(point_service: PointService, hosts: list[str]) -> dict[str, Any]
         when.append({"key": "request.auth.audiences", "values": list(jwt.audiences)})
     return {
         "from": [{"source": {"requestPrincipals": [f"{jwt.issuer}/*"]}}],
-        "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": ["GET", "HEAD", "POST"]}}],
+        "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": METHODS}}],
         "when": when,
-    }
-
-
-def _preflight_rule(hosts: list[str], origins: tuple[str, ...]) -> dict[str, Any]:
-    """A real preflight of an allowed origin: the gateway authorizes before it answers CORS."""
-    return {
-        "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": ["OPTIONS"]}}],
-        "when": [
-            {"key": "request.headers[access-control-request-method]", "values": ["*"]},
-            {"key": "request.headers[origin]", "values": list(origins)},
-        ],
     }

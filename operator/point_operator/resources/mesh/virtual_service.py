@@ -7,12 +7,13 @@ from point_operator.model.api import Cors, PointService
 from point_operator.resources import metadata
 from point_operator.resources.pods import service
 
+READ = {"regex": "GET|HEAD"}
 RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
 """Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
 
 
 def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manifest:
-    """Return the VirtualService: /healthz and /v1/ only, everything else is 404.
+    """Return the VirtualService: /healthz and /v1/ only, everything else is 404, said by the gateway itself.
 
     A canary gets `canary_weight` percent of /v1/; the health check stays with the service's own pods, so that
     a bad image can't have a load balancer take the whole gateway out.
@@ -33,13 +34,14 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
         "http": [
             {
                 "name": "health",
-                "match": [{"uri": {"exact": "/healthz"}, "method": {"exact": "GET"}}],
+                "match": [{"uri": {"exact": service.HEALTH_PATH}, "method": READ}],
                 "retries": _retries(point_service),
+                **cors,
                 **whole,
             },
             {
                 "name": "read",
-                "match": [{"uri": {"prefix": "/v1/"}, "method": {"regex": "GET|HEAD"}}],
+                "match": [{"uri": {"prefix": service.API_PREFIX}, "method": READ}],
                 "retries": _retries(point_service),
                 **cors,
                 **route,
@@ -47,10 +49,18 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
             {
                 # Repeating a write is the client's decision, under its Idempotency-Key.
                 "name": "write",
-                "match": [{"uri": {"prefix": "/v1/"}}],
+                "match": [{"uri": {"prefix": service.API_PREFIX}}],
                 "retries": {"attempts": 0},
                 **cors,
                 **route,
+            },
+            {
+                # A direct response would bear no CORS header.
+                "name": "nothing",
+                "match": [{"uri": {"prefix": "/"}}],
+                "fault": {"abort": {"httpStatus": 404, "percentage": {"value": 100}}},
+                **cors,
+                **whole,
             },
         ],
     }
@@ -82,12 +92,33 @@ def _retries(point_service: PointService) -> dict[str, Any]:
     }
 
 
+ALLOWED_HEADERS = (
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-request-id",
+    "baggage",
+    "traceparent",
+    "tracestate",
+)
+"""What a page may send: what the API takes, and what tracing in a browser adds (W3C Trace Context and Baggage)."""
+EXPOSED_HEADERS = (
+    "idempotency-replayed",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+)
+"""What a page may read besides status and body: what docs/api.md says of answers."""
+
+
 def _cors(cors: Cors) -> dict[str, Any]:
     return {
         "allowOrigins": [{"exact": origin} for origin in cors.allow_origins],
-        "allowMethods": ["GET", "POST"],
-        "allowHeaders": ["authorization", "content-type", "idempotency-key"],
-        "exposeHeaders": ["retry-after", "x-request-id"],
+        "allowMethods": ["GET", "HEAD", "POST"],
+        "allowHeaders": list(ALLOWED_HEADERS),
+        "exposeHeaders": list(EXPOSED_HEADERS),
         "maxAge": f"{cors.max_age_seconds}s",
-        "unmatchedPreflights": "IGNORE",  # a preflight never reaches the service
+        "unmatchedPreflights": "FORWARD",  # to the policy at the gateway, which lets no OPTIONS through
     }

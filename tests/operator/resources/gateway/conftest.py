@@ -157,13 +157,15 @@ def _config(
     others: dict[str, int],
 ) -> dict[str, Any]:
     guard = gateway_guard.build(gateways.DEFAULT)
+    replies, *first = (patch["patch"]["value"] for patch in guard["spec"]["configPatches"])
     *limiters, in_routes = (patch["patch"]["value"] for patch in limits["spec"]["configPatches"])
     route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
     manager = {
         "@type": f"{ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
+        "local_reply_config": replies["typed_config"]["local_reply_config"],
         "http_filters": [
-            guard["spec"]["configPatches"][0]["patch"]["value"],
+            *reversed(first),
             _token_check(point_service),
             *limiters,
             {

@@ -136,7 +136,7 @@ def test_all_gateway_pods_together_let_the_limit_through(gateways: list[str]) ->
         slow, end = 0.0, time.monotonic() + seconds - 0.1
         while (began := time.monotonic()) < end:
             for client in clients:
-                statuses[client.get("/").status_code] += 1
+                statuses[client.get("/v1/points").status_code] += 1
             took = time.monotonic() - began
             slow += took if took > HICCUP else 0.0
     assert statuses[429] > 0
@@ -153,9 +153,9 @@ def test_what_a_member_has_too_much_takes_nothing_from_the_others(gateways: list
         while len(asked) < 3:  # once near the end of a second, when the greedy one has been refused for long
             second, part = divmod(time.time(), 1)
             if part > 0.7 and int(second) not in asked:
-                asked[int(second)] = clients[0].get("/", headers=modest).status_code
+                asked[int(second)] = clients[0].get("/v1/points", headers=modest).status_code
             for client in clients:
-                statuses[client.get("/", headers=greedy).status_code] += 1
+                statuses[client.get("/v1/points", headers=greedy).status_code] += 1
     assert set(asked.values()) == {200}
     assert 0 < statuses[200] < statuses[429]
 
@@ -163,8 +163,11 @@ def test_what_a_member_has_too_much_takes_nothing_from_the_others(gateways: list
 @pytest.mark.usefixtures("running")
 def test_a_refusal_says_when_to_come_back(gateways: list[str]) -> None:
     with httpx.Client(base_url=gateways[0], headers={"host": "points.localhost"}) as client:
-        refused = [one for one in (client.get("/") for _ in range(20 * LIMIT)) if one.status_code == 429]
+        refused = [
+            one for one in (client.get("/v1/points") for _ in range(20 * LIMIT)) if one.status_code == 429
+        ]
     assert {one.headers["retry-after"] for one in refused} == {"1"}
+    assert {one.headers["ratelimit-policy"] for one in refused} == {f'"service";q={LIMIT};w=1'}
     # On a busy machine an answer may come too late, and the pod's own limit takes its place for that request.
     assert any("x-local-rate-limit" not in one.headers for one in refused)
 
@@ -172,13 +175,22 @@ def test_a_refusal_says_when_to_come_back(gateways: list[str]) -> None:
 @pytest.mark.usefixtures("running")
 def test_other_hosts_have_no_limit(gateways: list[str]) -> None:
     with httpx.Client(base_url=gateways[0], headers={"host": "other.localhost"}) as client:
-        assert {client.get("/").status_code for _ in range(4 * LIMIT)} == {200}
+        assert {client.get("/v1/points").status_code for _ in range(4 * LIMIT)} == {200}
+
+
+@pytest.mark.usefixtures("running")
+def test_health_checks_take_nothing_from_the_limit(gateways: list[str]) -> None:
+    with httpx.Client(base_url=gateways[0], headers={"host": "points.localhost"}) as client:
+        _at_a_new_second()
+        for number in range(4 * LIMIT):
+            client.get("/healthz", headers={"x-forwarded-for": f"192.0.2.{number}"})
+        assert client.get("/v1/points").status_code == 200
 
 
 def test_without_the_service_no_gateway_pod_lets_more_than_the_limit_through(gateways: list[str]) -> None:
     with httpx.Client(base_url=gateways[0], headers={"host": "points.localhost"}) as client:
         began = time.monotonic()
-        answers = Counter(client.get("/").status_code for _ in range(6 * LIMIT))
+        answers = Counter(client.get("/v1/points").status_code for _ in range(6 * LIMIT))
         took = time.monotonic() - began
     assert set(answers) == {200, 429}
     assert answers[200] <= LIMIT * (1 + took) + 1
@@ -214,7 +226,7 @@ def _clients(gateways: list[str]) -> Generator[list[httpx.Client]]:
             for url in gateways
         ]
         for client in made:
-            client.get("/")
+            client.get("/v1/points")
         yield made
 
 
