@@ -4,7 +4,6 @@ Defaults and descriptions live in Pulumi.yaml alone; what only holds between two
 in `checks`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 

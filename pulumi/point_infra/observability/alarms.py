@@ -60,6 +60,8 @@ def _balancer() -> tuple[Alarm, ...]:
         ),
         Alarm("target-5xx", _ALB, "HTTPCode_Target_5XX_Count", "alb", _ABOVE, 10, "Sum", "the service fails"),
         Alarm("latency", _ALB, "TargetResponseTime", "alb", _ABOVE, 1.0, "p99", "seconds; members wait"),
+        # Each zone's balancer counts its own, and one without a pod says 0: their least would always be 0, and their
+        # average what a share of the zones thinks.
         Alarm(
             *("unhealthy", _ALB, "UnHealthyHostCount", "target"),
             *(_ABOVE, 0, "Maximum", "a gateway pod is not ready"),
