@@ -6,6 +6,7 @@ import pulumi
 from point_infra.config.settings import Settings
 from point_infra.cost import estimate, prices, usage
 from point_infra.cost.inventory import Inventory
+from point_infra.data.backup import Backup
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
 from point_infra.edge.dns import Dns
@@ -71,6 +72,8 @@ class PointPlatform(pulumi.ComponentResource):
         s, child = self._s, self._child
         cluster = Cluster("cluster", s, network, keys, logs, child)
         database = Database("database", s, network, cluster, keys, logs, child)
+        if s.backup_vault != "none":
+            Backup("backup", s, database, keys, child)
         cache = Cache("cache", s, network, cluster, keys, logs, child)
         dns = Dns("dns", s, zone, child)
         edge = Edge("edge", s, network, cluster, dns, logs, child)

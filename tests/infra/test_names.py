@@ -7,6 +7,9 @@ import pytest
 
 LONGEST = "a23456789-123456789x"
 BOUNDS = {
+    "aws:backup/plan:Plan": ("name", 50),
+    "aws:backup/selection:Selection": ("name", 50),
+    "aws:backup/vault:Vault": ("name", 50),
     "aws:cloudwatch/dashboard:Dashboard": ("dashboardName", 255),
     "aws:cloudwatch/logGroup:LogGroup": ("name", 512),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ("name", 255),

@@ -7,7 +7,7 @@ in `checks`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from point_infra.config import authorities, checks, regions, sizes, versions
+from point_infra.config import checks, dependent, regions, sizes, versions
 from point_infra.config.reader import ConfigError, Reader
 
 __all__ = ["ConfigError", "Settings", "load"]
@@ -66,6 +66,10 @@ class Settings:
     database_engine_version: str
     database_authorities: str
     backup_retention_days: int
+    backup_vault: str
+    backup_vault_days: int
+    backup_copy_region: str
+    backup_copy_every: str
     cache_node_type: str
     cache_replicas: int
     cache_engine: str
@@ -106,6 +110,11 @@ class Settings:
         return self.database_instance_class == sizes.SERVERLESS
 
     @property
+    def vault_name(self) -> str:
+        """Both vaults' of its recovery points: several stacks may keep their copies in one region."""
+        return f"{self.name}-{self.region}"
+
+    @property
     def origin_name(self) -> str:
         """Host name that always means the load balancer: what the health check asks, whatever DNS answers."""
         return f"origin.{self.domain_name}"
@@ -131,7 +140,7 @@ def load(
     """
     r = Reader(raw)
     profile = r.choice("profile", tuple(checks.PROFILES))
-    place = _region(region, shell_region)
+    place = dependent.region(region, shell_region)
     engine = r.choice("cacheEngine", tuple(versions.CACHE))
     settings = Settings(
         # Together with what is put before and after it, no name is longer than AWS takes (tests/infra/test_names.py).
@@ -148,7 +157,7 @@ def load(
         create_zone=r.choice("zone", ("create", "existing")) == "create",
         zone_id=r.matching("zoneId", r"|Z[A-Z0-9]{1,31}", "the id of a hosted zone (Z...) or nothing"),
         zone_role_arn=r.matching("zoneRoleArn", f"|{_ROLE}", "an IAM role's ARN or nothing"),
-        certificate_arn=_certificate(r, place),
+        certificate_arn=dependent.certificate(r, place),
         standby_page=r.flag("standbyPage"),
         waf=r.flag("waf"),
         vpc_cidr=r.network("vpcCidr"),
@@ -183,6 +192,9 @@ def load(
             rf"|arn:aws:kms:{place}:\d{{12}}:key/(mrk-)?[0-9a-f-]{{32,36}}",
             f"the ARN of a KMS key in {place} or nothing",
         ),
+        image_cache=r.flag("imageCache"),
+        docker_hub_secret_arn=dependent.registry_secret(r, "dockerHubSecretArn", place),
+        github_secret_arn=dependent.registry_secret(r, "githubSecretArn", place),
         database_instance_class=r.of(
             "databaseInstanceClass", sizes.databases(), "a class that Aurora MySQL has"
         ),
@@ -190,8 +202,12 @@ def load(
         database_min_capacity=r.capacity("databaseMinCapacity"),
         database_max_capacity=r.capacity("databaseMaxCapacity"),
         database_engine_version=r.choice("databaseEngineVersion", versions.AURORA_MYSQL),
-        database_authorities=_authorities(r, place),
+        database_authorities=dependent.database_authorities(r, place),
         backup_retention_days=r.integer("backupRetentionDays", 7 if profile == "production" else 1, 35),
+        backup_vault=r.choice("backupVault", ("none", "governance", "compliance")),
+        backup_vault_days=r.integer("backupVaultDays", 7, 366),
+        backup_copy_region=dependent.copy_region(r, place),
+        backup_copy_every=r.choice("backupCopyEvery", ("day", "week")),
         cache_node_type=r.of("cacheNodeType", sizes.caches(), "a node type that ElastiCache has"),
         cache_replicas=r.integer("cacheReplicas", 0, 1),
         cache_engine=engine,
@@ -203,8 +219,8 @@ def load(
         monthly_budget_usd=r.integer("monthlyBudgetUsd", 0, 1_000_000),
         deletion_protection=r.flag("deletionProtection"),
         extra_tags=r.tags("extraTags", OWN_TAGS),
-        service_image_digest=_digest(r, "serviceImageDigest", preview=preview),
-        operator_image_digest=_digest(r, "operatorImageDigest", preview=preview),
+        service_image_digest=dependent.digest(r, "serviceImageDigest", preview=preview),
+        operator_image_digest=dependent.digest(r, "operatorImageDigest", preview=preview),
         create_point_service=r.flag("createPointService"),
         jwt_issuer=r.https("jwtIssuer"),
         jwks_uri=r.https("jwksUri"),

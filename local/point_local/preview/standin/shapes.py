@@ -14,6 +14,11 @@ REGION, ACCOUNT = "ap-northeast-2", "123456789012"
 REPLACES: dict[str, set[str]] = {
     "aws:acm/certificate:Certificate": {"domainName", "subjectAlternativeNames", "validationMethod"},
     "aws:acm/certificateValidation:CertificateValidation": {"certificateArn", "validationRecordFqdns"},
+    "aws:backup/selection:Selection": {"iamRoleArn", "name", "planId", "resources"},
+    "aws:backup/vault:Vault": {"kmsKeyArn", "name"},
+    "aws:backup/vaultLockConfiguration:VaultLockConfiguration": {
+        *("backupVaultName", "changeableForDays", "maxRetentionDays", "minRetentionDays"),
+    },
     "aws:cloudwatch/dashboard:Dashboard": {"dashboardName"},
     "aws:cloudwatch/logGroup:LogGroup": {"name"},
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"name"},
