@@ -19,9 +19,6 @@ OWN_TAGS = ("Project", "Environment", "Profile", "ManagedBy", "Name", "Tier")
 _ROLE = r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+"
 _ROLES = (_ROLE, "IAM role ARNs such as arn:aws:iam::123456789012:role/admin")
 
-EXAMPLE_DIGEST = "sha256:" + "0" * 64
-"""Stands in for an image that is not pushed yet: a preview takes it, an update doesn't."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -59,6 +56,9 @@ class Settings:
     viewer_role_arns: tuple[str, ...]
     permissions_boundary: str
     kms_key_arn: str
+    image_cache: bool
+    docker_hub_secret_arn: str
+    github_secret_arn: str
     database_instance_class: str
     database_instances: int
     database_min_capacity: float
@@ -103,6 +103,11 @@ class Settings:
     def production(self) -> bool:
         """Whether the rules of production hold."""
         return self.profile == "production"
+
+    @property
+    def caches_images(self) -> bool:
+        """Whether public images are pulled through this account's registry: by nodes of the stack's own."""
+        return self.image_cache and not self.existing_cluster_name
 
     @property
     def serverless(self) -> bool:
@@ -229,56 +234,3 @@ def load(
     )
     checks.consistent(settings)
     return settings
-
-
-def _region(region: str | None, shell_region: str | None) -> str:
-    """aws:region, or AWS_REGION where that is not said: what the AWS provider takes, too."""
-    place = region or shell_region
-    if place not in regions.REGIONS:
-        known = ", ".join(sorted(regions.REGIONS))
-        raise ConfigError("aws:region", place, f"a commercial region with three zones: {known}")
-    if region and shell_region and region != shell_region:
-        raise ConfigError(
-            "aws:region",
-            region,
-            f"{shell_region}, as AWS_REGION says, or another AWS_REGION: they must agree",
-        )
-    return place
-
-
-def _certificate(r: Reader, region: str) -> str | None:
-    if r.flag("issueCertificate"):
-        if r.text("certificateArn"):
-            raise ConfigError(
-                "certificateArn", r.text("certificateArn"), "nothing while issueCertificate is true"
-            )
-        return None
-    pattern = rf"arn:aws:acm:{re.escape(region)}:\d{{12}}:certificate/[0-9a-f-]{{36}}"
-    return r.matching(
-        "certificateArn",
-        pattern,
-        f"the ARN of an ACM certificate in {region} while issueCertificate is false",
-    )
-
-
-def _authorities(r: Reader, region: str) -> str:
-    """Certificates (PEM) that the database's is checked by."""
-    file = r.text("databaseAuthoritiesFile")
-    if not file and region in authorities.SHIPPED:
-        return authorities.SHIPPED[region]
-    read = authorities.read(file) if file else ""
-    if "BEGIN CERTIFICATE" not in read:
-        raise ConfigError(
-            "databaseAuthoritiesFile",
-            file,
-            f"a PEM file in this checkout with the certificates of {region}, from "
-            f"https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem",
-        )
-    return read
-
-
-def _digest(r: Reader, key: str, *, preview: bool) -> str:
-    digest = r.matching(key, r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits (a tag can be moved)")
-    if digest == EXAMPLE_DIGEST and not preview and r.text("stage") == "all":
-        raise ConfigError(key, digest, "the digest of a pushed image: all zeros is an example for previews")
-    return digest

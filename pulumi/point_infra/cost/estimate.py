@@ -67,6 +67,13 @@ def lines(resources: list[Declared], prices: Prices, usage: Usage) -> list[Line]
             "node",
             rate["insights_node_month"],
         ),
+        Line(
+            other,
+            "image cache",
+            usage.image_cache_gb if count["aws:ecr/pullThroughCacheRule:PullThroughCacheRule"] else 0,
+            "GB",
+            rate["ecr_gb_month"],
+        ),
         Line(other, "Prometheus' volumes", _volumes_gb(resources), "GB", rate["gp3_gb_month"]),
         Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", rate["alarm_month"]),
         Line(other, "traffic out", usage.egress_gb if albs else 0, "GB", rate["transfer_out_gb"]),

@@ -105,6 +105,13 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("existingClusterName", {"existingClusterName": "shop/main"}, "the name of an EKS cluster"),
     ("existingVpcId", {"existingClusterName": "shop"}, "the cluster's VPC"),
     ("apiPrivateClients", {**OWN_NETWORK, "existingClusterName": "shop"}, "its owner says who may"),
+    ("imageCache", {"imageCache": "quay.io"}, "false or true"),
+    ("dockerHubSecretArn", {"dockerHubSecretArn": "hub"}, "whose name begins with ecr-pullthroughcache/"),
+    (
+        "githubSecretArn",
+        {"githubSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/a-1"},
+        "a secret in ap-northeast-2",
+    ),
     ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "near to it: db.r5.large"),
     ("databaseInstanceClass", {"databaseInstanceClass": "db.t4g.micro"}, "near to it: db.t4g.medium"),
     ("databaseInstances", {"databaseInstances": 1}, "2 in profile production"),

@@ -88,6 +88,14 @@ KINDS: dict[str, Kind] = {
         "AWS::ECR::Repository",
         rename={"policy": "LifecyclePolicy.LifecyclePolicyText", "repository": "RepositoryName"},
     ),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": Kind("AWS::ECR::PullThroughCacheRule"),
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": Kind(
+        "AWS::ECR::RepositoryCreationTemplate",
+        rename={
+            "appliedFors": "AppliedFor",
+            "encryptionConfigurations": "EncryptionConfiguration",
+        },
+    ),
     "aws:ecr/repository:Repository": Kind(
         "AWS::ECR::Repository",
         rename={"name": "RepositoryName", "encryptionConfigurations": "EncryptionConfiguration"},

@@ -34,6 +34,8 @@ CALLS: dict[str, tuple[Call, ...]] = {
     "AWS::CloudWatch::Dashboard": _one("cloudwatch", "PutDashboard"),
     "AWS::EC2::Instance": _one("ec2", "RunInstances"),
     "AWS::EC2::LaunchTemplate": _one("ec2", "CreateLaunchTemplate"),
+    "AWS::ECR::PullThroughCacheRule": _one("ecr", "CreatePullThroughCacheRule"),
+    "AWS::ECR::RepositoryCreationTemplate": _one("ecr", "CreateRepositoryCreationTemplate"),
     "AWS::ECR::Repository": (
         *_one("ecr", "CreateRepository"),
         *_one("ecr", "PutLifecyclePolicy", LifecyclePolicy="lifecyclePolicyText"),

@@ -30,7 +30,12 @@ REPLACES: dict[str, set[str]] = {
     "aws:ec2/securityGroup:SecurityGroup": {"vpcId", "description", "name"},
     "aws:ec2/subnet:Subnet": {"cidrBlock", "availabilityZone", "vpcId"},
     "aws:ec2/vpc:Vpc": {"cidrBlock"},
-    "aws:ec2/vpcEndpoint:VpcEndpoint": {"vpcId", "serviceName"},
+    "aws:ec2/vpcEndpoint:VpcEndpoint": {"vpcId", "serviceName", "vpcEndpointType"},
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": {"repository"},
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": {
+        *("credentialArn", "ecrRepositoryPrefix", "upstreamRegistryUrl"),
+    },
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": {"prefix"},
     "aws:ecr/repository:Repository": {"name", "encryptionConfigurations"},
     "aws:eks/addon:Addon": {"addonName", "clusterName"},
     "aws:eks/cluster:Cluster": {"name", "roleArn"},
@@ -38,6 +43,7 @@ REPLACES: dict[str, set[str]] = {
         *("amiType", "capacityType", "clusterName", "instanceTypes", "nodeRoleArn", "subnetIds"),
     },
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": {"clusterName", "namespace", "serviceAccount"},
+    "aws:elasticache/parameterGroup:ParameterGroup": {"family"},
     "aws:elasticache/replicationGroup:ReplicationGroup": {
         *("replicationGroupId", "engine", "atRestEncryptionEnabled", "kmsKeyId", "port", "subnetGroupName"),
     },
