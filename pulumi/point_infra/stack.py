@@ -6,6 +6,7 @@ import pulumi
 from point_infra.config.settings import Settings
 from point_infra.cost import estimate, prices, usage
 from point_infra.cost.inventory import Inventory
+from point_infra.data.backup import Backup
 from point_infra.data.cache import Cache
 from point_infra.data.database import Database
 from point_infra.edge.dns import Dns
@@ -14,6 +15,7 @@ from point_infra.edge.routing import Routing
 from point_infra.edge.standby import Standby
 from point_infra.edge.zone import Zone
 from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
@@ -69,8 +71,11 @@ class PointPlatform(pulumi.ComponentResource):
 
     def _everything(self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone) -> None:
         s, child = self._s, self._child
-        cluster = Cluster("cluster", s, network, keys, logs, child)
+        images = ImageCache("images", s, child)
+        cluster = Cluster("cluster", s, network, keys, logs, images, child)
         database = Database("database", s, network, cluster, keys, logs, child)
+        if s.backup_vault != "none":
+            Backup("backup", s, database, keys, child)
         cache = Cache("cache", s, network, cluster, keys, logs, child)
         dns = Dns("dns", s, zone, child)
         edge = Edge("edge", s, network, cluster, dns, logs, child)
@@ -82,10 +87,19 @@ class PointPlatform(pulumi.ComponentResource):
             keys=keys, logs=logs, dns=dns, edge=edge, routing=routing,
         )  # fmt: skip
         controllers = Controllers(
-            "controllers", s, network, cluster, child, edge=edge, database=database, cache=cache, keys=keys
+            "controllers",
+            s,
+            network,
+            cluster,
+            images,
+            child,
+            edge=edge,
+            database=database,
+            cache=cache,
+            keys=keys,
         )
-        mesh = Mesh("mesh", s, cluster, edge, controllers, child)
-        monitoring = Monitoring("monitoring", s, cluster, keys, observability, mesh, child)
+        mesh = Mesh("mesh", s, cluster, images, edge, controllers, child)
+        monitoring = Monitoring("monitoring", s, cluster, images, keys, observability, mesh, child)
         platform = Platform(
             "platform", s, network, cluster, registry, child,
             database=database, cache=cache, controllers=controllers, mesh=mesh, monitoring=monitoring,

@@ -18,6 +18,9 @@ ANSWERS = {
     "OutputKey=='DeployRole'": "arn:aws:iam::123456789012:role/point-platform-deploy",
     "OutputKey=='PreviewRole'": "arn:aws:iam::123456789012:role/point-platform-preview",
     "OutputKey=='PermissionsBoundary'": BOUNDARY,
+    "secretsmanager describe-secret": (
+        "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
+    ),
     "openssl storeutl": "Subject: CN = Amazon RDS",
     "gh api": "repo:octo-org@65/octo-repo@74",
 }

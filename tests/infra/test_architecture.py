@@ -120,6 +120,15 @@ def test_a2_while_the_service_fails_every_answer_is_503(prod: Any) -> None:
     assert path == "/" + prod.one(":BucketObjectv2")["key"]
 
 
+def test_a2_buckets_admit_this_account_s_logs_and_this_distribution_alone(updated: Any) -> None:
+    logs, page = (
+        json.loads(updated.of(":BucketPolicy")[name]["policy"])["Statement"][0]
+        for name in ("edge-logs", "standby")
+    )
+    assert logs["Resource"].endswith("/AWSLogs/123456789012/*")
+    assert page["Condition"]["StringEquals"]["aws:SourceArn"].endswith("distribution/standby")
+
+
 def test_a2_each_validation_record_is_that_of_its_name(updated: Any) -> None:
     records = {n: r["name"] for n, r in updated.of(":Record").items() if "validation" in n}
     assert records == {

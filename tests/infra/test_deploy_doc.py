@@ -87,13 +87,17 @@ def test_a_command_that_aws_does_not_know_is_found(command: str, refusal: str) -
     assert refusal in " ".join(awscli.wrong(shlex.split(command)))
 
 
+def test_what_is_asked_of_a_template_is_there(calls: list[list[str]]) -> None:
+    files: set[str] = set()
+    for given in _of(calls, "aws", "cloudformation", "deploy"):
+        (file,) = [v for o, v in itertools.pairwise(given) if o == "--template-file"]
+        files.add(file)
+        for parameter in given[given.index("--parameter-overrides") + 1 :]:
+            assert f"\n  {parameter.split('=')[0]}:\n    Type: String" in (ROOT / file).read_text()
+    assert files == {"pulumi/bootstrap.yaml", "pulumi/watch.yaml"}
+
+
 def test_what_is_asked_of_the_bootstrap_is_there(calls: list[list[str]]) -> None:
-    github, gitlab = _of(calls, "aws", "cloudformation", "deploy")
-    given = [*github, *gitlab[gitlab.index("--parameter-overrides") + 1 :]]
-    (file,) = [v for o, v in itertools.pairwise(given) if o == "--template-file"]
-    assert (ROOT / file).read_text() == BOOTSTRAP
-    for parameter in given[given.index("--parameter-overrides") + 1 :]:
-        assert f"\n  {parameter.split('=')[0]}:\n    Type: String" in BOOTSTRAP
     outputs = BOOTSTRAP.split("\nOutputs:\n")[1]
     asked = {c[-1].split("'")[1] for c in _of(calls, "aws", "cloudformation", "describe-stacks")}
     assert len(asked) > 5

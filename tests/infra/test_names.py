@@ -7,10 +7,15 @@ import pytest
 
 LONGEST = "a23456789-123456789x"
 BOUNDS = {
+    "aws:backup/plan:Plan": ("name", 50),
+    "aws:backup/selection:Selection": ("name", 50),
+    "aws:backup/vault:Vault": ("name", 50),
     "aws:cloudwatch/dashboard:Dashboard": ("dashboardName", 255),
     "aws:cloudwatch/logGroup:LogGroup": ("name", 512),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ("name", 255),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": ("ecrRepositoryPrefix", 30),
     "aws:ecr/repository:Repository": ("name", 256),
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": ("prefix", 256),
     "aws:elasticache/replicationGroup:ReplicationGroup": ("replicationGroupId", 40),
     "aws:kms/alias:Alias": ("name", 256),
     "aws:rds/cluster:Cluster": ("clusterIdentifier", 63),

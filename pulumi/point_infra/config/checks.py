@@ -18,7 +18,15 @@ Rule = tuple[str, object, bool, str]
 
 def consistent(s: Settings) -> None:
     """Raise ConfigError at the first rule that is broken."""
-    for rules in (_names(s), _network(s), _access(s), _sizes(s), _stage(s), PROFILES[s.profile](s)):
+    for rules in (
+        _names(s),
+        _network(s),
+        _access(s),
+        _sizes(s),
+        _backup(s),
+        _stage(s),
+        PROFILES[s.profile](s),
+    ):
         for key, value, refused, allowed in rules:
             if refused:
                 raise ConfigError(key, value, allowed)
@@ -108,6 +116,18 @@ def _sizes(s: Settings) -> Iterator[Rule]:
     )
 
 
+def _backup(s: Settings) -> Iterator[Rule]:
+    none = s.backup_vault == "none"
+    yield (
+        *("backupCopyRegion", s.backup_copy_region, none and bool(s.backup_copy_region)),
+        "nothing while backupVault is none: there is nothing to copy",
+    )
+    yield (
+        *("backupVaultDays", s.backup_vault_days, s.backup_vault_days < s.backup_retention_days and not none),
+        f"{s.backup_retention_days} (backupRetentionDays) or more: Aurora's own backups go back as far",
+    )
+
+
 def _stage(s: Settings) -> Iterator[Rule]:
     yield (
         *("deletionProtection", s.deletion_protection, s.stage == "destroy" and s.deletion_protection),
@@ -137,6 +157,10 @@ def _production(s: Settings) -> Iterator[Rule]:
         f"on-demand {profile}: spot nodes leave at short notice",
     )
     yield "containerInsights", s.container_insights, not s.container_insights, f"true {profile}"
+    yield (
+        *("backupVault", s.backup_vault, s.backup_vault == "none"),
+        f"governance or compliance {profile}: who may delete the database may not delete its backups",
+    )
     yield from _two_of_each(s, profile)
 
 

@@ -63,9 +63,14 @@ def zones(region: str) -> tuple[str, ...]:
     return tuple(region + letter for letter in REGIONS[region].zones)
 
 
+def hour(region: str, hours_on: int) -> int:
+    """The hour in UTC that is `hours_on` after three at night there."""
+    return (NIGHT_HOUR - REGIONS[region].utc_offset + hours_on) % 24
+
+
 def window(region: str, hours_on: int) -> str:
     """An hour in UTC that begins `hours_on` after three at night there, such as 18:00-19:00."""
-    start = (NIGHT_HOUR - REGIONS[region].utc_offset + hours_on) % 24
+    start = hour(region, hours_on)
     return f"{start:02}:00-{(start + 1) % 24:02}:00"
 
 

@@ -4,11 +4,10 @@ Defaults and descriptions live in Pulumi.yaml alone; what only holds between two
 in `checks`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from point_infra.config import authorities, checks, regions, sizes, versions
+from point_infra.config import checks, dependent, regions, sizes, versions
 from point_infra.config.reader import ConfigError, Reader
 
 __all__ = ["ConfigError", "Settings", "load"]
@@ -19,9 +18,6 @@ OWN_TAGS = ("Project", "Environment", "Profile", "ManagedBy", "Name", "Tier")
 
 _ROLE = r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+"
 _ROLES = (_ROLE, "IAM role ARNs such as arn:aws:iam::123456789012:role/admin")
-
-EXAMPLE_DIGEST = "sha256:" + "0" * 64
-"""Stands in for an image that is not pushed yet: a preview takes it, an update doesn't."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,9 @@ class Settings:
     viewer_role_arns: tuple[str, ...]
     permissions_boundary: str
     kms_key_arn: str
+    image_cache: bool
+    docker_hub_secret_arn: str
+    github_secret_arn: str
     database_instance_class: str
     database_instances: int
     database_min_capacity: float
@@ -67,6 +66,10 @@ class Settings:
     database_engine_version: str
     database_authorities: str
     backup_retention_days: int
+    backup_vault: str
+    backup_vault_days: int
+    backup_copy_region: str
+    backup_copy_every: str
     cache_node_type: str
     cache_replicas: int
     cache_engine: str
@@ -102,9 +105,19 @@ class Settings:
         return self.profile == "production"
 
     @property
+    def caches_images(self) -> bool:
+        """Whether public images are pulled through this account's registry: by nodes of the stack's own."""
+        return self.image_cache and not self.existing_cluster_name
+
+    @property
     def serverless(self) -> bool:
         """Whether Aurora's instances grow and shrink by themselves."""
         return self.database_instance_class == sizes.SERVERLESS
+
+    @property
+    def vault_name(self) -> str:
+        """Both vaults' of its recovery points: several stacks may keep their copies in one region."""
+        return f"{self.name}-{self.region}"
 
     @property
     def origin_name(self) -> str:
@@ -132,7 +145,7 @@ def load(
     """
     r = Reader(raw)
     profile = r.choice("profile", tuple(checks.PROFILES))
-    place = _region(region, shell_region)
+    place = dependent.region(region, shell_region)
     engine = r.choice("cacheEngine", tuple(versions.CACHE))
     settings = Settings(
         # Together with what is put before and after it, no name is longer than AWS takes (tests/infra/test_names.py).
@@ -149,7 +162,7 @@ def load(
         create_zone=r.choice("zone", ("create", "existing")) == "create",
         zone_id=r.matching("zoneId", r"|Z[A-Z0-9]{1,31}", "the id of a hosted zone (Z...) or nothing"),
         zone_role_arn=r.matching("zoneRoleArn", f"|{_ROLE}", "an IAM role's ARN or nothing"),
-        certificate_arn=_certificate(r, place),
+        certificate_arn=dependent.certificate(r, place),
         standby_page=r.flag("standbyPage"),
         waf=r.flag("waf"),
         vpc_cidr=r.network("vpcCidr"),
@@ -184,6 +197,9 @@ def load(
             rf"|arn:aws:kms:{place}:\d{{12}}:key/(mrk-)?[0-9a-f-]{{32,36}}",
             f"the ARN of a KMS key in {place} or nothing",
         ),
+        image_cache=r.flag("imageCache"),
+        docker_hub_secret_arn=dependent.registry_secret(r, "dockerHubSecretArn", place),
+        github_secret_arn=dependent.registry_secret(r, "githubSecretArn", place),
         database_instance_class=r.of(
             "databaseInstanceClass", sizes.databases(), "a class that Aurora MySQL has"
         ),
@@ -191,8 +207,12 @@ def load(
         database_min_capacity=r.capacity("databaseMinCapacity"),
         database_max_capacity=r.capacity("databaseMaxCapacity"),
         database_engine_version=r.choice("databaseEngineVersion", versions.AURORA_MYSQL),
-        database_authorities=_authorities(r, place),
+        database_authorities=dependent.database_authorities(r, place),
         backup_retention_days=r.integer("backupRetentionDays", 7 if profile == "production" else 1, 35),
+        backup_vault=r.choice("backupVault", ("none", "governance", "compliance")),
+        backup_vault_days=r.integer("backupVaultDays", 7, 366),
+        backup_copy_region=dependent.copy_region(r, place),
+        backup_copy_every=r.choice("backupCopyEvery", ("day", "week")),
         cache_node_type=r.of("cacheNodeType", sizes.caches(), "a node type that ElastiCache has"),
         cache_replicas=r.integer("cacheReplicas", 0, 1),
         cache_engine=engine,
@@ -204,8 +224,8 @@ def load(
         monthly_budget_usd=r.integer("monthlyBudgetUsd", 0, 1_000_000),
         deletion_protection=r.flag("deletionProtection"),
         extra_tags=r.tags("extraTags", OWN_TAGS),
-        service_image_digest=_digest(r, "serviceImageDigest", preview=preview),
-        operator_image_digest=_digest(r, "operatorImageDigest", preview=preview),
+        service_image_digest=dependent.digest(r, "serviceImageDigest", preview=preview),
+        operator_image_digest=dependent.digest(r, "operatorImageDigest", preview=preview),
         create_point_service=r.flag("createPointService"),
         jwt_issuer=r.https("jwtIssuer"),
         jwks_uri=r.https("jwksUri"),
@@ -214,56 +234,3 @@ def load(
     )
     checks.consistent(settings)
     return settings
-
-
-def _region(region: str | None, shell_region: str | None) -> str:
-    """aws:region, or AWS_REGION where that is not said: what the AWS provider takes, too."""
-    place = region or shell_region
-    if place not in regions.REGIONS:
-        known = ", ".join(sorted(regions.REGIONS))
-        raise ConfigError("aws:region", place, f"a commercial region with three zones: {known}")
-    if region and shell_region and region != shell_region:
-        raise ConfigError(
-            "aws:region",
-            region,
-            f"{shell_region}, as AWS_REGION says, or another AWS_REGION: they must agree",
-        )
-    return place
-
-
-def _certificate(r: Reader, region: str) -> str | None:
-    if r.flag("issueCertificate"):
-        if r.text("certificateArn"):
-            raise ConfigError(
-                "certificateArn", r.text("certificateArn"), "nothing while issueCertificate is true"
-            )
-        return None
-    pattern = rf"arn:aws:acm:{re.escape(region)}:\d{{12}}:certificate/[0-9a-f-]{{36}}"
-    return r.matching(
-        "certificateArn",
-        pattern,
-        f"the ARN of an ACM certificate in {region} while issueCertificate is false",
-    )
-
-
-def _authorities(r: Reader, region: str) -> str:
-    """Certificates (PEM) that the database's is checked by."""
-    file = r.text("databaseAuthoritiesFile")
-    if not file and region in authorities.SHIPPED:
-        return authorities.SHIPPED[region]
-    read = authorities.read(file) if file else ""
-    if "BEGIN CERTIFICATE" not in read:
-        raise ConfigError(
-            "databaseAuthoritiesFile",
-            file,
-            f"a PEM file in this checkout with the certificates of {region}, from "
-            f"https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem",
-        )
-    return read
-
-
-def _digest(r: Reader, key: str, *, preview: bool) -> str:
-    digest = r.matching(key, r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits (a tag can be moved)")
-    if digest == EXAMPLE_DIGEST and not preview and r.text("stage") == "all":
-        raise ConfigError(key, digest, "the digest of a pushed image: all zeros is an example for previews")
-    return digest

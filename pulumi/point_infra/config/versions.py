@@ -26,6 +26,10 @@ As EKS itself reported them compatible with, and ran them on, both versions in a
 to 1.36, by `aws eks describe-addon-versions`). The way on: docs/deploy.md.
 """
 
+AUTOSCALER = {"1.35": "v1.35.0", "1.36": "v1.36.1"}
+"""The cluster autoscaler's image by Kubernetes version. The chart has v1.35.0; v1.36.1 ran with the chart's rights on
+EKS 1.36 in a published upgrade of 2026-07-30."""
+
 NODE_RELEASES = {"1.35": "1.35.8-20260930", "1.36": "1.36.4-20260930"}
 """Release of EKS' Amazon Linux 2023 image by Kubernetes version (awslabs/amazon-eks-ami; both seen in use since
 2026-09-30). Nodes get the system's patches only when it is raised."""

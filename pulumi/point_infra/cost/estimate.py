@@ -41,7 +41,11 @@ def lines(resources: list[Declared], prices: Prices, usage: Usage) -> list[Line]
     """Price the declared resources; a type without a price of its own costs nothing."""
     count = Counter(r.type for r in resources)
     rate = _Rates(prices.rate)
-    out = [*_cluster(resources, count, prices, rate), *_data(resources, usage, prices, rate)]
+    out = [
+        *_cluster(resources, count, prices, rate),
+        *_data(resources, usage, prices, rate),
+        *_backup(resources, usage, rate),
+    ]
     insights = any(r.inputs.get("addon_name") == "amazon-cloudwatch-observability" for r in resources)
     albs, nats = count["aws:lb/loadBalancer:LoadBalancer"], count["aws:ec2/natGateway:NatGateway"]
     acls, zones = count["aws:wafv2/webAcl:WebAcl"], 3
@@ -62,6 +66,13 @@ def lines(resources: list[Declared], prices: Prices, usage: Usage) -> list[Line]
             _nodes(resources).total() if insights else 0,
             "node",
             rate["insights_node_month"],
+        ),
+        Line(
+            other,
+            "image cache",
+            usage.image_cache_gb if count["aws:ecr/pullThroughCacheRule:PullThroughCacheRule"] else 0,
+            "GB",
+            rate["ecr_gb_month"],
         ),
         Line(other, "Prometheus' volumes", _volumes_gb(resources), "GB", rate["gp3_gb_month"]),
         Line(other, "alarms", count["aws:cloudwatch/metricAlarm:MetricAlarm"], "", rate["alarm_month"]),
@@ -228,3 +239,28 @@ def _data(resources: list[Declared], usage: Usage, prices: Prices, rate: _Rates)
                 price = price.times(rate["valkey"], "Valkey")
             out.append(Line(elasticache, f"nodes {r.inputs['node_type']}", nodes * HOURS, "h", price))
     return out
+
+
+_NIGHTS = {"*": 7, "MON-SAT": 6, "SUN": 1}
+"""Nights of a week by the days of a schedule."""
+
+
+def _backup(resources: list[Declared], usage: Usage, rate: _Rates) -> list[Line]:
+    """Every recovery point of Aurora is paid for by its whole size, but those that its own backups still reach."""
+    free = next(
+        (r.inputs["backup_retention_period"] for r in resources if r.type == "aws:rds/cluster:Cluster"), 0
+    )
+    rules = [rule for r in resources if r.type == "aws:backup/plan:Plan" for rule in r.inputs["rules"]]
+    kept = copied = copies = 0.0
+    for rule in rules:
+        each_day = _NIGHTS[rule["schedule"].split()[4]] / 7
+        kept += each_day * (rule["lifecycle"]["delete_after"] - free)
+        for copy in rule.get("copy_actions", []):
+            copied += each_day * copy["lifecycle"]["delete_after"]
+            copies += each_day * HOURS / 24
+    storage, way = rate["aurora_backup_gb_month"], rate["between_regions_gb"]
+    return [
+        Line("Backup", "recovery points", kept * usage.storage_gb, "GB", storage),
+        Line("Backup", "copies in another region", copied * usage.storage_gb, "GB", storage),
+        Line("Backup", "their way there", copies * usage.storage_gb, "GB", way),
+    ]

@@ -60,6 +60,7 @@ RATES = {
     "aurora_io_million": Query(
         "AmazonRDS", "Aurora:StorageIOUsage", {"databaseEngine": "Aurora MySQL"}, per=1_000_000
     ),
+    "aurora_backup_gb_month": Query("AmazonRDS", "Aurora:BackupUsage", {"databaseEngine": "Aurora MySQL"}),
     "logs_gb": Query("AmazonCloudWatch", "DataProcessing-Bytes"),
     "transfer_out_gb": Query("AWSDataTransfer", "DataTransfer-Out-Bytes", region_field="fromRegionCode"),
     "acu_hour": Query("AmazonRDS", "Aurora:ServerlessV2Usage", {"databaseEngine": "Aurora MySQL"}),

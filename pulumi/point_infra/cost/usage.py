@@ -21,6 +21,8 @@ class Usage:
     other_logs_gb: float = 20
     """Control plane, database, nodes and what is refused."""
     nat_gb: float = 50
+    image_cache_gb: float = 1
+    """The charts' public images, for one processor, as they are kept."""
     storage_gb: float = 50
     io_millions: float = 100
 

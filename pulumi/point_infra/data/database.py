@@ -63,7 +63,7 @@ class Database(pulumi.ComponentResource):
         if s.database_instances == 2:
             # The instance that is there first becomes the writer; the tier only orders promotion.
             self._instance("reader", database, role, s.availability_zones[2], 1, writer)
-        self.cluster_id = database.cluster_identifier
+        self.cluster_id, self.arn = database.cluster_identifier, database.arn
         self.endpoint, self.reader_endpoint = database.endpoint, database.reader_endpoint
         self.port = database.port
         self.master_secret_arn = database.master_user_secrets.apply(

@@ -181,6 +181,25 @@ class Account(Region):
             raise
         return found["Status"], found.get("SubjectAlternativeNames", [])
 
+    def backs_up(self, resource_type: str) -> bool | None:
+        """AWS Backup's switch for a type in this region; None where nothing has been backed up yet."""
+        answer = self.client("backup").describe_region_settings()
+        return answer.get("ResourceTypeOptInPreference", {}).get(resource_type)
+
+    def detects(self) -> set[str] | None:
+        """Features of GuardDuty that are on here; None where it is off."""
+        client = self.client("guardduty")
+        for detector in client.list_detectors()["DetectorIds"]:
+            found = client.get_detector(DetectorId=detector)
+            if found["Status"] == "ENABLED":
+                return {f["Name"] for f in found.get("Features", []) if f["Status"] == "ENABLED"}
+        return None
+
+    def scans(self) -> str:
+        """How the registry's images are looked at: BASIC or ENHANCED."""
+        answer = self.client("ecr").get_registry_scanning_configuration()
+        return answer["scanningConfiguration"]["scanType"]
+
     def clusters(self) -> list[str]:
         """Names of the EKS clusters."""
         return self.all("eks", "list_clusters", "clusters")

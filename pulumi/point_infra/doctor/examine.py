@@ -76,6 +76,12 @@ class Examination:
         for policy in n.policies:
             yield f"policy {policy}", lambda p=policy: [access.policy(p, there=self.account.policy_exists(p))]
         yield f"zone {self.s.zone_name}", self._zone
+        if self.s.backup_vault != "none":
+            yield "AWS Backup", lambda: [taken.backup(self.account.backs_up("Aurora"))]
+        if copies := self.s.backup_copy_region:
+            yield "copies of backups", lambda r=copies: [taken.copies(r, self.account.region_status(r))]
+        yield "GuardDuty", lambda: [taken.guard(self.account.detects())]
+        yield "image scanning", lambda: [taken.scanner(self.account.scans())]
         for repository, digest in n.images.items():
             yield f"image {repository}", lambda r=repository, d=digest: [self._image(r, d)]
         if not self.s.existing_cluster_name:
@@ -84,7 +90,9 @@ class Examination:
             yield "Kubernetes API", lambda: [self._api()]
 
     def _region(self) -> _Findings:
-        return access.region(self.s.region, self.account.environment_region(), self.account.region_status())
+        return access.region(
+            self.s.region, self.account.environment_region(), self.account.region_status(self.s.region)
+        )
 
     def _rights(self, arn: str) -> Finding:
         if arn.endswith(":root"):

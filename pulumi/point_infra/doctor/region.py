@@ -52,11 +52,11 @@ class Region:
         pages = self.client(service).get_paginator(operation).paginate(**kwargs)
         return [one for page in pages for one in page.get(key, [])]
 
-    def region_status(self) -> str | None:
+    def region_status(self, region: str) -> str | None:
         """opt-in-not-required, opted-in or not-opted-in; None for a region that does not exist."""
         somewhere = self.session.client("ec2", region_name=_ANYWHERE, config=_PATIENCE)  # pyright: ignore
         regions = somewhere.describe_regions(AllRegions=True)["Regions"]
-        return next((r["OptInStatus"] for r in regions if r["RegionName"] == self._region), None)
+        return next((r["OptInStatus"] for r in regions if r["RegionName"] == region), None)
 
     def zones(self) -> list[str]:
         """Names of the region's availability zones that take something new."""

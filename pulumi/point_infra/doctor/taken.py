@@ -1,4 +1,4 @@
-"""What is there already and is taken as it is: subnets of a VPC, a cluster, a KMS key, a certificate."""
+"""What is there already and is taken as it is: subnets, a cluster, a key, a certificate, switches of the account."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,3 +83,41 @@ def certificate(arn: str, wanted: Sequence[str], status: str | None, names: Sequ
     if bare:
         return failed(what, f"not for {', '.join(bare)}", f"one for {' and '.join(wanted)}")
     return ok(what, f"issued for {', '.join(wanted)}")
+
+
+_WATCH = "pulumi/watch.yaml (docs/deploy.md, Who watches the account)"
+_AUDIT = "EKS_AUDIT_LOGS"
+
+
+def backup(on: bool | None) -> Finding:
+    """Judge AWS Backup's switch for Aurora, which counts for a cluster that a plan names, too."""
+    if on is False:
+        then = "aws backup update-region-settings --resource-type-opt-in-preference Aurora=true"
+        return failed("AWS Backup", "off for Aurora in this region: the plan would keep nothing", then)
+    return ok("AWS Backup", "on for Aurora" if on else "on for Aurora once there is a vault")
+
+
+def copies(region: str, status: str | None) -> Finding:
+    """Judge the region that recovery points are copied to."""
+    if status == "not-opted-in":
+        then = f"aws account enable-region --region-name {region}"
+        return failed("copies of backups", f"{region} is not enabled in this account", then)
+    return ok("copies of backups", f"{region}, which is on")
+
+
+def guard(features: set[str] | None) -> Finding:
+    """Judge whether somebody looks at what happens in the account."""
+    if features is None:
+        return warning("GuardDuty", "off in this region: nobody looks at what happens here", _WATCH)
+    if _AUDIT not in features:
+        return warning("GuardDuty", "on, but not for the audit logs of clusters", _WATCH)
+    return ok("GuardDuty", f"on, with {', '.join(sorted(features))}")
+
+
+def scanner(kind: str) -> Finding:
+    """Judge whether images are looked at after their push, too."""
+    if kind != "ENHANCED":
+        return warning(
+            "image scanning", f"{kind.lower()}: what is found out after a push is not heard of", _WATCH
+        )
+    return ok("image scanning", "enhanced")

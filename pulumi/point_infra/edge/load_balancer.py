@@ -46,8 +46,14 @@ class Edge(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         security_group = self._security_group(network, cluster)
         writer = regions.REGIONS[s.region].log_writer
-        _, may_write = private_bucket(
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
+        logs_bucket = private_bucket(
             f"{name}-logs",
+            keep_days=s.log_retention_days,
+            force_destroy=not s.deletion_protection,
+            parent=self,
+        )
+        may_write = logs_bucket.admit(
             {
                 "Principal": {
                     "Service": "logdelivery.elasticloadbalancing.amazonaws.com",
@@ -55,9 +61,7 @@ class Edge(pulumi.ComponentResource):
                 },
                 "Action": "s3:PutObject",
             },
-            keep_days=s.log_retention_days,
-            force_destroy=not s.deletion_protection,
-            parent=self,
+            account.apply(lambda a: f"AWSLogs/{a}/*"),
         )
         balancer = aws.lb.LoadBalancer(
             name,

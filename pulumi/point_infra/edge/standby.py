@@ -37,13 +37,8 @@ class Standby(pulumi.ComponentResource):
             signing_protocol="sigv4",
             opts=child,
         )
-        bucket, _ = private_bucket(
-            name,
-            {"Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject"},
-            keep_days=None,
-            force_destroy=not s.deletion_protection,
-            parent=self,
-        )
+        private = private_bucket(name, keep_days=None, force_destroy=not s.deletion_protection, parent=self)
+        bucket = private.bucket
         aws.s3.BucketObjectv2(
             name, bucket=bucket.id, key=_KEY, content=_PAGE, content_type="text/html", opts=child
         )
@@ -77,6 +72,14 @@ class Standby(pulumi.ComponentResource):
                 "minimum_protocol_version": "TLSv1.2_2021",
             },
             opts=child,
+        )
+        # Not CloudFront as such, which is everybody's.
+        private.admit(
+            {
+                "Principal": {"Service": "cloudfront.amazonaws.com"},
+                "Action": "s3:GetObject",
+                "Condition": {"StringEquals": {"aws:SourceArn": distribution.arn}},
+            }
         )
         self.dns_name, self.zone_id = distribution.domain_name, distribution.hosted_zone_id
         self.register_outputs({"dnsName": self.dns_name})

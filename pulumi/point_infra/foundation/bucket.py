@@ -1,25 +1,41 @@
 """A private S3 bucket: no public access, encrypted, TLS only, old objects leave by themselves."""
 
+from dataclasses import dataclass
+
 import pulumi_aws as aws
 
 import pulumi
 from point_infra.foundation.iam import policy
 
 
+@dataclass(frozen=True)
+class PrivateBucket:
+    """A bucket that nobody has been let into yet."""
+
+    name: str
+    bucket: aws.s3.Bucket
+    block: aws.s3.BucketPublicAccessBlock
+    parent: pulumi.Resource
+
+    def admit(
+        self, statement: dict[str, pulumi.Input[object]], below: pulumi.Input[str] = "*"
+    ) -> aws.s3.BucketPolicy:
+        """Let somebody in by `statement`, whose Resource is what lies `below`; who writes comes after this policy."""
+        document = pulumi.Output.all(self.bucket.arn, statement, below).apply(
+            lambda a: _document(a[0], a[1], a[2])
+        )
+        return aws.s3.BucketPolicy(
+            self.name,
+            bucket=self.bucket.id,
+            policy=document,
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=[self.block]),
+        )
+
+
 def private_bucket(
-    name: str,
-    statement: dict[str, pulumi.Input[object]],
-    *,
-    keep_days: int | None,
-    force_destroy: bool,
-    parent: pulumi.Resource,
-) -> tuple[aws.s3.Bucket, aws.s3.BucketPolicy]:
-    """Make a bucket whose policy is `statement` (its Resource is filled in) and a refusal of plain HTTP.
-
-    Whoever writes into it must come after the policy, the second value.
-
-    `keep_days` deletes older objects; `force_destroy` lets a delete take the objects along.
-    """
+    name: str, *, keep_days: int | None, force_destroy: bool, parent: pulumi.Resource
+) -> PrivateBucket:
+    """Make a bucket; `keep_days` deletes older objects, `force_destroy` lets a delete take the objects along."""
     child = pulumi.ResourceOptions(parent=parent)
     bucket = aws.s3.Bucket(name, force_destroy=force_destroy, opts=child)
     block = aws.s3.BucketPublicAccessBlock(
@@ -45,17 +61,10 @@ def private_bucket(
             rules=[{"id": "expire", "status": "Enabled", "filter": {}, "expiration": {"days": keep_days}}],
             opts=child,
         )
-    document = pulumi.Output.all(bucket.arn, statement).apply(lambda a: _document(a[0], a[1]))
-    may_write = aws.s3.BucketPolicy(
-        name,
-        bucket=bucket.id,
-        policy=document,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[block]),
-    )
-    return bucket, may_write
+    return PrivateBucket(name, bucket, block, parent)
 
 
-def _document(arn: str, statement: dict[str, object]) -> str:
+def _document(arn: str, statement: dict[str, object], below: str) -> str:
     plain_http = {
         "Effect": "Deny",
         "Principal": "*",
@@ -63,4 +72,4 @@ def _document(arn: str, statement: dict[str, object]) -> str:
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    return policy({"Effect": "Allow", **statement, "Resource": f"{arn}/*"}, plain_http)
+    return policy({"Effect": "Allow", **statement, "Resource": f"{arn}/{below}"}, plain_http)

@@ -10,6 +10,7 @@ import pulumi
 from point_infra.config.settings import Settings
 from point_infra.config.versions import ADD_ONS
 from point_infra.foundation.iam import POLICY, allow, attach, pod_role, policy, trust
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
@@ -41,12 +42,13 @@ class Cluster(pulumi.ComponentResource):
         network: Network,
         keys: Keys,
         logs: Logs,
+        images: ImageCache,
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("point:index:Cluster", name, None, opts)
         self._name, self._s = name, s
         self._child = pulumi.ResourceOptions(parent=self)
-        kubeconfig = self._take() if s.existing_cluster_name else self._make(network, keys, logs)
+        kubeconfig = self._take() if s.existing_cluster_name else self._make(network, keys, logs, images)
         self.provider = k8s.Provider(
             name, kubeconfig=kubeconfig, enable_server_side_apply=True, opts=self._child
         )
@@ -64,7 +66,7 @@ class Cluster(pulumi.ComponentResource):
             lambda a: _kubeconfig(self._s.region, a[0], a[1], a[2])
         )
 
-    def _make(self, network: Network, keys: Keys, logs: Logs) -> pulumi.Output[str]:
+    def _make(self, network: Network, keys: Keys, logs: Logs, images: ImageCache) -> pulumi.Output[str]:
         name, s = self._name, self._s
         # EKS would make the group itself, without an end to what it keeps, and leave it behind.
         control_plane = logs.group(f"{name}-control-plane", f"/aws/eks/{s.name}/cluster", self._child)
@@ -104,7 +106,7 @@ class Cluster(pulumi.ComponentResource):
         self.security_group_id = made.cluster_security_group_id
         self.endpoint = made.eks_cluster.endpoint
         first = [self._addon(n) for n in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")]
-        self.node_groups = node_groups(name, s, network, self, self.cluster_name, first)
+        self.node_groups = node_groups(name, s, network, images, self, self.cluster_name, first)
         self.ready = [
             *self.node_groups,
             self._addon("coredns", after=self.node_groups),

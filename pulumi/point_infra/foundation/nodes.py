@@ -9,6 +9,7 @@ from point_infra.config import sizes
 from point_infra.config.settings import Settings
 from point_infra.config.versions import NODE_RELEASES
 from point_infra.foundation.iam import POLICY, attach, trust
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.foundation.network import Network
 
 _NODE_POLICIES = (
@@ -23,6 +24,7 @@ def node_groups(
     name: str,
     s: Settings,
     network: Network,
+    images: ImageCache,
     cluster: pulumi.Resource,
     cluster_name: pulumi.Output[str],
     after: Sequence[pulumi.Resource],
@@ -31,6 +33,10 @@ def node_groups(
     child = pulumi.ResourceOptions(parent=cluster)
     role = aws.iam.Role(f"{name}-node", assume_role_policy=trust("ec2.amazonaws.com"), opts=child)
     attached = attach(f"{name}-node", role, _NODE_POLICIES, child)
+    if images.rights is not None:
+        attached.append(
+            aws.iam.RolePolicy(f"{name}-node-images", role=role.name, policy=images.rights, opts=child)
+        )
     template = aws.ec2.LaunchTemplate(
         f"{name}-node",
         update_default_version=True,

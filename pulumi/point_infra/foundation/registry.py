@@ -9,32 +9,36 @@ from point_infra.config.settings import Settings
 
 IMAGES = ("point-service", "point-operator")
 _KEEP = 300
-_RULES = [
-    {
-        "rulePriority": 1,
-        "description": f"keep the newest {_KEEP} pushes",
-        # A push has one tag and is five images: an index, two platforms, and what attests each of them.
-        "selection": {
-            "tagStatus": "tagged",
-            "tagPatternList": ["*"],
-            "countType": "imageCountMoreThan",
-            "countNumber": _KEEP,
+
+
+def expiry(keep: int) -> list[dict[str, object]]:
+    """Rules of a lifecycle policy that keeps the newest `keep` tags of a repository, and what they are made of."""
+    return [
+        {
+            "rulePriority": 1,
+            "description": f"keep the newest {keep} pushes",
+            # A push has one tag and is five images: an index, two platforms, and what attests each of them.
+            "selection": {
+                "tagStatus": "tagged",
+                "tagPatternList": ["*"],
+                "countType": "imageCountMoreThan",
+                "countNumber": keep,
+            },
+            "action": {"type": "expire"},
         },
-        "action": {"type": "expire"},
-    },
-    {
-        "rulePriority": 2,
-        "description": "what no index names any more",
-        # ECR expires nothing that a manifest list of the repository refers to (user guide, lifecycle policies).
-        "selection": {
-            "tagStatus": "untagged",
-            "countType": "sinceImagePushed",
-            "countUnit": "days",
-            "countNumber": 14,
+        {
+            "rulePriority": 2,
+            "description": "what no index names any more",
+            # ECR expires nothing that a manifest list of the repository refers to (user guide, lifecycle policies).
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 14,
+            },
+            "action": {"type": "expire"},
         },
-        "action": {"type": "expire"},
-    },
-]
+    ]
 
 
 class Registry(pulumi.ComponentResource):
@@ -57,7 +61,7 @@ class Registry(pulumi.ComponentResource):
             aws.ecr.LifecyclePolicy(
                 f"{name}-{image}",
                 repository=repository.name,
-                policy=json.dumps({"rules": _RULES}),
+                policy=json.dumps({"rules": expiry(_KEEP)}),
                 opts=child,
             )
             self.urls[image] = repository.repository_url

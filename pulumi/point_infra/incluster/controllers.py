@@ -10,6 +10,7 @@ from point_infra.data.database import Database
 from point_infra.edge.load_balancer import Edge
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.iam import allow, pod_role, policy
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.foundation.keys import Keys
 from point_infra.foundation.network import Network
 from point_infra.incluster.helm import release
@@ -27,6 +28,7 @@ class Controllers(pulumi.ComponentResource):
         s: Settings,
         network: Network,
         cluster: Cluster,
+        images: ImageCache,
         opts: pulumi.ResourceOptions,
         *,
         edge: Edge,
@@ -35,7 +37,7 @@ class Controllers(pulumi.ComponentResource):
         keys: Keys,
     ) -> None:
         super().__init__("point:index:Controllers", name, None, opts)
-        self._name, self._s, self._cluster = name, s, cluster
+        self._name, self._s, self._cluster, self._images = name, s, cluster, images
         self._child = pulumi.ResourceOptions(parent=self)
         self.load_balancer = self._load_balancer(network, edge)
         # The rest waits for it: its webhook looks at every Service that is made.
@@ -57,6 +59,7 @@ class Controllers(pulumi.ComponentResource):
             versions.LOAD_BALANCER_CONTROLLER,
             "kube-system",
             {
+                "image": self._image("public.ecr.aws", "eks/aws-load-balancer-controller"),
                 "clusterName": self._s.cluster_name,
                 # Pods can't ask the metadata service (hop limit 1).
                 "region": self._s.region,
@@ -83,6 +86,11 @@ class Controllers(pulumi.ComponentResource):
             versions.CLUSTER_AUTOSCALER,
             "kube-system",
             {
+                "image": {
+                    **self._image("registry.k8s.io", "autoscaling/cluster-autoscaler"),
+                    # It is made for one version of Kubernetes; the chart's own is that of the one before.
+                    "tag": versions.AUTOSCALER[self._s.kubernetes_version],
+                },
                 "autoDiscovery": {"clusterName": self._s.name},
                 "awsRegion": self._s.region,
                 "rbac": {"serviceAccount": {"name": account}},
@@ -102,8 +110,11 @@ class Controllers(pulumi.ComponentResource):
         rights = pulumi.Output.all(keys.key_arn, *arns).apply(lambda a: _read_secrets(a[0], a[1:]))
         role = pod_role(f"{self._name}-secrets", {"read": rights}, [], self._child)
         granted = self._cluster.grant(_EXTERNAL_SECRETS, _EXTERNAL_SECRETS, role)
-        small = {"requests": {"cpu": "20m", "memory": "64Mi"}}
-        two = {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}, "resources": small}
+        small = {
+            "image": self._image("ghcr.io", "external-secrets/external-secrets"),
+            "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
+        }
+        two = {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}, **small}
         own = namespace(
             _EXTERNAL_SECRETS, parent=self, provider=self._cluster.provider, after=self._cluster.ready
         )
@@ -116,12 +127,15 @@ class Controllers(pulumi.ComponentResource):
                 "leaderElect": True,
                 **two,
                 "webhook": two,
-                "certController": {"resources": small},
+                "certController": small,
             },
             parent=self,
             provider=self._cluster.provider,
             depends_on=[granted, self.load_balancer, own],
         )
+
+    def _image(self, host: str, path: str) -> dict[str, pulumi.Input[str]]:
+        return {"repository": pulumi.Output.concat(self._images.source(host), "/", path)}
 
 
 def _spread(labels: dict[str, str]) -> list[dict[str, object]]:

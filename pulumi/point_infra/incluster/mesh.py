@@ -12,6 +12,7 @@ from point_infra.config import versions
 from point_infra.config.settings import Settings
 from point_infra.edge.load_balancer import Edge
 from point_infra.foundation.cluster import Cluster
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.helm import release
 from point_infra.incluster.namespace import RESTRICTED, namespace
@@ -37,12 +38,14 @@ class Mesh(pulumi.ComponentResource):
         name: str,
         s: Settings,
         cluster: Cluster,
+        images: ImageCache,
         edge: Edge,
         controllers: Controllers,
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("point:index:Mesh", name, None, opts)
         self._kubernetes, self._hosts = cluster.provider, (s.domain_name, s.origin_name)
+        self._hub = pulumi.Output.concat(images.source("docker.io"), "/istio")
         system = self._namespace(_SYSTEM, [*cluster.ready, controllers.load_balancer], {})
         base = release(
             "istio-base",
@@ -59,7 +62,7 @@ class Mesh(pulumi.ComponentResource):
             "istio-cni",
             versions.ISTIO_CNI,
             "kube-system",
-            values("cni"),
+            self._pulled("cni"),
             parent=self,
             provider=self._kubernetes,
             depends_on=[base],
@@ -68,7 +71,7 @@ class Mesh(pulumi.ComponentResource):
             "istiod",
             versions.ISTIOD,
             _SYSTEM,
-            values("istiod"),
+            self._pulled("istiod"),
             parent=self,
             provider=self._kubernetes,
             depends_on=[cni],
@@ -116,6 +119,11 @@ class Mesh(pulumi.ComponentResource):
         )
         self.ready: list[pulumi.Resource] = [istiod, gateway]
         self.register_outputs({})
+
+    def _pulled(self, chart: str) -> dict[str, Any]:
+        """Values of a chart whose pods, or whose proxies, have Istio's images."""
+        own = values(chart)
+        return {**own, "global": {**own["global"], "hub": self._hub}}
 
     def _namespace(
         self, name: str, after: list[pulumi.Resource], labels: dict[str, str]

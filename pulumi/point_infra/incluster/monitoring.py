@@ -1,6 +1,8 @@
 """Prometheus, Grafana and Kiali in the cluster; its alerts go where CloudWatch's alarms go."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pulumi_kubernetes as k8s
 import pulumi_random as random
@@ -10,6 +12,7 @@ from point_infra.config import versions
 from point_infra.config.settings import Settings
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.iam import allow, pod_role, policy
+from point_infra.foundation.image_cache import ImageCache
 from point_infra.foundation.keys import Keys
 from point_infra.incluster import manifest
 from point_infra.incluster.helm import release
@@ -31,6 +34,7 @@ class Monitoring(pulumi.ComponentResource):
         name: str,
         s: Settings,
         cluster: Cluster,
+        images: ImageCache,
         keys: Keys,
         observability: Observability,
         mesh: Mesh,
@@ -45,7 +49,7 @@ class Monitoring(pulumi.ComponentResource):
             "kube-prometheus-stack",
             versions.KUBE_PROMETHEUS_STACK,
             NAMESPACE,
-            prometheus_values(observability.topic_arn, s.region, 2 if s.production else 1),
+            prometheus_values(observability.topic_arn, s.region, 2 if s.production else 1, images.source),
             parent=self,
             provider=self._cluster.provider,
             depends_on=[*mesh.ready, admin, publisher],
@@ -57,7 +61,7 @@ class Monitoring(pulumi.ComponentResource):
             "kiali",
             versions.KIALI,
             "istio-system",
-            kiali_values(),
+            kiali_values(images.source),
             parent=self,
             provider=self._cluster.provider,
             depends_on=[self.ready],
@@ -107,7 +111,13 @@ def _publish(topic_arn: str, key_arn: str) -> str:
     return policy(allow("sns:Publish", topic_arn), allow(["kms:Decrypt", "kms:GenerateDataKey"], key_arn))
 
 
-def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) -> dict[str, object]:
+Source: TypeAlias = Callable[[str], pulumi.Input[str]]
+"""Where the images of a public registry are pulled from."""
+
+
+def prometheus_values(
+    topic_arn: pulumi.Input[str], region: str, replicas: int, source: Source
+) -> dict[str, object]:
     """Scrape every ServiceMonitor and PodMonitor, keep 15 days, take every dashboard with the label.
 
     Two of each see alike, and one of them sees the loss of the other's zone.
@@ -117,11 +127,14 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) 
         "podAntiAffinity": "soft",
         "podAntiAffinityTopologyKey": "topology.kubernetes.io/zone",
     }
+    quay, kubernetes = ({"image": {"registry": source(host)}} for host in ("quay.io", "registry.k8s.io"))
+    hub, git = ({"image": {"registry": source(host)}} for host in ("docker.io", "ghcr.io"))
     return {
         "prometheus": {
             "service": {"sessionAffinity": "ClientIP"},  # they don't scrape at the same moment
             "prometheusSpec": {
                 **apart,
+                **quay,
                 "retention": "15d",
                 "serviceMonitorSelectorNilUsesHelmValues": False,
                 "podMonitorSelectorNilUsesHelmValues": False,
@@ -141,9 +154,11 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) 
             },
         },
         "grafana": {
+            **hub,
             "admin": {"existingSecret": _GRAFANA_ADMIN},
             "sidecar": {
-                "dashboards": {"enabled": True, "label": "grafana_dashboard", "searchNamespace": "ALL"}
+                **quay,
+                "dashboards": {"enabled": True, "label": "grafana_dashboard", "searchNamespace": "ALL"},
             },
             "resources": {"requests": {"cpu": "50m", "memory": "160Mi"}},
         },
@@ -161,11 +176,20 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) 
                     {"name": "sns", "sns_configs": [{"topic_arn": topic_arn, "sigv4": {"region": region}}]},
                 ],
             },
-            "alertmanagerSpec": {**apart, "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}}},
+            "alertmanagerSpec": {
+                **apart,
+                **quay,
+                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}},
+            },
         },
-        "kube-state-metrics": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
-        "prometheus-node-exporter": {"resources": {"requests": {"cpu": "20m", "memory": "32Mi"}}},
-        "prometheusOperator": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
+        "kube-state-metrics": {**kubernetes, "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
+        "prometheus-node-exporter": {**quay, "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}}},
+        "prometheusOperator": {
+            **quay,
+            "prometheusConfigReloader": quay,
+            "admissionWebhooks": {"patch": git},
+            "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}},
+        },
         # EKS runs these itself and shows no metrics of them, or binds them to the node alone: nothing to scrape, and
         # their alerts would fire for ever.
         "kubeProxy": {"enabled": False},
@@ -175,7 +199,7 @@ def prometheus_values(topic_arn: pulumi.Input[str], region: str, replicas: int) 
     }
 
 
-def kiali_values() -> dict[str, object]:
+def kiali_values(source: Source) -> dict[str, object]:
     """A token of the cluster signs in; metrics come from the stack's Prometheus."""
     service = f"http://kube-prometheus-stack-prometheus.{NAMESPACE}:9090"
     return {
@@ -185,6 +209,7 @@ def kiali_values() -> dict[str, object]:
             "grafana": {"internal_url": f"http://kube-prometheus-stack-grafana.{NAMESPACE}"},
         },
         "deployment": {
+            "image_name": pulumi.Output.concat(source("quay.io"), "/kiali/kiali"),
             # Whole, since it takes the place of the chart's own, which has no seccompProfile (kiali/helm-charts, 2.29)
             # and would be refused in a restricted namespace.
             "security_context": {

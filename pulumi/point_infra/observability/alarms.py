@@ -32,6 +32,7 @@ class Alarm:
 
 _ABOVE, _BELOW = "GreaterThanThreshold", "LessThanThreshold"
 _ALB, _RDS, _CACHE, _NODES = "AWS/ApplicationELB", "AWS/RDS", "AWS/ElastiCache", "ContainerInsights"
+_BACKUP = "AWS/Backup"
 
 
 def alarms(s: Settings) -> tuple[Alarm, ...]:
@@ -43,6 +44,7 @@ def alarms(s: Settings) -> tuple[Alarm, ...]:
         # Either node may be the primary: after a failover it is the other one.
         *(alarm for node in range(1, 2 + s.cache_replicas) for alarm in _cache(f"cache-{node}")),
         *(_nodes() if s.container_insights else ()),
+        *(_backups(copied=bool(s.backup_copy_region)) if s.backup_vault != "none" else ()),
         Alarm(
             *("certificate", "AWS/CertificateManager", "DaysToExpiry", "certificate"),
             *(_BELOW, 30, "Minimum", "not renewed", 1, DAY),
@@ -60,6 +62,8 @@ def _balancer() -> tuple[Alarm, ...]:
         ),
         Alarm("target-5xx", _ALB, "HTTPCode_Target_5XX_Count", "alb", _ABOVE, 10, "Sum", "the service fails"),
         Alarm("latency", _ALB, "TargetResponseTime", "alb", _ABOVE, 1.0, "p99", "seconds; members wait"),
+        # Each zone's balancer counts its own, and one without a pod says 0: their least would always be 0, and their
+        # average what a share of the zones thinks.
         Alarm(
             *("unhealthy", _ALB, "UnHealthyHostCount", "target"),
             *(_ABOVE, 0, "Maximum", "a gateway pod is not ready"),
@@ -134,6 +138,23 @@ def _cache(of: str) -> tuple[Alarm, ...]:
         ),
         Alarm(f"{of}-evictions", _CACHE, "Evictions", of, _ABOVE, 0, "Sum", "answers are forgotten early"),
         Alarm(f"{of}-lag", _CACHE, "ReplicationLag", of, _ABOVE, 10, "Maximum", "seconds behind the primary"),
+    )
+
+
+def _backups(*, copied: bool) -> tuple[Alarm, ...]:
+    failed = ("backup-failed", "NumberOfBackupJobsFailed", "no recovery point tonight")
+    copy = ("backup-copy-failed", "NumberOfCopyJobsFailed", "none in the other region")
+    return (
+        *(
+            Alarm(name, _BACKUP, metric, "vault", _ABOVE, 0, "Sum", why, 1, 300)
+            for name, metric, why in (failed, *((copy,) if copied else ()))
+        ),
+        Alarm(
+            *("backup-missing", _BACKUP, "NumberOfBackupJobsCompleted", "vault"),
+            *(_BELOW, 1, "Sum", "no recovery point for two days, whatever the reason", 2, DAY),
+            # A plan that nobody runs says nothing at all; before the first night that is so, too.
+            missing="breaching",
+        ),
     )
 
 

@@ -82,6 +82,7 @@ class Observability(pulumi.ComponentResource):
             "reader": {"DBClusterIdentifier": self._s.name, "Role": "READER"},
             **{f"cache-{n}": {"CacheClusterId": f"{self._s.name}-0001-00{n}"} for n in (1, 2)},
             "cluster": {"ClusterName": self._s.cluster_name},
+            "vault": {"BackupVaultName": self._s.vault_name},
             "certificate": {"CertificateArn": self._dns.certificate_arn},
         }
         return dimensions[of]

@@ -16,6 +16,7 @@ _ENCRYPTED = {
     "aws:rds/cluster:Cluster": "storageEncrypted",
     "aws:elasticache/replicationGroup:ReplicationGroup": "atRestEncryptionEnabled",
 }
+_KEYS = {"aws:sns/topic:Topic": "kmsMasterKeyId", "aws:backup/vault:Vault": "kmsKeyArn"}
 _TAGLESS_BY_CHOICE = ("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",)
 _EVERYBODY = ("0.0.0.0/0", "::/0")
 PUBLIC_PORTS = (80, 443)
@@ -34,8 +35,9 @@ def encrypted(type_: str, inputs: Inputs) -> Iterator[str]:
         "aws:sns/topic:Topic",
         "aws:secretsmanager/secret:Secret",
         "aws:cloudwatch/logGroup:LogGroup",
+        "aws:backup/vault:Vault",
     ):
-        key = "kmsMasterKeyId" if "sns" in type_ else "kmsKeyId"
+        key = _KEYS.get(type_, "kmsKeyId")
         if key not in set(inputs):  # its value is not known before the key is there
             yield f"{key} must name a key"
 
@@ -157,6 +159,8 @@ def kept_in_production(type_: str, inputs: Inputs) -> Iterator[str]:
             yield "skipFinalSnapshot must be false in production"
         if (inputs.get("backupRetentionPeriod") or 0) < 7:
             yield "backupRetentionPeriod must be 7 or more in production"
+    if type_ == "aws:backup/vault:Vault" and inputs.get("forceDestroy"):
+        yield "forceDestroy must be false in production"
     if type_ == "aws:lb/loadBalancer:LoadBalancer" and inputs.get("enableDeletionProtection") is not True:
         yield "enableDeletionProtection must be true in production"
     if type_ == "aws:elasticache/replicationGroup:ReplicationGroup" and not inputs.get(

@@ -105,6 +105,13 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("existingClusterName", {"existingClusterName": "shop/main"}, "the name of an EKS cluster"),
     ("existingVpcId", {"existingClusterName": "shop"}, "the cluster's VPC"),
     ("apiPrivateClients", {**OWN_NETWORK, "existingClusterName": "shop"}, "its owner says who may"),
+    ("imageCache", {"imageCache": "quay.io"}, "false or true"),
+    ("dockerHubSecretArn", {"dockerHubSecretArn": "hub"}, "whose name begins with ecr-pullthroughcache/"),
+    (
+        "githubSecretArn",
+        {"githubSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/a-1"},
+        "a secret in ap-northeast-2",
+    ),
     ("databaseInstanceClass", {"databaseInstanceClass": "r5.large"}, "near to it: db.r5.large"),
     ("databaseInstanceClass", {"databaseInstanceClass": "db.t4g.micro"}, "near to it: db.t4g.medium"),
     ("databaseInstances", {"databaseInstances": 1}, "2 in profile production"),
@@ -128,6 +135,18 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
         "8.0.mysql_aurora.3.12.0",
     ),
     ("backupRetentionDays", {"backupRetentionDays": 3}, "a whole number from 7 to 35"),
+    ("backupVault", {"backupVault": "locked"}, "compliance or governance or none"),
+    (
+        "backupVault",
+        {"backupVault": "none", "backupCopyRegion": ""},
+        "governance or compliance in profile production",
+    ),
+    ("backupVaultDays", {"backupVaultDays": 3}, "a whole number from 7 to 366"),
+    ("backupVaultDays", {"backupVaultDays": 10}, "14 (backupRetentionDays) or more"),
+    ("backupCopyRegion", {"backupCopyRegion": "ap-northeast-2"}, "other than ap-northeast-2, or nothing"),
+    ("backupCopyRegion", {"backupCopyRegion": "tokyo"}, "a commercial region other than"),
+    ("backupCopyRegion", {"profile": "lean", "backupVault": "none"}, "nothing while backupVault is none"),
+    ("backupCopyEvery", {"backupCopyEvery": "hour"}, "day or week"),
     ("cacheNodeType", {"cacheNodeType": "cache.r5.lage"}, "near to it: cache.r5.large"),
     ("cacheReplicas", {"cacheReplicas": 0}, "1 in profile production"),
     ("cacheReplicas", {"cacheReplicas": 2}, "a whole number from 0 to 1"),
@@ -179,7 +198,7 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("aws:region", {"region": None}, "a commercial region with three zones"),
     (
         "availabilityZones",
-        {"region": "ap-northeast-1", "availabilityZones": ["ap-northeast-1b"]},
+        {"region": "ap-northeast-1", "availabilityZones": ["ap-northeast-1b"], "backupCopyRegion": ""},
         "ap-northeast-1a, ",
     ),
 ]
@@ -229,7 +248,10 @@ UNUSUAL: list[dict[str, object]] = [
     {"environment": "qa-2"},
     {"environment": "a" * 20},
     {"environment": "p"},
-    *({"region": region} for region in ("us-east-1", "ap-northeast-1", "ca-central-1", "sa-east-1")),
+    *(
+        {"region": region, "backupCopyRegion": "eu-west-1"}
+        for region in ("us-east-1", "ap-northeast-1", "ca-central-1", "sa-east-1")
+    ),
     {"region": "eu-central-1", "availabilityZones": ["eu-central-1c", "eu-central-1a", "eu-central-1b"]},
     {"nodeInstanceType": "c8gn.48xlarge"},
     {"nodeInstanceType": "m6g.medium"},

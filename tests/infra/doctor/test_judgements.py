@@ -386,3 +386,64 @@ def test_what_may_not_be_asked_says_which_call_it_was() -> None:
     with stub, pytest.raises(account.clients["iam"].exceptions.ClientError) as refused:
         account.policy_exists("arn:aws:iam::aws:policy/X")
     assert because(refused.value) == "these credentials may not call GetPolicy"
+
+
+@pytest.mark.parametrize(("switch", "mark"), [(True, Mark.OK), (None, Mark.OK), (False, Mark.FAILED)])
+def test_a_switch_that_somebody_turned_off_would_let_a_plan_keep_nothing(
+    switch: bool | None, mark: Mark
+) -> None:
+    account, backup = _stubbed("backup")
+    answer = {} if switch is None else {"Aurora": switch, "S3": False}
+    backup.add_response("describe_region_settings", {"ResourceTypeOptInPreference": answer}, {})
+    with backup:
+        found = taken.backup(account.backs_up("Aurora"))
+    assert found.mark == mark
+    assert ("update-region-settings" in _said(found)) == (mark == Mark.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("detectors", "features", "mark", "words"),
+    [
+        ([], [], Mark.WARNING, "off in this region"),
+        (["d1"], ["S3_DATA_EVENTS"], Mark.WARNING, "not for the audit logs"),
+        (["d1"], ["EKS_AUDIT_LOGS"], Mark.OK, "on, with EKS_AUDIT_LOGS"),
+    ],
+)
+def test_who_watches_nothing_is_told_where_to_turn_it_on(
+    detectors: list[str], features: list[str], mark: Mark, words: str
+) -> None:
+    account, guard = _stubbed("guardduty")
+    guard.add_response("list_detectors", {"DetectorIds": detectors}, {})
+    if detectors:
+        guard.add_response(
+            "get_detector",
+            {
+                "ServiceRole": "r",
+                "Status": "ENABLED",
+                "Features": [{"Name": f, "Status": "ENABLED"} for f in features],
+            },
+            {"DetectorId": "d1"},
+        )
+    with guard:
+        found = taken.guard(account.detects())
+    assert found.mark == mark
+    assert words in _said(found)
+    assert ("pulumi/watch.yaml" in _said(found)) == (mark == Mark.WARNING)
+
+
+def test_images_that_are_looked_at_once_and_never_again_are_warned_of() -> None:
+    account, ecr = _stubbed("ecr")
+    answer = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
+    ecr.add_response("get_registry_scanning_configuration", answer, {})
+    with ecr:
+        found = taken.scanner(account.scans())
+    assert found.mark == Mark.WARNING
+    assert "basic" in _said(found)
+    assert taken.scanner("ENHANCED").mark == Mark.OK
+
+
+def test_copies_go_to_a_region_that_is_on() -> None:
+    assert taken.copies("ap-northeast-1", "opt-in-not-required").mark == Mark.OK
+    off = taken.copies("ap-east-1", "not-opted-in")
+    assert "enable-region --region-name ap-east-1" in _said(off)
+    assert off.mark == Mark.FAILED

@@ -22,6 +22,8 @@ _IDS = {
 
 _ARNS = {
     "aws:acm/certificate:Certificate": "acm:{region}:{account}:certificate/{uuid}",
+    "aws:backup/plan:Plan": "backup:{region}:{account}:backup-plan:{uuid}",
+    "aws:backup/vault:Vault": "backup:{region}:{account}:backup-vault:{name}",
     "aws:cloudfront/distribution:Distribution": "cloudfront::{account}:distribution/{upper}",
     "aws:cloudwatch/logGroup:LogGroup": "logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "cloudwatch:{region}:{account}:alarm:{name}",
@@ -86,6 +88,10 @@ def _answer(region: str, type_: str, name: str, inputs: dict[str, Any]) -> tuple
     match type_:
         case "aws:kms/key:Key":
             id_ = outputs["keyId"] = known["uuid"]
+        case "aws:backup/plan:Plan":
+            id_ = known["uuid"]
+        case "aws:ecr/pullThroughCacheRule:PullThroughCacheRule":
+            id_, outputs["registryId"] = inputs["ecrRepositoryPrefix"], ACCOUNT
         case "aws:s3/bucket:Bucket":
             outputs["bucket"] = id_
             outputs["bucketRegionalDomainName"] = f"{id_}.s3.{known['region']}.amazonaws.com"

@@ -113,9 +113,10 @@ def _properties(one: Declared) -> tuple[Props, list[str]]:
     inputs = {k: v for k, v in one.inputs.items() if k != "region"}
     if own := AUTONAMES.get(one.type):
         inputs[own] = account.physical(one.type, one.name, one.inputs)
-    return translate(kind, inputs, _schema(kind.cfn, one.region))
+    return translate(kind, inputs, schema(kind.cfn, one.region))
 
 
 @functools.cache
-def _schema(cfn: str, region: str) -> dict[str, Any]:
+def schema(cfn: str, region: str) -> dict[str, Any]:
+    """CloudFormation's schema of a type, as it is in a region."""
     return PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, cfn).schema

@@ -8,6 +8,7 @@ from infra.models import account
 from infra.models.cloudformation import Declared, ours
 from point_infra import offline
 
+SECRET = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:ecr-pullthroughcache"
 STACKS: dict[str, tuple[str, dict[str, Any]]] = {
     "prod": ("prod", {}),
     "virginia": ("prod", {"region": "us-east-1"}),
@@ -22,6 +23,8 @@ STACKS: dict[str, tuple[str, dict[str, Any]]] = {
             "databaseInstanceClass": "db.serverless",
             "databaseMaxCapacity": "16",
             "databaseMinCapacity": "1",
+            "dockerHubSecretArn": f"{SECRET}/hub-AbCdEf",
+            "githubSecretArn": f"{SECRET}/github-AbCdEf",
             "environment": "a23456789-123456789x",
             "existingVpcId": "vpc-0123456789abcdef0",
             "extraTags": ["CostCenter=loyalty"],

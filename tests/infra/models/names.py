@@ -9,6 +9,35 @@ _ROLE = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}
 
 KINDS: dict[str, Kind] = {
     "aws:acm/certificate:Certificate": Kind("AWS::CertificateManager::Certificate"),
+    "aws:backup/plan:Plan": Kind(
+        "AWS::Backup::BackupPlan",
+        at="BackupPlan",
+        rename={
+            "name": "BackupPlanName",
+            "rules": "BackupPlanRule",
+            "rules.targetVaultName": "TargetBackupVault",
+            "rules.schedule": "ScheduleExpression",
+            "rules.startWindow": "StartWindowMinutes",
+            "rules.completionWindow": "CompletionWindowMinutes",
+            "rules.lifecycle.deleteAfter": "DeleteAfterDays",
+            "rules.copyActions.destinationVaultArn": "DestinationBackupVaultArn",
+            "rules.copyActions.lifecycle.deleteAfter": "DeleteAfterDays",
+            "tags": "/BackupPlanTags",
+        },
+    ),
+    "aws:backup/selection:Selection": Kind(
+        "AWS::Backup::BackupSelection",
+        at="BackupSelection",
+        rename={"name": "SelectionName", "planId": "/BackupPlanId"},
+    ),
+    "aws:backup/vault:Vault": Kind(
+        "AWS::Backup::BackupVault",
+        rename={"name": "BackupVaultName", "kmsKeyArn": "EncryptionKeyArn", "tags": "BackupVaultTags"},
+        without={"forceDestroy": _PROVIDER},
+    ),
+    "aws:backup/vaultLockConfiguration:VaultLockConfiguration": Kind(
+        "AWS::Backup::BackupVault", at="LockConfiguration", rename={"backupVaultName": "/BackupVaultName"}
+    ),
     "aws:budgets/budget:Budget": Kind(
         "AWS::Budgets::Budget",
         rename={"budget.limit": "BudgetLimit", "budget.name": "BudgetName", "tags": "ResourceTags"},
@@ -58,6 +87,14 @@ KINDS: dict[str, Kind] = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(
         "AWS::ECR::Repository",
         rename={"policy": "LifecyclePolicy.LifecyclePolicyText", "repository": "RepositoryName"},
+    ),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": Kind("AWS::ECR::PullThroughCacheRule"),
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": Kind(
+        "AWS::ECR::RepositoryCreationTemplate",
+        rename={
+            "appliedFors": "AppliedFor",
+            "encryptionConfigurations": "EncryptionConfiguration",
+        },
     ),
     "aws:ecr/repository:Repository": Kind(
         "AWS::ECR::Repository",

@@ -18,6 +18,14 @@ def _one(service: str, operation: str, at: str = "", **rename: str) -> tuple[Cal
 
 
 CALLS: dict[str, tuple[Call, ...]] = {
+    "AWS::Backup::BackupPlan": _one(
+        "backup",
+        "CreateBackupPlan",
+        BackupPlan__BackupPlanRule="Rules",
+        BackupPlan__BackupPlanRule__TargetBackupVault="TargetBackupVaultName",
+    ),
+    "AWS::Backup::BackupSelection": _one("backup", "CreateBackupSelection"),
+    "AWS::Backup::BackupVault": _one("backup", "CreateBackupVault"),
     "AWS::Budgets::Budget": _one("budgets", "CreateBudget"),
     "AWS::CertificateManager::Certificate": _one("acm", "RequestCertificate"),
     "AWS::CloudFront::Distribution": _one("cloudfront", "CreateDistribution"),
@@ -26,6 +34,8 @@ CALLS: dict[str, tuple[Call, ...]] = {
     "AWS::CloudWatch::Dashboard": _one("cloudwatch", "PutDashboard"),
     "AWS::EC2::Instance": _one("ec2", "RunInstances"),
     "AWS::EC2::LaunchTemplate": _one("ec2", "CreateLaunchTemplate"),
+    "AWS::ECR::PullThroughCacheRule": _one("ecr", "CreatePullThroughCacheRule"),
+    "AWS::ECR::RepositoryCreationTemplate": _one("ecr", "CreateRepositoryCreationTemplate"),
     "AWS::ECR::Repository": (
         *_one("ecr", "CreateRepository"),
         *_one("ecr", "PutLifecyclePolicy", LifecyclePolicy="lifecyclePolicyText"),
@@ -100,6 +110,7 @@ CALLS: dict[str, tuple[Call, ...]] = {
 """Those whose properties CloudFormation leaves open somewhere; the network's are complete there and made in moto."""
 
 TAKEN_OTHERWISE: dict[str, dict[str, str]] = {
+    "AWS::Backup::BackupVault": {"LockConfiguration": "PutBackupVaultLockConfiguration, part by part"},
     "AWS::CloudFront::Distribution": {
         "DistributionConfig.DefaultCacheBehavior.CachedMethods": "lies in AllowedMethods",
     },

@@ -10,6 +10,7 @@ from point_infra.observability.alarms import DAY, GIB
 
 CADENCE = {
     "AWS/ApplicationELB": 60,
+    "AWS/Backup": 300,
     "AWS/ElastiCache": 60,
     "AWS/NATGateway": 60,
     "AWS/RDS": 60,

@@ -17,6 +17,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
         {"blockDeviceMappings": [{"ebs": {"encrypted": "false"}}]},
     ),
     ("encrypted", "aws:sns/topic:Topic", {}),
+    ("encrypted", "aws:backup/vault:Vault", {}),
     ("encrypted", "aws:secretsmanager/secret:Secret", {}),
     ("encrypted", "aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 30}),
     ("private", "aws:rds/clusterInstance:ClusterInstance", {"publiclyAccessible": True}),
@@ -43,6 +44,11 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
         {"policyArn": "x/AdministratorAccess"},
     ),
     ("kept_in_production", "aws:rds/cluster:Cluster", {"tags": {"Profile": "production"}}),
+    (
+        "kept_in_production",
+        "aws:backup/vault:Vault",
+        {"tags": {"Profile": "production"}, "kmsKeyArn": "key", "forceDestroy": True},
+    ),
     ("kept_in_production", "aws:lb/loadBalancer:LoadBalancer", {"tags": {"Profile": "production"}}),
     (
         "kept_in_production",
