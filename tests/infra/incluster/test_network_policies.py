@@ -92,7 +92,7 @@ def test_the_data_s_ranges_are_those_of_the_stack_s_subnets(updated: Any) -> Non
 
 
 def test_every_policy_says_why() -> None:
-    text = (manifest.ROOT / "pulumi/point_infra/incluster/policies/policies.yaml").read_text()
+    text = (manifest.ROOT / "pulumi/point_infra/incluster/policies/points.yaml").read_text()
     assert all(part.lstrip().startswith("# ") for part in text.split("---\n"))
 
 
