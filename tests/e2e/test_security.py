@@ -136,6 +136,12 @@ def _archive(name: str) -> Path:
 # Who talks to whom
 
 
+def test_every_namespace_of_ours_denies_by_default() -> None:
+    for namespace in OURS:
+        all_of_it = [p["spec"] for p in items("networkpolicies", namespace) if not p["spec"]["podSelector"]]
+        assert any({*spec["policyTypes"]} == {"Ingress", "Egress"} for spec in all_of_it), namespace
+
+
 def test_the_policies_let_through_every_connection_that_is_open_now() -> None:
     """The cluster's network enforces no policy; this shows that one which does would break nothing."""
     policies = [p for namespace in OURS for p in items("networkpolicies", namespace)]

@@ -76,7 +76,11 @@ class _Mocks(pulumi.runtime.Mocks):
     def _eks(self, args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
         """pulumi-eks is one remote component: its outputs are made up here, its children don't exist."""
         urn = f"urn:pulumi:test::point-platform::aws:eks/cluster:Cluster::{args.name}"
-        state = {"name": args.inputs["name"], "endpoint": "https://eks.invalid"}
+        state = {
+            "name": args.inputs["name"],
+            "endpoint": "https://eks.invalid",
+            "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"},
+        }
         self.monitor.resources[urn] = pulumi_mocks.MockMonitor.ResourceRegistration(urn, args.name, state)
         reference = {rpc._special_sig_key: rpc._special_resource_sig, "urn": urn, "id": args.inputs["name"]}
         return {
@@ -94,12 +98,15 @@ class _Mocks(pulumi.runtime.Mocks):
             return {"desiredCapacity": self.groups[args.args["name"]]}
         if args.token.endswith("ec2/getSubnet:getSubnet"):
             return {"cidrBlock": f"10.77.{args.args['id'][8]}.0/24"}
+        if args.token.endswith("ec2/getVpc:getVpc"):
+            return {"cidrBlockAssociations": [{"cidrBlock": c} for c in ("10.77.0.0/16", "100.64.0.0/16")]}
         if args.token.endswith("eks/getCluster:getCluster"):
             return {
                 "name": args.args["name"],
                 "endpoint": "https://eks.invalid",
                 "certificateAuthorities": [{"data": "Q0E="}],
                 "vpcConfig": {"clusterSecurityGroupId": f"sg-{args.args['name']}"},
+                "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16"}],
             }
         return {"zoneId": "Z1", "nameServers": ["ns-1.invalid"], "id": "Z1"}
 

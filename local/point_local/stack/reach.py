@@ -4,7 +4,7 @@ The local cluster's network (a bridge and routes) enforces no NetworkPolicy, so 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
@@ -13,10 +13,13 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod by its namespace and labels, or, without a namespace, an address outside of every pod."""
+    """A pod by its namespace and labels, or, without a namespace, an address outside of every pod.
+
+    A pod has an address where a range may hold pods, too, as on AWS.
+    """
 
     namespace: str = ""
-    labels: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = field(default=None, hash=False)
     address: str = ""
 
 

@@ -32,6 +32,8 @@ class Cluster(pulumi.ComponentResource):
     cluster_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     endpoint: pulumi.Output[str]
+    service_cidr: pulumi.Output[str]
+    """Range of the Services' addresses, of which one is the API server's."""
     node_groups: list[aws.eks.NodeGroup]
     ready: list[pulumi.Resource]
 
@@ -60,6 +62,7 @@ class Cluster(pulumi.ComponentResource):
         )
         self.cluster_name, self.endpoint = found.name, found.endpoint
         self.security_group_id = found.vpc_config.cluster_security_group_id
+        self.service_cidr = found.kubernetes_network_configs.apply(lambda all_: all_[0].service_ipv4_cidr)
         self.node_groups, self.ready = [], []
         authority = found.certificate_authorities.apply(lambda all_: str(all_[0].data))
         return pulumi.Output.all(found.name, found.endpoint, authority).apply(
@@ -105,6 +108,7 @@ class Cluster(pulumi.ComponentResource):
         self.cluster_name = made.eks_cluster.name
         self.security_group_id = made.cluster_security_group_id
         self.endpoint = made.eks_cluster.endpoint
+        self.service_cidr = made.eks_cluster.kubernetes_network_config.service_ipv4_cidr
         first = [self._addon(n) for n in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")]
         self.node_groups = node_groups(name, s, network, images, self, self.cluster_name, first)
         self.ready = [

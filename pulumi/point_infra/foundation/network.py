@@ -39,6 +39,8 @@ class Network(pulumi.ComponentResource):
     data_subnet_ids: list[pulumi.Output[str]]
     data_cidrs: list[pulumi.Input[str]]
     """Ranges of the data subnets."""
+    node_cidrs: pulumi.Output[list[str]]
+    """Ranges of nodes, their pods and the control plane: the private subnets, or all of a VPC that is there already."""
     nat_gateway_ids: dict[str, pulumi.Output[str]]
     """By zone; none in a VPC that somebody else keeps."""
 
@@ -61,6 +63,8 @@ class Network(pulumi.ComponentResource):
         )
         child = pulumi.InvokeOptions(parent=self)
         self.data_cidrs = [aws.ec2.get_subnet_output(id=i, opts=child).cidr_block for i in s.data_subnet_ids]
+        vpc = aws.ec2.get_vpc_output(id=s.existing_vpc_id, opts=child)
+        self.node_cidrs = vpc.cidr_block_associations.apply(lambda ranges: [r.cidr_block for r in ranges])
         self.nat_gateway_ids = {}
 
     def _make(self, logs: Logs) -> None:
@@ -76,7 +80,7 @@ class Network(pulumi.ComponentResource):
         # Without rules nothing that was put into it by mistake can talk.
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
         ranges = subnet_cidrs(s.vpc_cidr)
-        self.data_cidrs = [*ranges["data"]]
+        self.data_cidrs, self.node_cidrs = [*ranges["data"]], pulumi.Output.from_input(ranges["private"])
         self._subnets = {tier: self._tier(tier, cidrs) for tier, cidrs in ranges.items()}
         self.public_subnet_ids = self._ids("public")
         self.private_subnet_ids = self._ids("private")

@@ -1,8 +1,5 @@
 """What the point service needs in the cluster: its secrets, the operator, and the PointService when wanted."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import pulumi_kubernetes as k8s
 
 import pulumi
@@ -12,7 +9,7 @@ from point_infra.data.database import Database
 from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.network import Network
 from point_infra.foundation.registry import Registry
-from point_infra.incluster import manifest, point_service
+from point_infra.incluster import manifest, network_policies, point_service
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.manifest import ROOT, Object
 from point_infra.incluster.mesh import Mesh
@@ -28,7 +25,6 @@ from point_infra.incluster.point_service import (
 
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
-_POLICIES = Path(__file__).parent / "policies"
 
 
 class Platform(pulumi.ComponentResource):
@@ -52,7 +48,9 @@ class Platform(pulumi.ComponentResource):
         super().__init__("point:index:Platform", name, None, opts)
         self._s, self._kubernetes = s, cluster.provider
         self._after: list[pulumi.Resource] = [*mesh.ready, monitoring.ready]
-        secrets = self._secrets(name, network, database, cache, controllers)
+        own = namespace(NAMESPACE, parent=self, provider=self._kubernetes, after=self._after)
+        network_policies.declare(s, network, cluster, parent=self, after=own)
+        secrets = self._secrets(name, own, database, cache, controllers)
         image = registry.urls["point-operator"].apply(lambda url: f"{url}@{s.operator_image_digest}")
         service = pulumi.Output.all(
             registry.urls["point-service"], database.endpoint, database.reader_endpoint, cache.endpoint
@@ -86,18 +84,9 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _secrets(
-        self, name: str, network: Network, database: Database, cache: Cache, controllers: Controllers
+        self, name: str, own: pulumi.Resource, database: Database, cache: Cache, controllers: Controllers
     ) -> list[pulumi.Resource]:
         """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
-        own = namespace(NAMESPACE, parent=self, provider=self._kubernetes, after=self._after)
-        manifest.declare(
-            "policy",
-            _POLICIES,
-            lambda d: to_data(d, network.data_cidrs),
-            parent=self,
-            provider=self._kubernetes,
-            depends_on=[own],
-        )
         store = self._custom(
             f"{name}-store",
             _SECRETS_API,
@@ -164,13 +153,3 @@ def with_image(document: Object, image: pulumi.Input[str]) -> Object:
     containers = [{**c, "image": image} for c in pod["containers"]]
     template = {**document["spec"]["template"], "spec": {**pod, "containers": containers}}
     return {**document, "spec": {**document["spec"], "template": template}}
-
-
-def to_data(document: Object, cidrs: Sequence[pulumi.Input[str]]) -> Object:
-    """A NetworkPolicy whose way to `DATA` is one to these ranges, those of database and cache."""
-    ways = [{"ipBlock": {"cidr": cidr}} for cidr in cidrs]
-    egress = [
-        {**rule, "to": ways} if rule["to"] == [{"ipBlock": {"cidr": "DATA"}}] else rule
-        for rule in document["spec"]["egress"]
-    ]
-    return {**document, "spec": {**document["spec"], "egress": egress}}

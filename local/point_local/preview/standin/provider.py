@@ -34,11 +34,13 @@ _INVOKES: dict[str, dict[str, Any]] = {
     },
     "aws:autoscaling/getAmiIds:getAmiIds": {"id": "stand-in", "names": [], "arns": []},
     "aws:ec2/getSubnet:getSubnet": {"id": "subnet-standin", "cidrBlock": "10.0.64.0/24"},
+    "aws:ec2/getVpc:getVpc": {"id": "vpc-standin", "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}]},
     "aws:eks/getCluster:getCluster": {
         "id": "stand-in",
         "endpoint": "https://eks.invalid",
         "certificateAuthorities": [{"data": ""}],
         "vpcConfig": {"clusterSecurityGroupId": "sg-0123456789abcdef0"},
+        "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16"}],
     },
     "aws:route53/getZone:getZone": {
         "id": "Z0STANDIN",

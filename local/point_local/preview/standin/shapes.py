@@ -120,6 +120,7 @@ _STRUCTURED: dict[tuple[str, str], Any] = {
     ],
     ("aws:rds/cluster:Cluster", "port"): 3306,
     ("aws:ec2/launchTemplate:LaunchTemplate", "latestVersion"): 1,
+    ("aws:eks/cluster:Cluster", "kubernetesNetworkConfig"): {"serviceIpv4Cidr": "172.20.0.0/16"},
     ("random:index/randomPassword:RandomPassword", "result"): "not-a-real-password",
     ("tls:index/privateKey:PrivateKey", "privateKeyPem"): "not a real key",
 }
