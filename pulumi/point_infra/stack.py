@@ -18,6 +18,7 @@ from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 from point_infra.foundation.registry import Registry
+from point_infra.foundation.runner import Runner
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.mesh import Mesh
 from point_infra.incluster.monitoring import Monitoring
@@ -49,14 +50,18 @@ class PointPlatform(pulumi.ComponentResource):
         logs = Logs(settings.log_retention_days, keys.key_arn)
         network = Network("network", settings, logs, self._child)
         zone = Zone("zone", settings, self._child)
+        runner = (
+            Runner("runner", settings, network, logs, self._child) if settings.runner_repository else None
+        )
         # What somebody needs before the rest: where to delegate to, and where a runner stands.
         self.outputs |= {
             "nameServers": zone.name_servers,
             "vpcId": network.vpc_id,
             "privateSubnetIds": network.private_subnet_ids,
+            "runnerProject": runner.project_name if runner else "",
         }
         if settings.stage != "foundation":
-            self._everything(registry, keys, logs, network, zone)
+            self._everything(registry, keys, logs, network, zone, runner)
         known, expected = prices.load(settings.region), usage.of(settings.profile)
         priced = estimate.lines(self.inventory.resources, known, expected)
         self.cost = estimate.table(priced, known, expected)
@@ -67,9 +72,11 @@ class PointPlatform(pulumi.ComponentResource):
         }
         self.register_outputs({})
 
-    def _everything(self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone) -> None:
+    def _everything(
+        self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone, runner: Runner | None
+    ) -> None:
         s, child = self._s, self._child
-        cluster = Cluster("cluster", s, network, keys, logs, child)
+        cluster = Cluster("cluster", s, network, keys, logs, child, runner=runner)
         database = Database("database", s, network, cluster, keys, logs, child)
         cache = Cache("cache", s, network, cluster, keys, logs, child)
         dns = Dns("dns", s, zone, child)

@@ -1,4 +1,4 @@
-"""What is there already and is taken as it is: subnets of a VPC, a cluster, a KMS key, a certificate."""
+"""What is there already and is taken as it is: subnets of a VPC, a cluster, a KMS key, a certificate, a connection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,3 +83,14 @@ def certificate(arn: str, wanted: Sequence[str], status: str | None, names: Sequ
     if bare:
         return failed(what, f"not for {', '.join(bare)}", f"one for {' and '.join(wanted)}")
     return ok(what, f"issued for {', '.join(wanted)}")
+
+
+def connection(arn: str, status: str | None) -> Finding:
+    """Judge a connection to GitHub: somebody has to finish it in the console."""
+    what = f"connection {arn.rsplit('/', 1)[-1]}"
+    if status == "AVAILABLE":
+        return ok(what, "available")
+    then = "correct runnerConnectionArn"
+    if status:
+        then = "finish it in the console: Developer Tools, Settings, Connections, Update pending connection"
+    return failed(what, status or "not there", then)

@@ -107,6 +107,11 @@ _HEALTH = {
 }
 
 
+def webhook(inputs: Props) -> Props:
+    """A group of filters is its filters."""
+    return {**inputs, "webhook": True, "filterGroups": [g["filters"] for g in inputs["filterGroups"]]}
+
+
 def listener(inputs: Props) -> Props:
     """The certificate is the first of a list."""
     arn = inputs.pop("certificateArn", None)
