@@ -16,6 +16,8 @@ from point_infra.foundation.network import Network
 from point_infra.foundation.nodes import node_groups
 from point_infra.foundation.runner import Runner
 
+VIEWERS = "point-preview"
+"""Group in the cluster of those who see everything and may try changes as dry runs (incluster/previewers)."""
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _VALUES: dict[str, dict[str, object]] = {
     # Else a NetworkPolicy is taken and never enforced. A text, by the add-on's schema.
@@ -221,6 +223,7 @@ def _of(role_arn: str) -> str:
 def _entry(role_arn: str, rights: str, tags: dict[str, str]) -> eks.AccessEntryArgs:
     return eks.AccessEntryArgs(
         principal_arn=role_arn,
+        kubernetes_groups=[VIEWERS] if rights == "AdminView" else None,
         tags=tags,  # a child of a remote component, so the stack's own way to tag does not reach it
         access_policies={
             rights: eks.AccessPolicyAssociationArgs(

@@ -29,6 +29,7 @@ from point_infra.incluster.point_service import (
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
 _POLICIES = Path(__file__).parent / "policies"
+_PREVIEWERS = Path(__file__).parent / "previewers"
 
 
 class Platform(pulumi.ComponentResource):
@@ -74,6 +75,10 @@ class Platform(pulumi.ComponentResource):
             provider=self._kubernetes,
             depends_on=operator,
         )
+        if s.viewer_role_arns:
+            manifest.declare(
+                "viewers", _PREVIEWERS, parent=self, provider=self._kubernetes, depends_on=cluster.ready
+            )
         if s.create_point_service:
             self._custom(
                 f"{name}-points",

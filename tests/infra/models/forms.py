@@ -164,6 +164,7 @@ def access_entries(inputs: Props) -> list[tuple[str, Props]]:
             {
                 "ClusterName": inputs["name"],
                 "PrincipalArn": entry["principalArn"],
+                **({"KubernetesGroups": groups} if (groups := entry.get("kubernetesGroups")) else {}),
                 "AccessPolicies": [
                     {"PolicyArn": one["policyArn"], "AccessScope": {"Type": one["accessScope"]["type"]}}
                     for one in entry["accessPolicies"].values()
