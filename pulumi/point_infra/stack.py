@@ -20,6 +20,7 @@ from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 from point_infra.foundation.registry import Registry
+from point_infra.foundation.runner import Runner
 from point_infra.incluster.controllers import Controllers
 from point_infra.incluster.mesh import Mesh
 from point_infra.incluster.monitoring import Monitoring
@@ -51,14 +52,18 @@ class PointPlatform(pulumi.ComponentResource):
         logs = Logs(settings.log_retention_days, keys.key_arn)
         network = Network("network", settings, logs, self._child)
         zone = Zone("zone", settings, self._child)
+        runner = (
+            Runner("runner", settings, network, logs, self._child) if settings.runner_repository else None
+        )
         # What somebody needs before the rest: where to delegate to, and where a runner stands.
         self.outputs |= {
             "nameServers": zone.name_servers,
             "vpcId": network.vpc_id,
             "privateSubnetIds": network.private_subnet_ids,
+            "runnerProject": runner.project_name if runner else "",
         }
         if settings.stage != "foundation":
-            self._everything(registry, keys, logs, network, zone)
+            self._everything(registry, keys, logs, network, zone, runner)
         known, expected = prices.load(settings.region), usage.of(settings.profile)
         priced = estimate.lines(self.inventory.resources, known, expected)
         self.cost = estimate.table(priced, known, expected)
@@ -69,10 +74,12 @@ class PointPlatform(pulumi.ComponentResource):
         }
         self.register_outputs({})
 
-    def _everything(self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone) -> None:
+    def _everything(
+        self, registry: Registry, keys: Keys, logs: Logs, network: Network, zone: Zone, runner: Runner | None
+    ) -> None:
         s, child = self._s, self._child
         images = ImageCache("images", s, child)
-        cluster = Cluster("cluster", s, network, keys, logs, images, child)
+        cluster = Cluster("cluster", s, network, keys, logs, images, child, runner=runner)
         database = Database("database", s, network, cluster, keys, logs, child)
         if s.backup_vault != "none":
             Backup("backup", s, database, keys, child)

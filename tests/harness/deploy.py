@@ -12,6 +12,7 @@ ANSWERS = {
     "stack output repositories": '{"point-service": "1.dkr.ecr/point-service", "point-operator": "1.dkr.ecr/x"}',
     "stack output kubeconfigCommand": "aws eks update-kubeconfig --region ap-northeast-2 --name point-prod",
     "imageTag=": "None",
+    "checkip": "203.0.113.9",
     "get-secret-value": '{"password": "x"}',
     "DBClusters.0.$": '{"DBSubnetGroup": "x", "KmsKeyId": "x", "DBClusterParameterGroup": "x",'
     ' "VpcSecurityGroups": [{"VpcSecurityGroupId": "x"}]}',

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from infra.models.account import RUNNER
 
 LONGEST = "a23456789-123456789x"
 BOUNDS = {
@@ -13,6 +14,7 @@ BOUNDS = {
     "aws:cloudwatch/dashboard:Dashboard": ("dashboardName", 255),
     "aws:cloudwatch/logGroup:LogGroup": ("name", 512),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ("name", 255),
+    "aws:codebuild/project:Project": ("name", 150),
     "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": ("ecrRepositoryPrefix", 30),
     "aws:ecr/repository:Repository": ("name", 256),
     "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": ("prefix", 256),
@@ -41,7 +43,7 @@ def _named(run: Any) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def longest(run_stack: Callable[..., Any]) -> Any:
-    return run_stack("prod", preview=False, environment=LONGEST)
+    return run_stack("prod", preview=False, environment=LONGEST, **RUNNER)
 
 
 def test_names_fit_for_the_longest_environment(longest: Any) -> None:
@@ -66,7 +68,7 @@ def test_whoever_says_a_name_is_known_here(longest: Any) -> None:
 
 
 def test_two_environments_share_no_name(longest: Any, run_stack: Callable[..., Any]) -> None:
-    other = run_stack("prod", preview=False, environment="b")
+    other = run_stack("prod", preview=False, environment="b", **RUNNER)
     assert not set(_named(longest)) & set(_named(other))
 
 

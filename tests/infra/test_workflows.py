@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from infra.models.account import RUNNER
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,7 +119,10 @@ def test_the_deploy_role_makes_no_role_and_lets_none_grow_without_the_boundary()
     assert {"iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion"} <= set(always)
 
 
-def test_the_boundary_allows_all_that_the_program_s_roles_do_and_no_rights_over_rights(updated: Any) -> None:
+def test_the_boundary_allows_all_that_the_program_s_roles_do_and_no_rights_over_rights(
+    run_stack: Any,
+) -> None:
+    updated = run_stack("prod", preview=False, **RUNNER)
     (statement,) = _template()["Resources"]["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
     published = json.loads(aws_managed_policies_data)
     documents = [

@@ -85,8 +85,13 @@ def _access(s: Settings) -> Iterator[Rule]:
     )
     yield (
         *("apiPrivateClients", s.api_private_clients),
-        s.stage == "all" and not (s.api_allowed_cidrs or s.api_private_clients),
-        "whoever runs `pulumi up`, unless apiAllowedCidrs names it: it installs into the cluster",
+        s.stage == "all" and not (s.api_allowed_cidrs or s.api_private_clients or s.runner_repository),
+        "whoever runs `pulumi up`, unless apiAllowedCidrs or runnerRepository does: it installs into the cluster",
+    )
+    yield (
+        *("runnerConnectionArn", s.runner_connection_arn),
+        bool(s.runner_connection_arn) != bool(s.runner_repository),
+        "a connection to GitHub together with runnerRepository, and neither of them without the other",
     )
 
 
@@ -99,6 +104,7 @@ def _somebody_s_cluster(s: Settings) -> Iterator[Rule]:
     for key, value in (
         ("apiAllowedCidrs", s.api_allowed_cidrs),
         ("apiPrivateClients", s.api_private_clients),
+        ("runnerRepository", s.runner_repository),
         ("adminRoleArns", s.admin_role_arns),
         ("viewerRoleArns", s.viewer_role_arns),
     ):

@@ -52,6 +52,8 @@ class Settings:
     max_nodes_per_zone: int
     api_allowed_cidrs: tuple[str, ...]
     api_private_clients: tuple[str, ...]
+    runner_repository: str
+    runner_connection_arn: str
     admin_role_arns: tuple[str, ...]
     viewer_role_arns: tuple[str, ...]
     permissions_boundary: str
@@ -185,6 +187,16 @@ def load(
         max_nodes_per_zone=r.integer("maxNodesPerZone", 1, 50),
         api_allowed_cidrs=r.allowed_cidrs("apiAllowedCidrs"),
         api_private_clients=r.api_clients("apiPrivateClients"),
+        runner_repository=r.matching(
+            "runnerRepository",
+            r"|https://github\.com/[\w-]+/[\w.-]+(?<!\.git)",
+            "https://github.com/OWNER/NAME or nothing",
+        ),
+        runner_connection_arn=r.matching(
+            "runnerConnectionArn",
+            r"|arn:aws:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
+            "the ARN of a connection to GitHub (arn:aws:codeconnections:...:connection/...) or nothing",
+        ),
         admin_role_arns=r.each("adminRoleArns", *_ROLES),
         viewer_role_arns=r.each("viewerRoleArns", *_ROLES),
         permissions_boundary=r.matching(

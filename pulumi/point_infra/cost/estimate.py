@@ -84,6 +84,13 @@ def lines(resources: list[Declared], prices: Prices, usage: Usage) -> list[Line]
             "GB",
             rate["cross_zone_gb"],
         ),
+        Line(
+            other,
+            "runner",
+            count["aws:codebuild/project:Project"] * usage.runner_minutes,
+            "min",
+            rate["codebuild_medium_minute"],
+        ),
         Line(other, "KMS keys", count["aws:kms/key:Key"], "", rate["kms_key_month"]),
         Line(other, "secrets", count["aws:secretsmanager/secret:Secret"] + 1, "", rate["secret_month"]),
         Line(other, "hosted zones", count["aws:route53/zone:Zone"], "", rate["hosted_zone_month"]),

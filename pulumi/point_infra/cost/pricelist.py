@@ -63,6 +63,7 @@ RATES = {
     "aurora_backup_gb_month": Query("AmazonRDS", "Aurora:BackupUsage", {"databaseEngine": "Aurora MySQL"}),
     "logs_gb": Query("AmazonCloudWatch", "DataProcessing-Bytes"),
     "transfer_out_gb": Query("AWSDataTransfer", "DataTransfer-Out-Bytes", region_field="fromRegionCode"),
+    "codebuild_medium_minute": Query("CodeBuild", "Build-Min:Linux:g1.medium"),
     "acu_hour": Query("AmazonRDS", "Aurora:ServerlessV2Usage", {"databaseEngine": "Aurora MySQL"}),
 }
 """The rest of `rate` is the same in every region, or a sum of ours: it stays as it is."""

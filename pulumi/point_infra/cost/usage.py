@@ -25,6 +25,8 @@ class Usage:
     """The charts' public images, for one processor, as they are kept."""
     storage_gb: float = 50
     io_millions: float = 100
+    runner_minutes: float = 1200
+    """30 deploys of 20 minutes, 60 previews of 10."""
 
     @property
     def requests_millions(self) -> float:
@@ -57,7 +59,9 @@ class Usage:
         return 2 * self.traffic_gb
 
 
-_TRIAL = Usage(requests_per_second=3, other_logs_gb=8, nat_gb=20, storage_gb=10, io_millions=10)
+_TRIAL = Usage(
+    requests_per_second=3, other_logs_gb=8, nat_gb=20, storage_gb=10, io_millions=10, runner_minutes=200
+)
 
 
 def of(profile: str) -> Usage:

@@ -21,6 +21,7 @@ RIGHTS = {
     "aws:acm/certificate:Certificate": "acm:RequestCertificate",
     "aws:wafv2/webAcl:WebAcl": "wafv2:CreateWebACL",
     "aws:cloudfront/distribution:Distribution": "cloudfront:CreateDistribution",
+    "aws:codebuild/project:Project": "codebuild:CreateProject",
     "aws:secretsmanager/secret:Secret": "secretsmanager:CreateSecret",
 }
 """A right of each kind that is dear to miss; whoever has these has the rest."""
@@ -71,15 +72,21 @@ def policy(arn: str, *, there: bool) -> Finding:
 
 
 def api(
-    public: Iterable[str], private: Iterable[str], seen_as: str | None, inside_as: dict[str, str]
+    public: Iterable[str],
+    private: Iterable[str],
+    seen_as: str | None,
+    inside_as: dict[str, str],
+    *,
+    runner: str = "",
 ) -> Finding:
     """Judge whether the Kubernetes API lets this machine in, as an update needs it to.
 
     `seen_as` is the address that this machine has on the Internet, `inside_as` the one that it would use
-    towards each private range.
+    towards each private range; `runner` is the stack's own, which is let in.
     """
     what, allowed, clients = "Kubernetes API", list(public), list(private)
-    groups = [c for c in clients if c.startswith("sg-")]
+    members = [f"a member of {c}" for c in clients if c.startswith("sg-")]
+    members += [f"a job of {runner}"] if runner else []
     for range_ in (c for c in clients if not c.startswith("sg-")):
         if _in(inside_as.get(range_), range_):
             return ok(what, f"privately: this machine is {inside_as[range_]}, within {range_}")
@@ -87,8 +94,8 @@ def api(
         for range_ in allowed:
             if _in(seen_as, range_):
                 return ok(what, f"publicly: this machine is {seen_as}, within {range_}")
-    if groups:
-        return unknown(what, f"from here only a member of {', '.join(groups)} reaches it")
+    if members:
+        return unknown(what, f"from here only {' or '.join(members)} reaches it")
     if allowed and not seen_as:
         return unknown(what, f"open to {', '.join(allowed)}, and this machine's own address is not known")
     if allowed:
@@ -103,7 +110,7 @@ def api(
             f"private: open to {', '.join(clients)}, where this machine is not",
             "stage foundation goes from here; run the rest inside the network, or set apiAllowedCidrs",
         )
-    return failed(what, "open to nobody", "set apiAllowedCidrs or apiPrivateClients")
+    return failed(what, "open to nobody", "set apiAllowedCidrs, apiPrivateClients or runnerRepository")
 
 
 def owners(public: Iterable[str], seen_as: str | None) -> Finding:

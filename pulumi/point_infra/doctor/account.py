@@ -200,6 +200,17 @@ class Account(Region):
         answer = self.client("ecr").get_registry_scanning_configuration()
         return answer["scanningConfiguration"]["scanType"]
 
+    def connection(self, arn: str) -> str | None:
+        """Status of a connection to a forge; None for none."""
+        _, _, service, region, *_ = arn.split(":")
+        try:
+            found = self.client(service, region).get_connection(ConnectionArn=arn)
+        except ClientError as error:
+            if code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return found["Connection"]["ConnectionStatus"]
+
     def clusters(self) -> list[str]:
         """Names of the EKS clusters."""
         return self.all("eks", "list_clusters", "clusters")

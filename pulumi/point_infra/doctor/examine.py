@@ -59,6 +59,8 @@ class Examination:
             yield "key", lambda: [taken.key(self.s.kms_key_arn, self.account.key_state(self.s.kms_key_arn))]
         if arn := self.s.certificate_arn:
             yield "certificate", lambda a=arn: [self._certificate(a)]
+        if arn := self.s.runner_connection_arn:
+            yield "connection", lambda a=arn: [taken.connection(a, self.account.connection(a))]
         for group in {g.types: g for g in n.nodes}.values():
             yield f"nodes {'/'.join(group.types)}", lambda g=group: [self._types(g)]
         if d := n.database:
@@ -198,4 +200,6 @@ class Examination:
             return access.owners(there.public if there else (), self.seen_as or resolver.seen_as())
         ranges = [c for c in s.api_private_clients if not c.startswith("sg-")]
         seen_as = (self.seen_as or resolver.seen_as()) if s.api_allowed_cidrs else None
-        return access.api(s.api_allowed_cidrs, s.api_private_clients, seen_as, resolver.inside_as(ranges))
+        runner = f"{s.name}-runner" if s.runner_repository else ""
+        inside_as = resolver.inside_as(ranges)
+        return access.api(s.api_allowed_cidrs, s.api_private_clients, seen_as, inside_as, runner=runner)

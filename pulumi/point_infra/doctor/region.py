@@ -33,12 +33,12 @@ class Region:
         """Made when needed: a profile that is not there is an answer like another."""
         return boto3.Session()
 
-    def client(self, service: str) -> Any:
-        """The client of a service."""
+    def client(self, service: str, region: str = "") -> Any:
+        """The client of a service, here or in the one region where it is asked."""
         if service not in self.clients:
             session = self._elsewhere() if service == "route53" and self._zone_role else self.session
             self.clients[service] = session.client(  # pyright: ignore
-                service, region_name=self._region, config=_PATIENCE
+                service, region_name=region or self._region, config=_PATIENCE
             )
         return self.clients[service]
 

@@ -1,4 +1,4 @@
-"""What is there already and is taken as it is: subnets, a cluster, a key, a certificate, switches of the account."""
+"""What is there already and is taken as it is: subnets, a cluster, a key, a certificate, a connection, switches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,3 +121,14 @@ def scanner(kind: str) -> Finding:
             "image scanning", f"{kind.lower()}: what is found out after a push is not heard of", _WATCH
         )
     return ok("image scanning", "enhanced")
+
+
+def connection(arn: str, status: str | None) -> Finding:
+    """Judge a connection to GitHub: somebody has to finish it in the console."""
+    what = f"connection {arn.rsplit('/', 1)[-1]}"
+    if status == "AVAILABLE":
+        return ok(what, "available")
+    then = "correct runnerConnectionArn"
+    if status:
+        then = "finish it in the console: Developer Tools, Settings, Connections, Update pending connection"
+    return failed(what, status or "not there", then)

@@ -15,7 +15,10 @@ from point_infra.foundation.keys import Keys
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 from point_infra.foundation.nodes import node_groups
+from point_infra.foundation.runner import Runner
 
+VIEWERS = "point-preview"
+"""Group in the cluster of those who see everything and may try changes as dry runs (incluster/previewers)."""
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _VALUES: dict[str, dict[str, object]] = {
     # Else a NetworkPolicy is taken and never enforced. A text, by the add-on's schema.
@@ -46,9 +49,11 @@ class Cluster(pulumi.ComponentResource):
         logs: Logs,
         images: ImageCache,
         opts: pulumi.ResourceOptions,
+        *,
+        runner: Runner | None = None,
     ) -> None:
         super().__init__("point:index:Cluster", name, None, opts)
-        self._name, self._s = name, s
+        self._name, self._s, self._runner = name, s, runner
         self._child = pulumi.ResourceOptions(parent=self)
         kubeconfig = self._take() if s.existing_cluster_name else self._make(network, keys, logs, images)
         self.provider = k8s.Provider(
@@ -117,7 +122,9 @@ class Cluster(pulumi.ComponentResource):
             self._addon("metrics-server", after=self.node_groups),
             self._volumes(),
         ]
-        self.ready += [self._api_client(client) for client in s.api_private_clients]
+        self.ready += [self._api_client(client, client) for client in s.api_private_clients]
+        if self._runner:
+            self.ready.append(self._api_client("runner", self._runner.security_group_id))
         return made.kubeconfig_json
 
     def _role(self, keys: Keys) -> aws.iam.Role:
@@ -132,11 +139,11 @@ class Cluster(pulumi.ComponentResource):
         attach(name, role, [f"{POLICY}/AmazonEKSClusterPolicy"], self._child)
         return role
 
-    def _api_client(self, client: str) -> pulumi.Resource:
+    def _api_client(self, who: str, client: pulumi.Input[str]) -> pulumi.Resource:
         """Let a security group or a range reach the private endpoint: EKS' own group admits only itself."""
-        group = client.startswith("sg-")
+        group = not isinstance(client, str) or client.startswith("sg-")
         return aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-api-{client}",
+            f"{self._name}-api-{who}",
             security_group_id=self.security_group_id,
             referenced_security_group_id=client if group else None,
             cidr_ipv4=None if group else client,
@@ -222,6 +229,7 @@ def _of(role_arn: str) -> str:
 def _entry(role_arn: str, rights: str, tags: dict[str, str]) -> eks.AccessEntryArgs:
     return eks.AccessEntryArgs(
         principal_arn=role_arn,
+        kubernetes_groups=[VIEWERS] if rights == "AdminView" else None,
         tags=tags,  # a child of a remote component, so the stack's own way to tag does not reach it
         access_policies={
             rights: eks.AccessPolicyAssociationArgs(

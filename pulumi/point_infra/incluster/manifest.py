@@ -14,6 +14,14 @@ import pulumi
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: the program is run from it, never from a wheel."""
 
+_FIRST = (
+    "Namespace",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
+"""What is there before whatever a folder lists after it."""
+
 Object: TypeAlias = dict[str, Any]
 
 
@@ -46,7 +54,7 @@ def declare(
         opts = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=list(first))
         resource = _resource(prefix, change(document), opts)
         made.append(resource)
-        if document["kind"] in ("Namespace", "CustomResourceDefinition"):
+        if document["kind"] in _FIRST:
             first.append(resource)
     return made
 

@@ -1,5 +1,7 @@
 """What the point service needs in the cluster: its secrets, the operator, and the PointService when wanted."""
 
+from pathlib import Path
+
 import pulumi_kubernetes as k8s
 
 import pulumi
@@ -25,6 +27,7 @@ from point_infra.incluster.point_service import (
 
 _STORE = "aws"
 _SECRETS_API = "external-secrets.io/v1"
+_PREVIEWERS = Path(__file__).parent / "previewers"
 
 
 class Platform(pulumi.ComponentResource):
@@ -72,6 +75,10 @@ class Platform(pulumi.ComponentResource):
             provider=self._kubernetes,
             depends_on=operator,
         )
+        if s.viewer_role_arns:
+            manifest.declare(
+                "viewers", _PREVIEWERS, parent=self, provider=self._kubernetes, depends_on=cluster.ready
+            )
         if s.create_point_service:
             self._custom(
                 f"{name}-points",

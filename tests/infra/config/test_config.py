@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from cryptography import x509
+from infra.models import account
 from point_infra import offline
 from point_infra.config import authorities, regions, sizes
 from point_infra.config.reader import ConfigError
@@ -95,6 +96,22 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("apiPrivateClients", {"apiPrivateClients": []}, "whoever runs `pulumi up`"),
     ("apiPrivateClients", {"apiPrivateClients": ["203.0.113.0/24"]}, "security groups (sg-...) and private"),
     ("apiPrivateClients", {"apiPrivateClients": ["runner"]}, "an IPv4 range"),
+    *(
+        ("runnerRepository", {**account.RUNNER, "runnerRepository": wrong}, "https://github.com/OWNER/NAME")
+        for wrong in ("points/points", "https://github.com/points", "https://github.com/points/points.git")
+    ),
+    ("runnerConnectionArn", {**account.RUNNER, "runnerRepository": ""}, "neither of them without the other"),
+    ("runnerConnectionArn", {**account.RUNNER, "runnerConnectionArn": ""}, "together with runnerRepository"),
+    (
+        "runnerConnectionArn",
+        {**account.RUNNER, "runnerConnectionArn": "arn:aws:codeconnections:x:connection/1"},
+        "the ARN of a connection to GitHub",
+    ),
+    (
+        "runnerRepository",
+        {**OWN_NETWORK, **account.RUNNER, "existingClusterName": "shop", "apiPrivateClients": []},
+        "its owner says who may",
+    ),
     (
         "viewerRoleArns",
         {key: ["arn:aws:iam::123456789012:role/one"] for key in ("adminRoleArns", "viewerRoleArns")},
@@ -243,6 +260,13 @@ UNUSUAL: list[dict[str, object]] = [
     {"vpcCidr": "172.31.0.0/16"},
     {"apiPrivateClients": ["sg-0123456789abcdef0", "192.168.4.0/22"]},
     {"apiPrivateClients": [], "apiAllowedCidrs": ["203.0.113.7/32"]},
+    {"apiPrivateClients": [], **account.RUNNER},
+    {
+        **account.RUNNER,
+        "runnerConnectionArn": (
+            f"arn:aws:codestar-connections:us-east-1:123456789012:connection/{'0123456789abcdef' * 2}-1-1"
+        ),
+    },
     {"availabilityZones": ["ap-northeast-2a", "ap-northeast-2c", "ap-northeast-2d"]},
     {"zoneId": "Z0123456789ABC"},
     {"environment": "qa-2"},

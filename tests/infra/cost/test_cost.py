@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from infra.models.account import RUNNER
 from point_infra import offline
 from point_infra.cost import estimate, prices, usage
 from point_infra.cost.inventory import Declared
@@ -103,6 +104,15 @@ def test_a_serverless_database_costs_its_floor_and_spot_nodes_a_share() -> None:
     spot = SEOUL.node["t4g.large"].times(SEOUL.rate["spot"], "spot")
     assert spot.usd == pytest.approx(0.35 * 0.0832)
     assert spot.estimate
+
+
+def test_a_runner_costs_the_minutes_that_it_runs() -> None:
+    usual = usage.of("lean")
+    assert not [x for x in estimate.lines(offline.declared("dev"), SEOUL, usual) if x.what == "runner"]
+    (line,) = [
+        x for x in estimate.lines(offline.declared("dev", **RUNNER), SEOUL, usual) if x.what == "runner"
+    ]
+    assert (line.quantity, line.usd, line.unit) == (1200, pytest.approx(12), "min")
 
 
 def test_nodes_are_counted_as_declared() -> None:

@@ -344,6 +344,33 @@ def test_a_cluster_that_is_there_is_active_in_the_vpc_with_its_add_ons(
     assert taken.cluster("theirs", "vpc-1", there, addons).mark == mark
 
 
+def test_the_api_lets_the_stack_s_own_runner_in_and_from_here_nobody_can_tell() -> None:
+    found = access.api([], ["10.0.0.0/16"], None, {}, runner="point-prod-runner")
+    assert found.mark == Mark.UNKNOWN
+    assert "only a job of point-prod-runner reaches it" in _said(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "mark"),
+    [("AVAILABLE", Mark.OK), ("PENDING", Mark.FAILED), ("ERROR", Mark.FAILED), (None, Mark.FAILED)],
+)
+@pytest.mark.parametrize("service", ["codeconnections", "codestar-connections"])
+def test_a_connection_is_there_and_finished(service: str, status: str | None, mark: Mark) -> None:
+    arn = f"arn:aws:{service}:us-east-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+    account, stub = _stubbed(service)
+    if status:
+        stub.add_response(
+            "get_connection", {"Connection": {"ConnectionStatus": status}}, {"ConnectionArn": arn}
+        )
+    else:
+        stub.add_client_error("get_connection", "ResourceNotFoundException")
+    with stub:
+        assert account.connection(arn) == status
+    found = taken.connection(arn, status)
+    assert found.mark == mark
+    assert ("finish it in the console" in _said(found)) == (status in ("PENDING", "ERROR"))
+
+
 def test_the_api_of_somebody_else_s_cluster_is_reached_publicly_or_not_known() -> None:
     assert access.owners(["0.0.0.0/0"], "203.0.113.9").mark == Mark.OK
     assert access.owners(["198.51.100.0/24"], "203.0.113.9").mark == Mark.UNKNOWN

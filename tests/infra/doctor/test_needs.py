@@ -32,4 +32,5 @@ def test_nothing_that_is_declared_is_left_unasked(stack: str) -> None:
     assert set(access.RIGHTS) - found.types <= {
         "aws:wafv2/webAcl:WebAcl",
         "aws:cloudfront/distribution:Distribution",
+        "aws:codebuild/project:Project",
     }

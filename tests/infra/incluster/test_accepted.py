@@ -5,6 +5,8 @@ monitors, secrets, bindings, and the PointService.
 """
 
 import json
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ from typing import Any
 import pytest
 from harness.crds import published
 from point_infra import offline
+from point_infra.foundation.cluster import VIEWERS
 from point_local.alone import apiserver
+from point_local.programs import paths
 from pulumi.runtime import rpc
 
 ROOT = Path(__file__).resolve().parents[3]
 CRD = ROOT / "crds" / "pointservices.yaml"
 FIRST = ("Namespace", "CustomResourceDefinition")
+VIEWER = "arn:aws:iam::123456789012:role/preview"
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +81,7 @@ def emptied(server: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("stack", offline.stacks())
 def test_every_object_is_taken_as_it_is(emptied: Any, run_stack: Callable[..., Any], stack: str) -> None:
-    manifests = objects(run_stack(stack, preview=False, createPointService=True))
+    manifests = objects(run_stack(stack, preview=False, createPointService=True, viewerRoleArns=[VIEWER]))
     kinds = {m["kind"] for m in manifests}
     assert kinds >= {"PointService", "TargetGroupBinding", "ExternalSecret", "PodMonitor", "NetworkPolicy"}
     others = _prepare(emptied, manifests)
@@ -121,3 +126,106 @@ def test_a_pod_that_a_restricted_namespace_would_refuse_is_a_warning_and_so_an_e
     operator["spec"]["template"]["spec"]["hostNetwork"] = True
     with pytest.raises(RuntimeError, match="would violate PodSecurity"):
         _apply(emptied, [operator])
+
+
+HELD_DOWN = "dry runs are all that it may ask for"
+
+
+class Previewer:
+    """Whoever has the group of the stack's viewers, and no other right."""
+
+    def __init__(self, server: Any) -> None:
+        self._kubeconfig = server.user_kubeconfig("previewer", "preview", [VIEWERS])
+
+    def ask(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as it, whatever comes of it."""
+        command = [str(paths.BIN / "kubectl"), "--kubeconfig", str(self._kubeconfig), *args]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
+
+    def write(self) -> subprocess.CompletedProcess[str]:
+        """Try to make something in earnest."""
+        return self.ask("create", "configmap", "mine", "--namespace=points")
+
+
+def _kind(server: Any) -> str:
+    """A CRD as it is, which Pulumi replaces whole."""
+    return server.kubectl("get", "crd", "pointservices.pointservice.io", "--output=json")
+
+
+@pytest.fixture
+def declared(emptied: Any, run_stack: Callable[..., Any]) -> list[dict[str, Any]]:
+    """What a stack declares that is not there yet, in a cluster that has its namespaces, kinds and previewers."""
+    manifests = objects(run_stack("prod", preview=False, createPointService=True, viewerRoleArns=[VIEWER]))
+    others = _prepare(emptied, manifests)
+    held = [m for m in others if m["metadata"]["name"] == VIEWERS]
+    assert {m["kind"] for m in held} == {
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    }
+    _apply(emptied, held)
+    return [m for m in others if m not in held]
+
+
+@pytest.fixture
+def previewer(emptied: Any, declared: list[dict[str, Any]]) -> Previewer:  # noqa: ARG001
+    """One whom the policy holds down: the server learns of it a moment later."""
+    someone = Previewer(emptied)
+    deadline = time.monotonic() + 20
+    while HELD_DOWN not in (said := someone.write()).stderr:
+        assert time.monotonic() < deadline, said
+        emptied.kubectl("delete", "configmap", "mine", "--namespace=points", "--ignore-not-found")
+    return someone
+
+
+def test_a_previewer_may_try_everything_that_is_new(
+    emptied: Any, previewer: Previewer, declared: list[dict[str, Any]]
+) -> None:
+    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}]
+    real = [*namespaces, *(m for m in declared if m.get("type") != "kubernetes.io/tls")]
+    whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": real})
+    tried = previewer.ask("apply", "--server-side", "--dry-run=server", "-f", "-", stdin=whole)
+    assert tried.returncode == 0, tried.stderr
+    assert len(tried.stdout.splitlines()) == len(real)
+    assert not emptied.kubectl("get", "pointservices,deployments,networkpolicies", "--all-namespaces")
+    tried = previewer.ask("replace", "--dry-run=server", "-f", "-", stdin=_kind(emptied))
+    assert tried.returncode == 0, tried.stderr
+
+
+def test_a_previewer_makes_changes_and_deletes_nothing(
+    emptied: Any, previewer: Previewer, declared: list[dict[str, Any]]
+) -> None:
+    for one in declared:
+        if one.get("type") != "kubernetes.io/tls":
+            tried = previewer.ask("apply", "--server-side", "-f", "-", stdin=json.dumps(one))
+            assert HELD_DOWN in tried.stderr, (one["kind"], tried.stderr)
+    assert HELD_DOWN in previewer.ask("replace", "-f", "-", stdin=_kind(emptied)).stderr
+    emptied.kubectl("create", "serviceaccount", "somebody", "--namespace=points")
+    # Also what another role lets it do.
+    emptied.kubectl(
+        "create", "clusterrolebinding", "all", "--clusterrole=cluster-admin", f"--group={VIEWERS}"
+    )
+    try:
+        for command in (
+            ("label", "namespace", "points", "mine=yes"),
+            ("delete", "namespace", "points"),
+            ("create", "token", "somebody", "--namespace=points"),
+        ):
+            assert HELD_DOWN in previewer.ask(*command).stderr, command
+        assert previewer.ask("auth", "can-i", "delete", "namespaces").stdout == "yes\n"
+    finally:
+        emptied.kubectl("delete", "clusterrolebinding", "all")
+        emptied.kubectl("delete", "serviceaccount", "somebody", "--namespace=points")
+
+
+def test_what_holds_a_previewer_down_is_out_of_its_reach(previewer: Previewer) -> None:
+    """No policy is asked about policies, so only rights can keep it."""
+    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        for verb in ("create", "patch", "update", "delete"):
+            assert previewer.ask("auth", "can-i", verb, kind).stdout == "no\n", (verb, kind)
+
+
+def test_others_are_not_held_down(emptied: Any, previewer: Previewer) -> None:  # noqa: ARG001
+    emptied.kubectl("create", "configmap", "other", "--namespace=points")
+    emptied.kubectl("delete", "configmap", "other", "--namespace=points")

@@ -9,6 +9,14 @@ from point_local.preview.standin.shapes import AUTONAMES
 
 ACCOUNT = "123456789012"
 
+RUNNER = {
+    "runnerConnectionArn": (
+        "arn:aws:codeconnections:ap-northeast-2:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+    ),
+    "runnerRepository": "https://github.com/points/points",
+}
+"""Config of a stack with a runner of its own."""
+
 _IDS = {
     "aws:ec2/eip:Eip": "eipalloc-",
     "aws:ec2/internetGateway:InternetGateway": "igw-",
@@ -27,6 +35,7 @@ _ARNS = {
     "aws:cloudfront/distribution:Distribution": "cloudfront::{account}:distribution/{upper}",
     "aws:cloudwatch/logGroup:LogGroup": "logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "cloudwatch:{region}:{account}:alarm:{name}",
+    "aws:codebuild/project:Project": "codebuild:{region}:{account}:project/{name}",
     "aws:ecr/repository:Repository": "ecr:{region}:{account}:repository/{name}",
     "aws:elasticache/replicationGroup:ReplicationGroup": (
         "elasticache:{region}:{account}:replicationgroup:{name}"

@@ -29,6 +29,7 @@ STACKS: dict[str, tuple[str, dict[str, Any]]] = {
             "existingVpcId": "vpc-0123456789abcdef0",
             "extraTags": ["CostCenter=loyalty"],
             "kmsKeyArn": f"arn:aws:kms:ap-northeast-2:123456789012:key/mrk-{'a' * 32}",
+            **account.RUNNER,
             "permissionsBoundary": "arn:aws:iam::123456789012:policy/point-platform-boundary",
             "viewerRoleArns": ["arn:aws:iam::123456789012:role/preview"],
             "zoneId": "Z0123456789ABCDEFGHIJ",

@@ -107,6 +107,11 @@ _HEALTH = {
 }
 
 
+def webhook(inputs: Props) -> Props:
+    """A group of filters is its filters."""
+    return {**inputs, "webhook": True, "filterGroups": [g["filters"] for g in inputs["filterGroups"]]}
+
+
 def listener(inputs: Props) -> Props:
     """The certificate is the first of a list."""
     arn = inputs.pop("certificateArn", None)
@@ -159,6 +164,7 @@ def access_entries(inputs: Props) -> list[tuple[str, Props]]:
             {
                 "ClusterName": inputs["name"],
                 "PrincipalArn": entry["principalArn"],
+                **({"KubernetesGroups": groups} if (groups := entry.get("kubernetesGroups")) else {}),
                 "AccessPolicies": [
                     {"PolicyArn": one["policyArn"], "AccessScope": {"Type": one["accessScope"]["type"]}}
                     for one in entry["accessPolicies"].values()

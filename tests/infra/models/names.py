@@ -6,6 +6,17 @@ from infra.models.translate import Kind
 _PROVIDER = "an order to the provider"
 _MADE_BY_COMPONENT = "says what the component makes beside the cluster"
 _ROLE = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}
+_PROJECT = {
+    "Artifacts": {"Type": "NO_ARTIFACTS"},
+    "Environment": {
+        "Type": "LINUX_CONTAINER",
+        "Image": "aws/codebuild/standard:7.0",
+        "ComputeType": "BUILD_GENERAL1_SMALL",
+    },
+    "ServiceRole": "arn:aws:iam::123456789012:role/runner",
+    "Source": {"Type": "GITHUB", "Location": "https://github.com/points/points.git"},
+}
+"""What a project has beside its webhook."""
 
 KINDS: dict[str, Kind] = {
     "aws:acm/certificate:Certificate": Kind("AWS::CertificateManager::Certificate"),
@@ -58,6 +69,17 @@ KINDS: dict[str, Kind] = {
     "aws:cloudwatch/logGroup:LogGroup": Kind("AWS::Logs::LogGroup", rename={"name": "LogGroupName"}),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
         "AWS::CloudWatch::Alarm", rename={"name": "AlarmName"}, prepare=forms.alarm
+    ),
+    "aws:codebuild/project:Project": Kind(
+        "AWS::CodeBuild::Project",
+        rename={"buildTimeout": "TimeoutInMinutes", "logsConfig.cloudwatchLogs": "CloudWatchLogs"},
+    ),
+    "aws:codebuild/webhook:Webhook": Kind(
+        "AWS::CodeBuild::Project",
+        at="Triggers",
+        rename={"projectName": "/Name"},
+        also=_PROJECT,
+        prepare=forms.webhook,
     ),
     "aws:ec2/eip:Eip": Kind("AWS::EC2::EIP"),
     "aws:ec2/flowLog:FlowLog": Kind(

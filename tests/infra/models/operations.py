@@ -32,6 +32,7 @@ CALLS: dict[str, tuple[Call, ...]] = {
     "AWS::CloudFront::OriginAccessControl": _one("cloudfront", "CreateOriginAccessControl"),
     "AWS::CloudWatch::Alarm": _one("cloudwatch", "PutMetricAlarm"),
     "AWS::CloudWatch::Dashboard": _one("cloudwatch", "PutDashboard"),
+    "AWS::CodeBuild::Project": _one("codebuild", "CreateProject"),
     "AWS::EC2::Instance": _one("ec2", "RunInstances"),
     "AWS::EC2::LaunchTemplate": _one("ec2", "CreateLaunchTemplate"),
     "AWS::ECR::PullThroughCacheRule": _one("ecr", "CreatePullThroughCacheRule"),
@@ -114,6 +115,7 @@ TAKEN_OTHERWISE: dict[str, dict[str, str]] = {
     "AWS::CloudFront::Distribution": {
         "DistributionConfig.DefaultCacheBehavior.CachedMethods": "lies in AllowedMethods",
     },
+    "AWS::CodeBuild::Project": {"Triggers": "CreateWebhook, see INPUTS"},
     "AWS::EKS::Cluster": {"Logging.ClusterLogging.EnabledTypes": "names by themselves; the schema has them"},
     "AWS::ElastiCache::ParameterGroup": {"Properties": "ModifyCacheParameterGroup, name by name"},
     "AWS::KMS::Key": {"EnableKeyRotation": "EnableKeyRotation, a call without a value"},
@@ -151,6 +153,10 @@ DOCUMENTED: frozenset[tuple[str, str]] = frozenset(
 """Type and property whose values the call's documentation lists, where its model has no enumeration."""
 
 INPUTS: dict[tuple[str, str], tuple[str, str, str]] = {
+    ("aws:codebuild/webhook:Webhook", "buildType"): ("codebuild", "CreateWebhook", "buildType"),
+    ("aws:codebuild/webhook:Webhook", "filterGroups.filters"): (
+        *("codebuild", "CreateWebhook", "filterGroups"),
+    ),
     ("aws:eks/addon:Addon", "resolveConflictsOnUpdate"): ("eks", "UpdateAddon", "resolveConflicts"),
     ("aws:elasticache/replicationGroup:ReplicationGroup", "authTokenUpdateStrategy"): (
         *("elasticache", "ModifyReplicationGroup", "AuthTokenUpdateStrategy"),

@@ -151,6 +151,28 @@ NEEDS = (
         },
     ),
     Need(
+        "runner",
+        "docs.aws.amazon.com/codebuild/latest/userguide: a VPC network interface; registry.terraform.io, "
+        "aws_codebuild_project; the connection: aws/aws-cdk 37522",
+        (
+            "codeconnections:GetConnection",
+            "codeconnections:GetConnectionToken",
+            "codeconnections:UseConnection",
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateNetworkInterfacePermission",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        ),
+        {"logs:CreateLogGroup": "the group is declared, with its key and its end"},
+    ),
+    Need(
         "cluster-control-plane",
         "docs.aws.amazon.com/eks/latest/userguide/enable-kms.html, the cluster role's rights to the key",
         ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ListGrants"),

@@ -10,6 +10,24 @@ from infra.models.operations import CALLS, DOCUMENTED, TAKEN_OTHERWISE
 
 BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
     (":Budget", {"timeUnit": "WEEKLY"}, "Budget.TimeUnit", "is not one of"),
+    (
+        ":Project",
+        {"environment": {"type": "LINUX", "image": "x", "computeType": "BUILD_GENERAL1_SMALL"}},
+        "Environment.Type",
+        "is not one of",
+    ),
+    (
+        ":Project",
+        {"source": {"type": "GITHUB", "auth": {"type": "TOKEN"}}},
+        "Source.Auth.Type",
+        "is not one of",
+    ),
+    (
+        ":Webhook",
+        {"filterGroups": [{"filters": [{"type": "WORKFLOW", "pattern": "deploy"}]}]},
+        "filterGroups.filters.type",
+        "is not one of",
+    ),
     (":Certificate", {"validationMethod": "PHONE"}, "ValidationMethod", "is not one of"),
     (":Record", {"type": "ALIAS"}, "Type", "is not one of"),
     (":NodeGroup", {"instanceTypes": ["m5.lagre"]}, "InstanceType", "is not one of"),

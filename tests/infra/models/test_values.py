@@ -46,6 +46,13 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("ec2/securityGroup:SecurityGroup", {"description": "the gateway's pods"}, "GroupDescription"),
     ("ec2/subnet:Subnet", {"availabilityZone": "us-east-1a"}, "AvailabilityZone"),
     (":VpcEndpoint", {"serviceName": "com.amazonaws.us-east-1.s3"}, "ServiceName"),
+    (":Project", {"serviceRole": "arn:aws:iam::123456789012:user/runner"}, "ServiceRole"),
+    (":Project", {"buildTimeout": 3000.0}, "TimeoutInMinutes"),
+    (
+        ":Webhook",
+        {"filterGroups": [{"filters": [{"type": "EVENT", "pattern": "WORKFLOW_QUEUED"}]}]},
+        "Triggers.FilterGroups.pattern",
+    ),
     (":Record", {"name": f"{'a' * 64}.example.com"}, "Name"),
     (":NatGateway", {"allocationId": "subnet-0123456789abcdef0"}, "AllocationId"),
     ("rds/subnetGroup:SubnetGroup", {"subnetIds": ["vpc-0123456789abcdef0"]}, "SubnetIds"),

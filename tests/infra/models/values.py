@@ -24,6 +24,15 @@ _PROTOCOL = r"-1|tcp|udp|icmp|icmpv6|\d{1,3}"
 
 FORMS: dict[tuple[str, str], str] = {
     ("AWS::CloudFront::Distribution", "DistributionConfig.CustomErrorResponses.ResponsePagePath"): "/.+",
+    ("AWS::CodeBuild::Project", "Environment.Image"): r"aws/codebuild/standard:[78]\.0",
+    ("AWS::CodeBuild::Project", "Source.Auth.Resource"): (
+        r"arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}"
+    ),
+    ("AWS::CodeBuild::Project", "Source.Location"): r"https://github\.com/[\w.-]+/[\w.-]+\.git",
+    ("AWS::CodeBuild::Project", "TimeoutInMinutes"): r"[5-9]|[1-9]\d|[1-9]\d\d|1\d{3}|20\d\d|21[0-5]\d|2160",
+    ("AWS::CodeBuild::Project", "Triggers.FilterGroups.pattern"): (
+        r"WORKFLOW_JOB_QUEUED|\^\([a-z]+(?:\|[a-z]+)*\)\$"
+    ),
     ("AWS::EC2::SecurityGroup", "GroupDescription"): _NOTE,
     ("AWS::EC2::SecurityGroupEgress", "Description"): _NOTE,
     ("AWS::EC2::SecurityGroupEgress", "IpProtocol"): _PROTOCOL,
@@ -133,6 +142,7 @@ REFERENCES: dict[str, str] = {
     "RouteTableIds": f"rtb-{_ID}",
     "SecurityGroupIds": f"sg-{_ID}",
     "SecurityGroups": f"sg-{_ID}",
+    "ServiceRole": _ROLE,
     "SourceSecurityGroupId": f"sg-{_ID}",
     "SubnetId": f"subnet-{_ID}",
     "SubnetIds": f"subnet-{_ID}",
@@ -145,6 +155,10 @@ REFERENCES: dict[str, str] = {
 """Property (end of its path) -> form of what it refers to."""
 
 NAMED: dict[tuple[str, str], str] = {
+    (
+        "AWS::CodeBuild::Project",
+        "LogsConfig.CloudWatchLogs.GroupName",
+    ): "aws:cloudwatch/logGroup:LogGroup",
     ("AWS::EKS::AccessEntry", "ClusterName"): "eks:index:Cluster",
     ("AWS::EKS::Addon", "ClusterName"): "eks:index:Cluster",
     ("AWS::EKS::Nodegroup", "ClusterName"): "eks:index:Cluster",

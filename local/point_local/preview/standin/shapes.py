@@ -22,6 +22,8 @@ REPLACES: dict[str, set[str]] = {
     "aws:cloudwatch/dashboard:Dashboard": {"dashboardName"},
     "aws:cloudwatch/logGroup:LogGroup": {"name"},
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"name"},
+    "aws:codebuild/project:Project": {"name"},
+    "aws:codebuild/webhook:Webhook": {"projectName"},
     "aws:ec2/flowLog:FlowLog": {"vpcId", "trafficType", "logDestination", "iamRoleArn"},
     "aws:ec2/natGateway:NatGateway": {"allocationId", "subnetId"},
     "aws:ec2/route:Route": {"routeTableId", "destinationCidrBlock"},
