@@ -28,6 +28,8 @@ class Recorded:
     type: str
     name: str
     inputs: dict[str, Any]
+    taken_over: str | None = None
+    """Id under which it is there already."""
 
 
 @dataclass
@@ -49,14 +51,15 @@ class Run:
 
 
 class _Mocks(pulumi.runtime.Mocks):
-    def __init__(self, groups: dict[str, int], answer: Answer | None) -> None:
+    def __init__(self, groups: dict[str, int], left: list[str], answer: Answer | None) -> None:
         self.resources: list[Recorded] = []
         self.groups = groups
+        self.left = left
         self.answer = answer
         self.monitor = pulumi_mocks.MockMonitor(self)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources.append(Recorded(args.typ, args.name, dict(args.inputs)))
+        self.resources.append(Recorded(args.typ, args.name, dict(args.inputs), args.resource_id or None))
         id_, outputs = self._made_up(args)
         if self.answer:
             id_, known = self.answer(args.typ, args.name, dict(args.inputs))
@@ -92,6 +95,8 @@ class _Mocks(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         if args.token.endswith("getCallerIdentity"):
             return {"accountId": ACCOUNT}
+        if args.token.endswith("getLogGroups"):
+            return {"arns": [], "logGroupNames": self.left}
         if args.token.endswith("getAmiIds"):
             return {"names": list(self.groups), "arns": []}
         if args.token.endswith("autoscaling/getGroup:getGroup"):
@@ -116,11 +121,15 @@ def run(
     *,
     preview: bool,
     groups: dict[str, int] | None = None,
+    left: list[str] | None = None,
     answer: Answer | None = None,
     **changes: object,
 ) -> Run:
-    """Run the program once under mocks; `groups` are auto scaling groups that are there, with their sizes."""
-    mocks = _Mocks(groups or {}, answer)
+    """Run the program once under mocks.
+
+    `groups` are auto scaling groups that are there, with their sizes, `left` log groups that are.
+    """
+    mocks = _Mocks(groups or {}, left or [], answer)
     result = Run(mocks.resources)
 
     def program() -> pulumi.Output[Any]:

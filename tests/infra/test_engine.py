@@ -28,6 +28,7 @@ pytestmark = [
 ]
 GOLDEN = Path(__file__).parent / "golden"
 STACK = "dev"
+LEFT = "/aws/eks/point-dev/cluster"
 PUSHED = "sha256:" + "1" * 64
 REPLACED = ("replace", "create-replacement", "delete-replaced")
 
@@ -89,10 +90,14 @@ def ports() -> Generator[dict[str, int], None, None]:
 
 @pytest.fixture(scope="module")
 def up(aws: str, ports: dict[str, int], tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The dev stack after its first `pulumi up`."""
+    """The dev stack after its first `pulumi up`, in an account where the control plane left its log group."""
     assert aws.startswith("http://127.0.0.1:")
+    boto3.client("logs").create_log_group(logGroupName=LEFT)
     stack = Stack(tmp_path_factory.mktemp("stack"), ports)
     made = stack.run("up")
+    made.pop(
+        "cluster-control-plane"
+    )  # of the three of the name one is taken over, and made anew it would be refused
     assert set(made.values()) == {"create"}
     return stack
 
@@ -144,6 +149,20 @@ def test_zones_of_nodes_come_and_are_upgraded_one_after_another(up: Stack) -> No
 
 def test_a_second_preview_has_nothing_to_do(up: Stack) -> None:
     assert up.run("preview", "--expect-no-changes") == {}
+
+
+@pytest.mark.usefixtures("up")
+def test_a_log_group_that_was_left_is_the_stack_s_own_with_its_end() -> None:
+    (group,) = boto3.client("logs").describe_log_groups(logGroupNamePrefix=LEFT)["logGroups"]
+    assert group["retentionInDays"] == 7
+
+
+def test_an_api_that_is_open_for_the_first_up_is_closed_by_an_update_of_the_cluster_alone(up: Stack) -> None:
+    """Nothing in the cluster may be touched: the API is out of reach from where the update runs."""
+    up.configure(apiAllowedCidrs=["203.0.113.9/32"])
+    assert up.run("up") == {"cluster-eksCluster": "update"}
+    up.configure(apiAllowedCidrs=[])
+    assert up.run("up") == {"cluster-eksCluster": "update"}
 
 
 def test_secrets_are_not_in_plain_state(up: Stack) -> None:

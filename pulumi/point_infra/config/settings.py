@@ -102,6 +102,11 @@ class Settings:
         return self.existing_cluster_name or self.name
 
     @property
+    def control_plane_logs(self) -> str:
+        """The log group that EKS writes to, whose name it lets nobody choose."""
+        return f"/aws/eks/{self.name}/cluster"
+
+    @property
     def production(self) -> bool:
         """Whether the rules of production hold."""
         return self.profile == "production"

@@ -191,7 +191,7 @@ class Examination:
     def _log_groups(self) -> _Findings:
         cluster = self.s.name in self.account.clusters()
         left = [] if cluster else self.account.log_groups(self.needs.log_groups)
-        return [names.log_groups(left, cluster=cluster)]
+        return [names.log_groups(left, taken_over=self.s.control_plane_logs, cluster=cluster)]
 
     def _api(self) -> Finding:
         s = self.s

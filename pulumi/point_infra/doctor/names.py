@@ -56,13 +56,18 @@ def image(repository: str, digest: str, architectures: set[str], there: set[str]
     return ok(what, f"{digest[:19]}..., {', '.join(sorted(there)) or 'one platform'}")
 
 
-def log_groups(left: Sequence[str], *, cluster: bool) -> Finding:
-    """Judge whether log groups are in the way: what an earlier stack wrote late outlives it."""
+def log_groups(left: Sequence[str], *, taken_over: str, cluster: bool) -> Finding:
+    """Judge whether log groups are in the way: what an earlier stack wrote late outlives it.
+
+    That of the control plane is no obstacle: an update takes it over.
+    """
     what = "log groups"
-    if cluster or not left:
-        return ok(what, "the running stack's own" if cluster else "none in the way")
-    then = " && ".join(f"aws logs delete-log-group --log-group-name {name}" for name in left)
-    return failed(what, f"left by an earlier stack: {', '.join(left)}", then)
+    others = [name for name in left if name != taken_over]
+    if cluster or not others:
+        there = f"none in the way; {taken_over} is there and is taken over" if left else "none in the way"
+        return ok(what, "the running stack's own" if cluster else there)
+    then = " && ".join(f"aws logs delete-log-group --log-group-name {name}" for name in others)
+    return failed(what, f"left by an earlier stack: {', '.join(others)}", then)
 
 
 def _names(servers: Iterable[str]) -> set[str]:

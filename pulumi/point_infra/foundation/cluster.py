@@ -77,7 +77,7 @@ class Cluster(pulumi.ComponentResource):
     def _make(self, network: Network, keys: Keys, logs: Logs, images: ImageCache) -> pulumi.Output[str]:
         name, s = self._name, self._s
         # EKS would make the group itself, without an end to what it keeps, and leave it behind.
-        control_plane = logs.group(f"{name}-control-plane", f"/aws/eks/{s.name}/cluster", self._child)
+        control_plane = logs.adopted_group(f"{name}-control-plane", s.control_plane_logs, self._child)
         made = eks.Cluster(
             name,
             service_role=self._role(keys),

@@ -395,12 +395,17 @@ def test_a_certificate_is_issued_for_the_host_and_its_origin(
 
 
 def test_a_log_group_of_an_earlier_stack_is_in_the_way_of_a_new_one() -> None:
-    left = ["/aws/eks/point-prod/cluster"]
-    assert names.log_groups(left, cluster=True).mark == Mark.OK
-    assert (
-        "delete-log-group --log-group-name /aws/eks/point-prod/cluster"
-        in names.log_groups(left, cluster=False).then
-    )
+    eks, flow = "/aws/eks/point-prod/cluster", "/aws/vpc/point-prod"
+    assert names.log_groups([eks, flow], taken_over=eks, cluster=True).mark == Mark.OK
+    found = names.log_groups([eks, flow], taken_over=eks, cluster=False)
+    assert found.then == f"aws logs delete-log-group --log-group-name {flow}"
+    assert found.mark == Mark.FAILED
+
+
+def test_the_log_group_that_the_control_plane_left_is_taken_over() -> None:
+    left = "/aws/eks/point-prod/cluster"
+    found = names.log_groups([left], taken_over=left, cluster=False)
+    assert (found.mark, found.found) == (Mark.OK, f"none in the way; {left} is there and is taken over")
 
 
 def test_the_image_of_a_release_is_named_as_amazon_names_it() -> None:

@@ -77,6 +77,14 @@ def read(token: str, id_: str) -> dict[str, Any] | None:
     return {names.get(norm(k), norm(k)): v for k, v in raw.items() if _simple(v)}
 
 
+def log_groups(prefix: str) -> list[str]:
+    """Names of the log groups that are there and begin so."""
+    if not on("aws:cloudwatch/logGroup:LogGroup"):
+        return []
+    found = client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    return [group["logGroupName"] for group in found]
+
+
 def update(token: str, id_: str, props: dict[str, Any]) -> None:
     """Change one to `props`."""
     if token == records.TYPE:

@@ -25,6 +25,7 @@ _SECRETS = {
     "random:index/randomPassword:RandomPassword": ("result",),
     "tls:index/privateKey:PrivateKey": ("privateKeyPem",),
 }
+_LOG_GROUPS = "aws:cloudwatch/getLogGroups:getLogGroups"
 _INVOKES: dict[str, dict[str, Any]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": {
         "id": shapes.ACCOUNT,
@@ -33,6 +34,7 @@ _INVOKES: dict[str, dict[str, Any]] = {
         "userId": "stand-in",
     },
     "aws:autoscaling/getAmiIds:getAmiIds": {"id": "stand-in", "names": [], "arns": []},
+    _LOG_GROUPS: {"id": "stand-in", "arns": []},
     "aws:ec2/getSubnet:getSubnet": {"id": "subnet-standin", "cidrBlock": "10.0.64.0/24"},
     "aws:ec2/getVpc:getVpc": {"id": "vpc-standin", "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}]},
     "aws:eks/getCluster:getCluster": {
@@ -139,6 +141,8 @@ class StandIn(ProviderServicer):
             real = await asyncio.to_thread(live.read, request.type, request.id)
             if real is None:
                 return proto.ReadResponse()  # gone
+            if not state:  # of something that is taken over, its name is all that is read
+                state, inputs = {"name": request.id}, {"name": request.id}
             for side in (state, inputs):
                 side.update(live.changed(request.type, side, real))
         return proto.ReadResponse(id=request.id, properties=_struct(state), inputs=_struct(inputs))
@@ -152,7 +156,10 @@ class StandIn(ProviderServicer):
         if request.tok not in _INVOKES:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stand-in lacks {request.tok}")
         arguments = json_format.MessageToDict(request.args)
-        answer: dict[str, Any] = {"return": _struct({**arguments, **_INVOKES[request.tok]})}
+        said = {**arguments, **_INVOKES[request.tok]}
+        if request.tok == _LOG_GROUPS:
+            said["logGroupNames"] = await asyncio.to_thread(live.log_groups, arguments["logGroupNamePrefix"])
+        answer: dict[str, Any] = {"return": _struct(said)}
         return proto.InvokeResponse(**answer)
 
 
