@@ -176,7 +176,7 @@ def _start_apiserver(
             f"--tls-cert-file={directory / 'serving.crt'}",
             f"--tls-private-key-file={directory / 'serving.key'}",
             f"--client-ca-file={directory / 'ca.crt'}",
-            "--service-cluster-ip-range=10.0.0.0/16",
+            "--service-cluster-ip-range=127.77.0.0/16",  # a webhook is called on this machine or nowhere
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={directory / 'tokens.key'}",
             f"--service-account-signing-key-file={directory / 'tokens.key'}",
