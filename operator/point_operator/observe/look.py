@@ -12,6 +12,7 @@ from point_operator.model.api import PointService
 from point_operator.observe import gateways, secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
 from point_operator.observe.gateways import GatewayPods, Gateways
+from point_operator.observe.keys import Keys, KeysSeen
 from point_operator.observe.workload import Counts, Migration, Rollout
 from point_operator.resources.gateway import rate_limit_service
 from point_operator.resources.pods import migration
@@ -37,6 +38,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the gateway has its route."""
     secret_problems: tuple[str, ...] = ()
     certificate_problem: str = ""
+    keys: KeysSeen = KeysSeen()
     migration: Migration = Migration("Pending")
     rate_limit_service_down: bool = False
 
@@ -57,10 +59,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Looks at PointServices."""
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, followed: Gateways, settings: Settings) -> None:
+    def __init__(
+        self, cluster: Cluster, fleet: Fleet, followed: Gateways, keys: Keys, settings: Settings
+    ) -> None:
         self._cluster = cluster
         self._fleet = fleet
         self._gateways = followed
+        self._keys = keys
         self._settings = settings
         self._kinds: frozenset[kinds.Kind] = frozenset()
         self._kinds_until = float("-inf")
@@ -70,12 +75,13 @@ class Observer:
         gateway, namespace = point_service.spec.gateway, point_service.namespace
         allowed = gateway.namespace in self._fleet.allowed_namespaces
         optional_kinds = await self.optional_kinds()
-        children, pods, found = await asyncio.gather(
+        children, pods, found, keys = await asyncio.gather(
             self._children(point_service, optional_kinds),
             self._cluster.list(
                 kinds.POD, namespace, f"{names.OWNER_NAME}={point_service.name},{names.SELECTOR}"
             ),
             secrets.look(self._cluster, point_service),
+            self._keys.of(gateway.jwt),
         )
         at_gateway = (
             await self._gateways.pods(gateway.namespace, gateway.selector) if allowed else GatewayPods()
@@ -103,6 +109,7 @@ class Observer:
             certificate_problem=await secrets.certificate_problem(self._cluster, point_service)
             if allowed
             else "",
+            keys=keys,
             migration=workload.migration(job, pods),
             rate_limit_service_down=workload.is_down(limiter),
             running=running(point_service, children),
