@@ -37,6 +37,7 @@ def test_gateways_are_read_in_order() -> None:
         ("POINT_OPERATOR_HTTP_PORT", "0", "not a whole number from 1 to 65535"),
         ("POINT_OPERATOR_WORKERS", "1000", "not a whole number from 1 to 64"),
         ("POINT_OPERATOR_LOG_LEVEL", "loud", "none of DEBUG"),
+        ("POINT_OPERATOR_RUNBOOK_URL", "docs/runbook.md", "no http or https URL"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, message: str) -> None:

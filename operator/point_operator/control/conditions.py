@@ -50,12 +50,15 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def follow(
-    point_service: PointService, seen: Seen, outcome: Outcome, degraded_for: float
+    point_service: PointService, seen: Seen, outcome: Outcome, degraded_for: float, *, was_ready: bool
 ) -> dict[str, Condition]:
-    """Return the conditions by type; `degraded_for` is the seconds that Degraded has held without a break."""
+    """Return the conditions by type; `degraded_for` is the seconds that Degraded has held without a break.
+
+    `was_ready` tells whether this generation has been: istiod then has the issuer's keys and keeps them.
+    """
     degraded = _degraded(seen, outcome)
     conditions = {
-        "Ready": _ready(point_service, seen, outcome, degraded),
+        "Ready": _ready(point_service, seen, outcome, degraded, was_ready=was_ready),
         "Progressing": _progressing(point_service, seen, outcome, degraded),
         "Degraded": degraded,
     }
@@ -127,6 +130,8 @@ def _degraded(seen: Seen, outcome: Outcome) -> Condition:
             f"Image {canary.image} on trial: {canary.message}. {running.image} serves all "
             "requests again; it is tried again when spec.image or spec.rollout changes",
         )
+    if seen.keys.problem:
+        return Condition("True", "KeysUnavailable", f"Whose tokens hold can't be told: {seen.keys.problem}")
     if seen.rate_limit_service_down:
         return Condition(
             "True",
@@ -139,7 +144,9 @@ def _degraded(seen: Seen, outcome: Outcome) -> Condition:
     return Condition("False", "AsExpected", "Nothing needs attention")
 
 
-def _ready(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
+def _ready(
+    point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition, *, was_ready: bool
+) -> Condition:
     """Whether members are served, by whichever version."""
     running = outcome.running
     if running.available and seen.without_sidecar:
@@ -149,6 +156,8 @@ def _ready(point_service: PointService, seen: Seen, outcome: Outcome, degraded: 
             return Condition("False", seen.gateway_problem.reason, seen.gateway_problem.message)
         if seen.certificate_problem and not seen.certified:
             return Condition("False", "CertificateMissing", seen.certificate_problem)
+        if seen.keys.problem and not (was_ready or seen.keys.had):
+            return Condition("False", "KeysUnavailable", seen.keys.problem)
         paused = " (paused)" if point_service.spec.paused else ""
         newest = (
             "" if at_work(point_service, seen, outcome) or paused else "; the newest spec is not at work yet"

@@ -31,6 +31,7 @@ from point_operator.model.api import PointService
 from point_operator.observe import look
 from point_operator.observe.fleet import Fleet, Key, Refusal
 from point_operator.observe.gateways import Gateways
+from point_operator.observe.keys import Keys
 from point_operator.observe.look import Observer, Seen
 from point_operator.observe.workload import Rollout
 from point_operator.resources.plan import Plan
@@ -51,11 +52,13 @@ MIGRATION_RETRY_SECONDS = 120.0
 class Reconciler:
     """Looks at one PointService at a time; `Queue` sees to it that no two calls are about the same one."""
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, gateways: Gateways, settings: Settings) -> None:
+    def __init__(
+        self, cluster: Cluster, fleet: Fleet, gateways: Gateways, keys: Keys, settings: Settings
+    ) -> None:
         self.applier = Applier(cluster)
         self._cluster = cluster
         self._fleet = fleet
-        self._observer = Observer(cluster, fleet, gateways, settings)
+        self._observer = Observer(cluster, fleet, gateways, keys, settings)
         self._settings = settings
         self.shared = Shared(cluster, self.applier, fleet)
         self._admission = Admission(cluster, fleet, settings.namespace, hosts_listed=settings.hosts_listed)

@@ -29,11 +29,12 @@ def compute(
     `before` is the status as it was, `now` an RFC 3339 time. A status equal to `before` needs no write.
     """
     old = _by_type(before)
-    followed = conditions.follow(point_service, seen, outcome, _lasted(old.get("Degraded"), now))
-    newest = point_service.generation
-    generation = (
-        newest if conditions.at_work(point_service, seen, outcome) else _served(old.get("Ready"), newest)
-    )
+    newest, ready = point_service.generation, old.get("Ready", {})
+    was_ready = (ready.get("status"), ready.get("observedGeneration")) == ("True", newest)
+    lasted = _lasted(old.get("Degraded"), now)
+    followed = conditions.follow(point_service, seen, outcome, lasted, was_ready=was_ready)
+    is_newest = conditions.at_work(point_service, seen, outcome)
+    generation = newest if is_newest else _served(old.get("Ready"), newest)
     written, news = _written(followed, old, newest, generation, now)
     return _describe(point_service, seen, outcome, before) | {"conditions": written}, news
 

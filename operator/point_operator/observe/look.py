@@ -15,6 +15,7 @@ from point_operator.model.api import Claim, PointService
 from point_operator.observe import gateways, secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
 from point_operator.observe.gateways import GatewayPods, Gateways
+from point_operator.observe.keys import Keys, KeysSeen
 from point_operator.observe.workload import Counts, Migration, Rollout
 from point_operator.resources.gateway import rate_limit_service
 from point_operator.resources.pods import migration
@@ -44,6 +45,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     certificate_problem: str = ""
     certified: bool = False
     """Whether the gateway can present the certificate that it was admitted with, perhaps an earlier one."""
+    keys: KeysSeen = KeysSeen()
     migration: Migration = Migration("Pending")
     rate_limit_service_down: bool = False
 
@@ -64,10 +66,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Looks at PointServices."""
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, followed: Gateways, settings: Settings) -> None:
+    def __init__(
+        self, cluster: Cluster, fleet: Fleet, followed: Gateways, keys: Keys, settings: Settings
+    ) -> None:
         self._cluster = cluster
         self._fleet = fleet
         self._gateways = followed
+        self._keys = keys
         self._settings = settings
         self._kinds: frozenset[kinds.Kind] = frozenset()
         self._kinds_until = float("-inf")
@@ -80,12 +85,13 @@ class Observer:
         gateway, namespace = point_service.spec.gateway, point_service.namespace
         listed = not point_service.no_gateway
         optional_kinds = await self.optional_kinds()
-        children, pods, found, certificate_problem, _ = await asyncio.gather(
+        children, pods, found, keys, certificate_problem, _ = await asyncio.gather(
             self._children(point_service, optional_kinds),
             self._cluster.list(
                 kinds.POD, namespace, f"{names.OWNER_NAME}={point_service.name},{names.SELECTOR}"
             ),
             secrets.look(self._cluster, point_service),
+            self._keys.of(gateway.jwt),
             self._certificate_problem(point_service),
             self._look_at_namespace(namespace),
         )
@@ -119,6 +125,7 @@ class Observer:
             certificate_problem=certificate_problem,
             certified=bool(claims)
             and self._fleet.is_valid_certificate(gateway.namespace, claims[0].credential_name),
+            keys=keys,
             migration=workload.migration(job, pods),
             rate_limit_service_down=workload.is_down(limiter),
             running=running(point_service, children),

@@ -15,6 +15,7 @@ from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds
 from point_operator.observe.fleet import Fleet
 from point_operator.observe.gateways import Gateways
+from point_operator.observe.keys import Keys
 from point_operator.process import watches
 from point_operator.process.handlers import Handlers
 from point_operator.process.health import Health, beating
@@ -37,7 +38,8 @@ class Operator:
         self._resync_seconds = settings.resync_seconds
         self.fleet = Fleet(settings.gateways, hosts_listed=settings.hosts_listed)
         self._gateways = Gateways(self._cluster, self.fleet)
-        self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, settings)
+        self._keys = Keys(self.fleet)
+        self._reconciler = Reconciler(self._cluster, self.fleet, self._gateways, self._keys, settings)
         self.queue = Queue(self._reconciler.reconcile, settings.workers)
         self._work: list[asyncio.Task[Any]] = []
         self._stale = asyncio.Event()
@@ -60,6 +62,7 @@ class Operator:
         self._work = [
             *writing,
             asyncio.create_task(self._gateways.follow(self.queue.add)),
+            asyncio.create_task(self._keys.follow(self.queue.add)),
             asyncio.create_task(self._watch()),
             asyncio.create_task(stop.wait()),
         ]

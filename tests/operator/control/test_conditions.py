@@ -11,6 +11,7 @@ from point_operator.control.conditions import Outcome
 from point_operator.model import api
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.gateways import GatewayPods
+from point_operator.observe.keys import KeysSeen
 from point_operator.observe.look import Seen
 from point_operator.observe.workload import Migration, Rollout
 
@@ -134,6 +135,15 @@ TABLE: dict[str, tuple[Seen, Outcome, str, str, str, str, str]] = {
         _seen(without_sidecar=("a",)), _did(),
         "False NoSidecar 3", "False Complete", "True NoSidecar", "Stalled NoSidecar", "Failed",
     ),
+    "keys that could never be had": (
+        _seen(keys=KeysSeen("refused")), _did(),
+        "False KeysUnavailable 3", "False Complete", "True KeysUnavailable", "Reconciling KeysUnavailable",
+        "InProgress",
+    ),
+    "keys that can't be had just now": (
+        _seen(keys=KeysSeen("refused", had=True)), _did(),
+        "True Available 3", "False Complete", "True KeysUnavailable", "", "Current",
+    ),
     "rate limit service down": (
         _seen(rate_limit_service_down=True), _did(),
         "True Available 3", "False Complete", "True RateLimitServiceDown", "", "Current",
@@ -202,7 +212,7 @@ def test_whatever_happens_no_condition_contradicts_another(
     migrations = ("Pending", "Running", "Failed", "Succeeded")
     problems: tuple[dict[str, Any], ...] = (
         {}, {"secret_problems": ("s",)}, {"certificate_problem": "c"}, {"gateway_problem": ABSENT},
-        {"without_sidecar": ("a",)}, {"rate_limit_service_down": True},
+        {"without_sidecar": ("a",)}, {"rate_limit_service_down": True}, {"keys": KeysSeen("refused")},
     )  # fmt: skip
     every = itertools.product(
         refusals, rollouts, migrations, problems, (None, TRIAL, FAILED_TRIAL), (True, False), ({}, before)

@@ -129,6 +129,15 @@ def test_a_gateway_that_runs_as_somebody_else_is_told(tenant: Any) -> None:
     assert tenant.condition("Stalled")["reason"] == "GatewayIdentity"
 
 
+def test_keys_that_can_t_be_fetched_are_told(tenant: Any) -> None:
+    jwt = {"issuer": f"https://{tenant.namespace}", "jwksUri": "https://login.points.invalid/keys"}
+    tenant.create(gateway={"jwt": jwt})
+    tenant.migrated()
+    tenant.rolled_out()
+    assert "https://login.points.invalid/keys" in tenant.wait_reason("Ready", "KeysUnavailable")["message"]
+    assert tenant.condition("Reconciling")["reason"] == "KeysUnavailable"
+
+
 def test_ready_stays_with_what_serves_until_the_new_image_does(tenant: Any, server: Any) -> None:
     tenant.ready()
     changed = tenant.spec(image="docker.io/library/point-service:0.2.0")["metadata"]["generation"]

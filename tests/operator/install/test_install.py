@@ -92,7 +92,11 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "podAnnotations": {"team": "points", "prometheus.io/scrape": None},
         "serviceAccount": {"annotations": {"team": "points"}},
         "networkPolicy": {"apiServerPorts": [16443]},
-        "monitoring": {"enabled": True},
+        "monitoring": {
+            "enabled": True,
+            "labels": {"release": "kps"},
+            "runbookUrl": "https://wiki.example/run",
+        },
     }
     assert set(chosen) == set(yaml.safe_load((CHART / "values.yaml").read_text())), (
         "a value is not tried here"
@@ -120,6 +124,12 @@ def test_every_value_arrives_where_it_belongs() -> None:
     assert {one["port"] for one in leave["ports"]} == {53, 16443, 15020}
     account = made["ServiceAccount", "elsewhere", "point-operator"]
     assert account["metadata"]["annotations"] == {"team": "points"}
+    assert read.runbook_url == chosen["monitoring"]["runbookUrl"]
+    for kind, _, name in [key for key in made if key[0] in ("PrometheusRule", "PodMonitor")]:
+        assert made[kind, "elsewhere", name]["metadata"]["labels"]["release"] == "kps"
+    rules = made["PrometheusRule", "elsewhere", "point-operator"]["spec"]["groups"][0]["rules"]
+    links = {one["annotations"]["runbook_url"].partition("#")[0] for one in rules if "alert" in one}
+    assert links == {"https://wiki.example/run"}
     for kind in ("PrometheusRule", "ConfigMap"):
         text = yaml.safe_dump([one for key, one in made.items() if key[0] == kind])
         assert 'namespace="elsewhere"' in text.replace("\\", "")

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from point_operator import metrics
-from point_operator.model import api
-from point_operator.resources.watching import alerts, dashboard, operator_monitoring
+from point_operator.model import api, kinds
+from point_operator.resources.surroundings import Surroundings
+from point_operator.resources.watching import alerts, dashboard, operator_monitoring, service_monitor
 from point_service.telemetry import metrics as service_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -50,6 +51,24 @@ def test_every_alert_leads_to_a_section_of_the_runbook(groups: list[dict[str, An
         assert file == alerts.RUNBOOK
         assert section in sections, rule["alert"]
         assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_alerts_link_to_the_runbook_where_people_open_it(point_service: api.PointService) -> None:
+    rules = alerts.group(point_service, "https://wiki.example/run")["rules"]
+    down = next(one for one in rules if one.get("alert") == "PointServiceDown")
+    assert down["annotations"]["runbook_url"] == "https://wiki.example/run#pointservicedown"
+
+
+def test_a_prometheus_that_selects_by_label_finds_them(example: dict[str, Any]) -> None:
+    metadata = {"name": "points", "namespace": "points", "uid": "1"}
+    spec = example["spec"] | {"observability": {"labels": {"release": "kps"}}}
+    labelled = api.parse({"metadata": metadata, "spec": spec})
+    everything = Surroundings(optional_kinds=frozenset(kinds.OPTIONAL))
+    for build in (alerts.build, service_monitor.build):
+        made = build(labelled, everything)
+        assert made is not None
+        assert made["metadata"]["labels"]["release"] == "kps"
+    assert "release" not in made["spec"]["selector"]["matchLabels"]
 
 
 def test_every_section_of_the_runbook_tells_the_five_things() -> None:
