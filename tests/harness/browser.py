@@ -4,7 +4,9 @@ The page is served by this process, under the name of whatever site is wanted; s
 """
 
 import json
+import os
 import shutil
+import signal
 import ssl
 import subprocess
 import threading
@@ -93,12 +95,15 @@ def read(
         log = directory / "browser.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [program, *flags, f"https://{site}/"], stdout=output, stderr=subprocess.STDOUT
+                [program, *flags, f"https://{site}/"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Debian's program is a script that starts the browser, and that starts others
             )
         try:
             assert served.seen.wait(DEADLINE), log.read_text(errors="replace")[-3000:]
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return served.answers
 
