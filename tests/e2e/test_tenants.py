@@ -56,7 +56,7 @@ def test_no_forged_token_opens_ours_and_nothing_of_ours_is_lost(member: Client, 
         ("IssuerConflict", {"jwt": jwt | {"issuer": issuer.ISSUER, "jwks": neighbour.jwks}}),
         (
             "IssuerConflict",
-            {"jwt": jwt | {"issuer": issuer.ISSUER, "jwks": "", "jwksUri": "https://keys.invalid/x"}},
+            {"jwt": jwt | {"issuer": issuer.ISSUER, "jwks": "", "jwksUri": "https://keys.example.com/x"}},
         ),
         ("HostConflict", {"hosts": [neighbour.host, OURS]}),
         ("GatewayNotListed", {"selector": {"istio": "ingressgateway", "app": "istio-ingressgateway"}}),

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from harness.kube import Kube, Process
 from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
 from point_local.build import tools
-from point_operator.model import kinds
+from point_operator.model import gateways, kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +31,13 @@ SPEC: dict[str, Any] = {
         "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": '{"keys": []}'},
     },
 }
+
+
+GATEWAYS = [gateways.DEFAULT] + [
+    msgspec.structs.replace(gateways.DEFAULT, name=name, selector={"istio": name})
+    for name in (f"tenant-{number}" for number in range(1, 200))
+]
+"""The operator's list: one for all, and one that each tenant may have for itself."""
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +71,7 @@ def account(server: apiserver.ApiServer) -> Path:
 @pytest.fixture(scope="session")
 def operator(server: apiserver.ApiServer, account: Path, kube: Kube) -> Iterator[Process]:  # noqa: ARG001 - its gateway
     """The operator, running."""
-    process = Process(server, account, "--no-lease")
+    process = Process(server, account, "--no-lease", POINT_OPERATOR_GATEWAYS=";".join(map(str, GATEWAYS)))
     process.start()
     yield process
     process.stop()

@@ -65,7 +65,7 @@ def test_a_gateway_that_can_t_be_looked_at_is_told_and_the_others_are_looked_at(
     degraded = wrong.wait_reason("Degraded", "ApiFailed", seconds=30)
     assert "answered 400: found 'b'" in degraded["message"]
     assert wrong.condition("Ready")["status"] == "Unknown"
-    selector = {"gateway": right.namespace}
+    selector = {"istio": right.namespace}
     gateway_pod(right.kube, right.namespace, selector)
     right.ready(gateway={"selector": selector})
     gateway_pod(right.kube, f"{right.namespace}-2", selector)

@@ -81,7 +81,7 @@ def test_a_mesh_that_is_installed_again_is_used_again(tenant: Any, operator: Any
 def test_one_whose_gateway_is_not_allowed_any_more_leaves(
     tenant: Any, operator: Any, server: Any, account: Any, process: Any
 ) -> None:
-    tenant.ready()
+    tenant.ready(gateway={"name": "default"})
     operator.stop()
     other = process(
         server, account, "--no-lease", name="elsewhere", POINT_OPERATOR_GATEWAYS="gone=gone/a=b/c"

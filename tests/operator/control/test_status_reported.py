@@ -82,7 +82,7 @@ def test_a_missing_certificate_is_named(tenant: Any) -> None:
 
 
 def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
-    selector = {"gateway": tenant.namespace}
+    selector = {"istio": tenant.namespace}
     gateway_pod(tenant.kube, f"{tenant.namespace}-1", selector)
     tenant.ready(gateway={"selector": selector, "rateLimit": {"requestsPerSecond": 100}})
     for number in (2, 3):
@@ -99,17 +99,17 @@ def test_the_limit_follows_the_number_of_gateway_pods(tenant: Any) -> None:
 
 
 def test_a_gateway_that_is_not_there_is_told(tenant: Any) -> None:
-    tenant.create(gateway={"selector": {"istio": "nope", "zone": "a"}})
+    tenant.create(gateway={"name": tenant.namespace})
     tenant.migrated()
     tenant.rolled_out()
     absent = tenant.wait_reason("Ready", "GatewayAbsent")
-    assert "no pod in namespace istio-ingress with the labels istio=nope,zone=a" in absent["message"]
+    assert f"no pod in namespace istio-ingress with the labels istio={tenant.namespace}" in absent["message"]
     assert tenant.condition("Reconciling")["reason"] == "GatewayAbsent"
     assert tenant.get(kinds.POINT_SERVICE)["status"]["rateLimit"]["gatewayPods"] == 0
 
 
 def test_so_is_one_none_of_whose_pods_is_ready_until_one_is(tenant: Any) -> None:
-    selector = {"gateway": tenant.namespace}
+    selector = {"istio": tenant.namespace}
     gateway_pod(tenant.kube, tenant.namespace, selector, ready=False)
     tenant.create(gateway={"selector": selector})
     tenant.migrated()
@@ -121,11 +121,12 @@ def test_so_is_one_none_of_whose_pods_is_ready_until_one_is(tenant: Any) -> None
 
 
 def test_a_gateway_that_runs_as_somebody_else_is_told(tenant: Any) -> None:
-    tenant.create(gateway={"serviceAccount": "nobody"})
+    gateway_pod(tenant.kube, tenant.namespace, {"istio": tenant.namespace}, account="nobody")
+    tenant.create(gateway={"name": tenant.namespace})
     tenant.migrated()
     tenant.rolled_out()
     told = tenant.wait_reason("Ready", "GatewayIdentity")["message"]
-    assert "run as service account istio-ingressgateway and not as nobody" in told
+    assert "run as service account nobody and not as istio-ingressgateway" in told
     assert tenant.condition("Stalled")["reason"] == "GatewayIdentity"
 
 

@@ -56,7 +56,7 @@ def _claims(tenant: Any) -> list[tuple[list[str], str]]:
         ("IssuerConflict", {"jwt": {"issuer": ISSUER, "jwks": '{"keys": [{"kty": "OKP"}]}'}}),
         (
             "IssuerConflict",
-            {"jwt": {"issuer": ISSUER, "jwks": "", "jwksUri": "https://hostile.localhost/keys"}},
+            {"jwt": {"issuer": ISSUER, "jwks": "", "jwksUri": "https://hostile.example/keys"}},
         ),
         (
             "IssuerConflict",
@@ -95,7 +95,7 @@ def test_what_is_another_ones_is_not_had_by_editing(
     [
         ({"hosts": ["VICTIM"]}, "another PointService already has VICTIM at gateway default"),
         (
-            {"jwt": {"issuer": ISSUER, "jwks": "", "jwksUri": "https://hostile.localhost/keys"}},
+            {"jwt": {"issuer": ISSUER, "jwks": "", "jwksUri": "https://hostile.example/keys"}},
             f"another PointService uses issuer {ISSUER} at gateway default with other keys or claims",
         ),
         ({"name": "inner"}, "inner is not on the operator's list; it has default"),
@@ -118,7 +118,7 @@ def test_it_is_told_when_it_is_applied(
 
 
 def test_who_uses_an_issuer_alone_may_change_its_keys(victim: Any) -> None:
-    victim.spec(gateway={"jwt": {"jwks": None, "jwksUri": "https://victim.localhost/keys"}})
+    victim.spec(gateway={"jwt": {"jwks": None, "jwksUri": "https://victim.example/keys"}})
     victim.kube.wait(
         "the other keys",
         lambda: "jwksUri" in victim.at_gateway(kinds.REQUEST_AUTHENTICATION)["spec"]["jwtRules"][0],
@@ -207,6 +207,7 @@ def test_nothing_at_the_gateway_looks_like_another_tools(victim: Any) -> None:
 def test_a_gateway_taken_off_the_list_is_left_clean(
     victim: Any, operator: Any, server: Any, account: Any, process: Any
 ) -> None:
+    victim.spec(gateway={"name": "default"})
     operator.stop()
     other = process(server, account, "--no-lease", name="other", POINT_OPERATOR_GATEWAYS="gone=gone/a=b/c")
     other.start()

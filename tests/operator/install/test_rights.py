@@ -72,7 +72,7 @@ def _live_a_full_life(tenant: Any) -> None:
     tenant.kube.wait("its rate limit service", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit"))
     tenant.spec(gateway={"rateLimit": {"scope": "Local"}})
     tenant.kube.wait("it to go", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit") is None)
-    tenant.spec(gateway={"selector": {"istio": None, "gateway": tenant.namespace}})
+    tenant.spec(gateway={"selector": {"istio": tenant.namespace}})
     own = names.shared_name("istio-ingress", {"gateway": tenant.namespace})
     tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
     tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")

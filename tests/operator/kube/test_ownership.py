@@ -122,7 +122,7 @@ def test_an_orphaning_deletion_leaves_everything(tenant: Any) -> None:
 
 
 def test_the_listener_and_guard_of_a_gateway_go_with_its_last_user(tenant: Any) -> None:
-    selector = {"gateway": tenant.namespace}
+    selector = {"istio": tenant.namespace}
     gateway_pod(tenant.kube, tenant.namespace, selector)
     tenant.ready(gateway={"selector": selector})
     shared = names.shared_name("istio-ingress", selector)
@@ -133,11 +133,11 @@ def test_the_listener_and_guard_of_a_gateway_go_with_its_last_user(tenant: Any) 
 
 
 def test_a_gateway_that_nobody_uses_any_more_is_swept(tenant: Any, operator: Any) -> None:
-    selector = {"gateway": tenant.namespace}
+    selector = {"istio": tenant.namespace}
     gateway_pod(tenant.kube, tenant.namespace, selector)
     tenant.ready(gateway={"selector": selector})
     left = names.shared_name("istio-ingress", selector)
-    tenant.spec(gateway={"selector": {"gateway": None, "istio": "ingressgateway"}})
+    tenant.spec(gateway={"selector": {"istio": "ingressgateway"}})
     tenant.kube.wait("the move", lambda: left not in str(tenant.get(kinds.VIRTUAL_SERVICE)))
     operator.stop()  # it sweeps when it starts and every five minutes
     operator.start()
@@ -147,7 +147,7 @@ def test_a_gateway_that_nobody_uses_any_more_is_swept(tenant: Any, operator: Any
 
 def test_what_an_orphaned_route_needs_stays(make_tenant: Callable[[], Any], operator: Any) -> None:
     orphan, other = make_tenant(), make_tenant()
-    selector = {"gateway": orphan.namespace}
+    selector = {"istio": orphan.namespace}
     gateway_pod(orphan.kube, orphan.namespace, selector)
     orphan.ready(gateway={"selector": selector}, deletionPolicy="Orphan")
     other.ready(gateway={"selector": selector})
