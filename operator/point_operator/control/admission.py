@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds, names
-from point_operator.model.api import Claim, PointService
+from point_operator.model.api import PointService
+from point_operator.model.claims import Claim
 from point_operator.observe.fleet import Fleet
 
 NAME = "pointservice-claims"

@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from point_operator.control.canary import Record
-from point_operator.model.api import Claim, PointService
+from point_operator.model.api import PointService
+from point_operator.model.claims import Claim
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
 from point_operator.observe.workload import Rollout

@@ -1,7 +1,6 @@
 """How a PointService leaves: what no owner reference reaches is removed, and nothing holds it forever."""
 
 import asyncio
-import datetime
 import logging
 from collections.abc import Iterable
 
@@ -12,6 +11,7 @@ from kubernetes.aio.dynamic.exceptions import (
     UnprocessibleEntityError,
 )
 
+from point_operator.control.clock import age
 from point_operator.control.shared import Shared
 from point_operator.kube.apply import Applier
 from point_operator.kube.cluster import Cluster, Object
@@ -60,7 +60,7 @@ class Finalizer:
             if await self._remove(metadata, (kinds.VIRTUAL_SERVICE,), (namespace,)):
                 return ROUTE_GONE_SECONDS
             removed = await self._remove(metadata, (kinds.DEPLOYMENT, kinds.JOB), (namespace,))
-            if (removed or await self._runs(metadata)) and _age(metadata["deletionTimestamp"]) < PODS_SECONDS:
+            if (removed or await self._runs(metadata)) and age(metadata["deletionTimestamp"]) < PODS_SECONDS:
                 return PODS_LOOK_SECONDS
             await self._remove(metadata, kinds.AT_GATEWAY, self._fleet.gateway_namespaces)
             await self._release_shared((namespace, metadata["name"]))
@@ -120,9 +120,3 @@ class Finalizer:
                 if child["metadata"].get("ownerReferences"):
                     operation = {"op": "remove", "path": "/metadata/ownerReferences"}
                     await self._cluster.patch(kind, child, [operation])
-
-
-def _age(moment: str) -> float:
-    """Seconds since an RFC 3339 time."""
-    then = datetime.datetime.fromisoformat(moment)
-    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()

@@ -1,11 +1,9 @@
 """Bring the cluster to what one PointService says, whatever has happened before."""
 
 import contextlib
-import datetime
 import logging
 import time
 
-import msgspec
 from kubernetes.aio.dynamic.exceptions import (
     BadRequestError,
     ConflictError,
@@ -18,8 +16,10 @@ from kubernetes.aio.dynamic.exceptions import (
 from point_operator import metrics
 from point_operator.control import canary, conditions, status
 from point_operator.control.admission import Admission
+from point_operator.control.clock import age, clock, now
 from point_operator.control.conditions import Condition, Outcome
 from point_operator.control.decide import Decision, decide
+from point_operator.control.failures import cause, said
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
 from point_operator.kube import events
@@ -28,6 +28,7 @@ from point_operator.kube.cluster import Cluster, Object, together
 from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
 from point_operator.model.api import PointService
+from point_operator.model.claims import recorded
 from point_operator.observe import look
 from point_operator.observe.fleet import Fleet, Key, Refusal
 from point_operator.observe.gateways import Gateways
@@ -112,15 +113,15 @@ class Reconciler:
         except api.InvalidSpecError as error:
             if body["metadata"].get("deletionTimestamp"):
                 return await self._finalizer.finalize(body, None)
-            await self._write_status(body, *status.untold(body, conditions.unreadable(str(error)), _now()))
+            await self._write_status(body, *status.untold(body, conditions.unreadable(str(error)), now()))
             return self._settings.resync_seconds
         if point_service.deleting:
             return await self._finalizer.finalize(body, point_service.spec)
         before: status.Status = body.get("status") or {}
         counting = canary.is_counted(point_service, before)
-        seen = await self._observer.look(point_service, counting=counting, now=_now())
+        seen = await self._observer.look(point_service, counting=counting, now=now())
         attempt.seen = seen
-        decision = decide(point_service, seen, before, _clock())
+        decision = decide(point_service, seen, before, clock())
         if decision.plan is not None:
             body = await self._hold(body, seen)
         try:
@@ -129,18 +130,18 @@ class Reconciler:
         except NotFoundError as error:  # a kind, or the gateway's namespace
             if await self._observer.optional_kinds(anew=True) != seen.surroundings.optional_kinds:
                 return 0.0  # somebody has uninstalled one
-            outcome = self._refused(point_service, seen, decision, Refusal("NotInstalled", _said(error)))
-        after, news = status.compute(point_service, seen, outcome, before, _now())
+            outcome = self._refused(point_service, seen, decision, Refusal("NotInstalled", said(error)))
+        after, news = status.compute(point_service, seen, outcome, before, now())
         await self._write_status(body, after, news)
         return self._next_look(outcome, after)
 
     async def _tell(self, key: Key, error: Exception, seen: Seen | None) -> None:
         """Say in status what keeps a look from ending; that it can't be said is for the log."""
-        cause = _cause(error)
+        why = cause(error)
         try:
             body = await self._cluster.get(kinds.POINT_SERVICE, *key)
             if body is not None:
-                told = status.failed(body, self._fleet.read(body), seen, cause, _now())
+                told = status.failed(body, self._fleet.read(body), seen, why, now())
                 await self._write_status(body, *told)
         except Exception as again:
             log.warning(
@@ -154,10 +155,10 @@ class Reconciler:
             operation = {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, names.FINALIZER]}
             body = await self._cluster.patch(kinds.POINT_SERVICE, body, [operation])
         before = body.get("status") or {}
-        recorded = before | {"claims": api.recorded(seen.claims)}
-        if recorded == before:
+        after = before | {"claims": recorded(seen.claims)}
+        if after == before:
             return body
-        operation = {"op": "add", "path": "/status", "value": recorded}
+        operation = {"op": "add", "path": "/status", "value": after}
         return await self._cluster.patch(kinds.POINT_SERVICE, body, [operation], subresource="status")
 
     async def _act(
@@ -180,7 +181,7 @@ class Reconciler:
         except NotOwnedError as error:
             return self._refused(point_service, seen, decision, Refusal("NotOwned", str(error)))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
-            return self._refused(point_service, seen, decision, Refusal("Rejected", _said(error)))
+            return self._refused(point_service, seen, decision, Refusal("Rejected", said(error)))
         return Outcome(
             running=running,
             routed=bool(decision.plan.route),
@@ -217,7 +218,7 @@ class Reconciler:
         except (ConflictError, NotFoundError):
             raise  # changed meanwhile, or a kind was uninstalled
         except DynamicApiError as error:
-            return _said(error)
+            return said(error)
         return ""
 
     async def _bring_about(self, point_service: PointService, seen: Seen, plan: Plan) -> Rollout:
@@ -257,7 +258,7 @@ class Reconciler:
         self, point_service: PointService, seen: Seen, children: dict[Identity, Object]
     ) -> None:
         """Remove a Job that failed a while ago; it is then made anew."""
-        if seen.migration.state != "Failed" or _age(seen.migration.failed_at) < MIGRATION_RETRY_SECONDS:
+        if seen.migration.state != "Failed" or age(seen.migration.failed_at) < MIGRATION_RETRY_SECONDS:
             return
         name = migration.name(point_service, seen.surroundings.login)
         job = children.pop((kinds.JOB.kind, point_service.namespace, name), None)
@@ -278,7 +279,7 @@ class Reconciler:
             )
 
     def _next_look(self, outcome: Outcome, after: status.Status) -> float:
-        if (soon := canary.next_look(outcome.canary, _clock())) is not None:
+        if (soon := canary.next_look(outcome.canary, clock())) is not None:
             return soon
         unsettled = {"Reconciling", "Stalled"} & {one["type"] for one in after["conditions"]}
         unsettled |= {"NotWatched"} & {one["reason"] for one in after["conditions"]}
@@ -294,38 +295,3 @@ class _Attempt:
 def _is_running_job(child: Object) -> bool:
     """A migration that runs is let run: MySQL can't undo half a change of schema."""
     return child["kind"] == kinds.JOB.kind and bool(child.get("status", {}).get("active"))
-
-
-def _clock() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
-
-
-def _now() -> str:
-    """The time as conditions have it."""
-    return _clock().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _age(moment: str) -> float:
-    """Seconds since an RFC 3339 time."""
-    then = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    return (_clock() - then).total_seconds()
-
-
-def _cause(error: Exception) -> Refusal:
-    """What an unexpected failure is called."""
-    if isinstance(error, DynamicApiError):
-        return Refusal("ApiFailed", f"The API server answered {error.status}: {_said(error)}")
-    if isinstance(error, OSError | TimeoutError):
-        return Refusal(
-            "ApiFailed", f"The API server can't be reached: {type(error).__name__} {error}".strip()
-        )
-    return Refusal("InternalError", f"A fault of the operator (see its log): {type(error).__name__}: {error}")
-
-
-def _said(error: DynamicApiError) -> str:
-    """What the API server said about which child, without headers and traceback."""
-    try:
-        message = msgspec.json.decode(error.body or b"{}").get("message")
-    except (msgspec.DecodeError, AttributeError):
-        message = None  # a missing kind is answered in plain text
-    return ": ".join([*getattr(error, "__notes__", ()), str(message or error.reason)])

@@ -8,8 +8,9 @@ import msgspec
 
 from point_operator.control import conditions, served
 from point_operator.control.conditions import Condition, Outcome
-from point_operator.model import api, names
+from point_operator.model import names
 from point_operator.model.api import PointService
+from point_operator.model.claims import recorded
 from point_operator.observe.fleet import Refusal
 from point_operator.observe.look import Seen
 from point_operator.resources.gateway import rate_limit
@@ -85,7 +86,7 @@ def _describe(point_service: PointService, seen: Seen, outcome: Outcome, before:
     if outcome.canary is not None:
         status["canary"] = msgspec.to_builtins(outcome.canary)
     if outcome.claims:
-        status["claims"] = api.recorded(outcome.claims)
+        status["claims"] = recorded(outcome.claims)
     limit = spec.gateway.rate_limit
     if limit.enabled:
         sharers = rate_limit.sharers(point_service, seen.surroundings)

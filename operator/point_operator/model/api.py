@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from point_operator.model import gateways
+from point_operator.model.claims import Claim, read
 from point_operator.model.gateways import ListedGateway
 
 GROUP = "pointservice.io"
@@ -231,25 +232,6 @@ class Spec(_Struct, frozen=True):
     observability: Observability = Observability()
 
 
-class Claim(_Struct, frozen=True):
-    """What a PointService was admitted to at a gateway. While its status records it, nobody else gets it."""
-
-    gateway: str
-    """`names.gateway_key`."""
-    hosts: tuple[str, ...]
-    issuer: str
-    keys: str
-    """Digest of what the issuer's tokens are checked by and of the claims that say who the member is."""
-    credential_name: str
-    since: str
-    """When it was first admitted there (RFC 3339, UTC)."""
-
-
-def recorded(claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    """Return claims as status has them."""
-    return msgspec.json.decode(msgspec.json.encode(claims))
-
-
 class PointService(_Struct, frozen=True):
     """One PointService: who it is, what it wants and what it was admitted to."""
 
@@ -300,14 +282,6 @@ def parse(body: Mapping[str, Any], listed: Sequence[ListedGateway] = (gateways.D
         created=metadata.get("creationTimestamp") or "",
         deleting=bool(metadata.get("deletionTimestamp")),
         spec=spec,
-        claims=_claims(body),
+        claims=read(body),
         no_gateway="" if isinstance(found, ListedGateway) else found,
     )
-
-
-def _claims(body: Mapping[str, Any]) -> tuple[Claim, ...]:
-    """What its status records; nothing when another version wrote it that this one can't read."""
-    try:
-        return msgspec.convert((body.get("status") or {}).get("claims") or (), tuple[Claim, ...])
-    except msgspec.ValidationError:
-        return ()

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from point_operator.model import api, names
-from point_operator.model.api import Claim, PointService
+from point_operator.model.api import PointService
+from point_operator.model.claims import Claim
 from point_operator.model.gateways import ListedGateway
 
 Key = tuple[str, str]

@@ -11,7 +11,8 @@ from point_operator.kube.apply import Identity, identity
 from point_operator.kube.cluster import Cluster, Object
 from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
-from point_operator.model.api import Claim, PointService
+from point_operator.model.api import PointService
+from point_operator.model.claims import Claim
 from point_operator.observe import gateways, secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
 from point_operator.observe.gateways import GatewayPods, Gateways
