@@ -16,7 +16,7 @@ from point_local.stack import application, issuer
 pytestmark = pytest.mark.e2e
 
 OURS = application.hosts()[0]
-GATEWAY: dict[str, Any] = {"namespace": "istio-ingress"}
+GATEWAY: dict[str, Any] = {"namespace": "istio-ingress", "selector": {"istio": "ingressgateway"}}
 """Described instead of named, so that it gets past the admission policy and meets the operator."""
 
 

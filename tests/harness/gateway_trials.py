@@ -32,6 +32,20 @@ TRIALS: Trials = [
         [(TRAVERSAL, "must be the name of a namespace"), ("a.b", "must be the name of a namespace"), ("", "must be")],
     ),
     (
+        "gateway.name",
+        ["default"],
+        [(TRAVERSAL, "must be the name of a gateway"), ("A", "must be the name of a gateway"), ("", "must be")],
+    ),
+    (
+        "gateway",
+        [],
+        [
+            ({"name": "default", "namespace": "istio-ingress"}, "not both"),
+            ({"name": "default", "selector": {"istio": "ingressgateway"}}, "not both"),
+            ({"name": "default", "serviceAccount": "istio-ingressgateway"}, "not both"),
+        ],
+    ),
+    (
         "gateway.selector",
         [{"istio": "ingressgateway"}, {"app.kubernetes.io/name": "a_b.c"}, {"empty": ""}],
         [

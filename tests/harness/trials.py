@@ -87,6 +87,7 @@ TRIALS: Trials = [
     ),
     ("rollout.strategy", ["Canary"], [("BlueGreen", "Unsupported value")]),
     ("rollout.progressDeadlineSeconds", [10], [(9, "greater than or equal to 10")]),
+    ("rollout.migrationDeadlineSeconds", [60], [(0, "greater than or equal to"), ("1h", "must be of type integer")]),
     ("rollout.canary.weight", [1, 50], [(0, "greater than or equal to 1"), (51, "less than or equal to 50")]),
     ("rollout.canary.bakeSeconds", [5], [(4, "greater than or equal to 5")]),
     ("rollout.canary.maxErrorPercent", [0, 100], [(101, "less than or equal to 100")]),

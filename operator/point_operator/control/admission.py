@@ -4,14 +4,20 @@ The ValidatingAdmissionPolicy of the chart (`templates/admission.yaml`) looks li
 at once what otherwise a condition tells a moment later. Nothing rests on it: the fleet decides.
 """
 
+import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
+
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.model.claims import Claim
 from point_operator.observe.fleet import Fleet
+
+log = logging.getLogger(__name__)
 
 NAME = "pointservice-claims"
 
@@ -25,10 +31,20 @@ class Admission:
         self._namespace = namespace
         self._hosts_listed = hosts_listed
         self._told: dict[str, str] = {}
+        self._lock = asyncio.Lock()
 
     async def tell(self) -> None:
         """Write the ConfigMap if what it says has changed."""
-        said = data(self._fleet) | {"hostsListed": str(self._hosts_listed).lower()}
+        async with self._lock:  # so that nothing older is written after something newer
+            try:
+                await self._tell(data(self._fleet) | {"hostsListed": str(self._hosts_listed).lower()})
+            except (DynamicApiError, OSError, TimeoutError) as error:
+                log.warning("can't write ConfigMap %s: %s", NAME, type(error).__name__)
+
+    async def _tell(self, said: dict[str, str]) -> None:
+        if not self._told:
+            live = await self._cluster.get(kinds.CONFIG_MAP, self._namespace, NAME)
+            self._told = live.get("data") or {} if live is not None else {}
         if said == self._told:
             return
         metadata = {

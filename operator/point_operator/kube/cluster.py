@@ -38,7 +38,7 @@ class Cluster:
 
     async def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object | None:
         """Return an object, or None when it or its kind does not exist, as one with an impossible name."""
-        if not (kinds.is_name(namespace) and kinds.is_name(name)):
+        if not all(kinds.is_name(one) for one in (namespace or name, name)):
             return None
         try:
             return await self._request("get", kind.path(namespace, name))

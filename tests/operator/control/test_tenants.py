@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 ISSUER = "https://victim.localhost"
 SHARED = names.shared_name("istio-ingress", {"istio": "ingressgateway"})
-DESCRIBED = {"namespace": "istio-ingress"}
+DESCRIBED = {"namespace": "istio-ingress", "selector": {"istio": "ingressgateway"}}
 """A gateway that is described instead of named is nothing that the admission policy can look up."""
 QUIET = 3.0
 """Seconds in which nothing must change."""
@@ -215,7 +215,7 @@ def test_a_gateway_taken_off_the_list_is_left_clean(
         victim.wait_reason("Degraded", "GatewayNotListed", seconds=60)
         victim.kube.wait("the route to go", lambda: victim.get(kinds.VIRTUAL_SERVICE) is None)
         for kind in kinds.AT_GATEWAY:
-            victim.kube.wait("its policies to go", lambda kind=kind: victim.at_gateway(kind) is None, 30)
+            victim.kube.wait("its policies to go", lambda kind=kind: victim.at_gateway(kind) is None, 120)
     finally:
         other.stop()
         operator.start()

@@ -95,9 +95,13 @@ FLOOD = 80
 def test_a_flood_of_point_services_holds_up_no_other(make_tenant: Any) -> None:
     calm, flooded = make_tenant(), make_tenant()
     calm.ready()
+    described = {
+        "namespace": "istio-ingress",
+        "selector": {"istio": "ingressgateway"},
+    }  # too little for the admission policy
     flooded.host = calm.host  # refused, and asked about again with each that comes or goes
     for number in range(FLOOD):
-        flooded.create(f"flood-{number}")
+        flooded.create(f"flood-{number}", gateway=described)
         if number % 20 == 0:
             calm.kube.delete(kinds.SERVICE, calm.namespace, "points")
             calm.kube.wait("the Service to return", lambda: calm.get(kinds.SERVICE), 10)

@@ -38,7 +38,9 @@ def test_the_second_one_that_wants_a_host_waits_until_it_is_free(make_tenant: Ca
     first, second = make_tenant(), make_tenant()
     first.ready()
     second.host = first.host
-    second.create(gateway={"namespace": "istio-ingress"})  # which says too little for the admission policy
+    second.create(
+        gateway={"namespace": "istio-ingress", "selector": {"istio": "ingressgateway"}}
+    )  # which says too little for the admission policy
     refused = second.wait_reason("Ready", "HostConflict")
     assert f"{first.namespace}/points already has {first.host}" in refused["message"]
     assert second.get(kinds.VIRTUAL_SERVICE) is None
@@ -52,7 +54,9 @@ def test_nobody_can_bring_own_keys_for_an_issuer_that_another_one_uses(
     first, second = make_tenant(), make_tenant()
     first.ready()
     jwt = {"issuer": "https://issuer.localhost", "jwks": '{"keys": [{"kty": "RSA"}]}'}
-    second.create(gateway={"jwt": jwt, "namespace": "istio-ingress"})
+    second.create(
+        gateway={"jwt": jwt} | {"namespace": "istio-ingress", "selector": {"istio": "ingressgateway"}}
+    )
     assert "other keys or claims" in second.wait_reason("Ready", "IssuerConflict")["message"]
     assert second.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
 
