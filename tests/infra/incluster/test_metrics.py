@@ -10,8 +10,8 @@ import yaml
 from point_operator.resources.watching import alerts, service_dashboard
 
 CRD = Path(__file__).resolve().parents[3] / "crds" / "pointservices.yaml"
-# What is a metric in PromQL: a name before its labels or its window.
-METRIC = re.compile(r"\b([a-z_][a-z0-9_]*)(?=[\[{])", re.IGNORECASE)
+# What is a metric in PromQL: a name before its labels or its window, with no colon, which recorded ones have.
+METRIC = re.compile(r"(?<![:\w])([a-z_]\w*)(?=[\[{])", re.IGNORECASE | re.ASCII)
 SCRAPED_BY = {
     "point_operator_": "operator-point-system-podmonitor-point-operator",
     "process_": "operator-point-system-podmonitor-point-operator",

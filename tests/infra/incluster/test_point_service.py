@@ -67,8 +67,8 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",
         "databaseMasterSecretArn", "databaseReaderEndpoint", "databaseSecretArn", "kubeconfigCommand",
         "loadBalancerName", "monthlyCostByService", "monthlyCostIsComplete", "monthlyCostUsd", "nameServers",
-        "operatorImageDigest", "pointServiceYaml", "privateSubnetIds", "repositories", "serviceImageDigest", "url",
-        "vpcId",
+        "operatorImageDigest", "pointServiceYaml", "privateSubnetIds", "repositories", "runnerProject", "serviceImageDigest",
+        "url", "vpcId",
     ]  # fmt: skip
     kinds = {
         "monthlyCostUsd": float,
@@ -81,7 +81,7 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
     assert {k: type(updated.outputs[k]) for k in updated.outputs["names"]} == {
         k: kinds.get(k, str) for k in updated.outputs["names"]
     }
-    assert all(updated.outputs[k] for k in updated.outputs["names"])
+    assert [k for k in updated.outputs["names"] if not updated.outputs[k]] == ["runnerProject"]  # it has none
     assert updated.outputs["url"] == "https://points.example.com"
     assert updated.outputs["kubeconfigCommand"].startswith(
         "aws eks update-kubeconfig --region ap-northeast-2"

@@ -10,7 +10,7 @@ _RULE = ("cidrIpv4", "fromPort", "ipProtocol", "referencedSecurityGroupId", "toP
 CHANGED_IN_PLACE: dict[str, dict[str, str]] = {
     "aws:ec2/routeTableAssociation:RouteTableAssociation": {"routeTableId": "ReplaceRouteTableAssociation"},
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": dict.fromkeys(
-        set(_RULE) - {"cidrIpv4"}, "ModifySecurityGroupRules"
+        _RULE, "ModifySecurityGroupRules"
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": dict.fromkeys(
         _RULE, "ModifySecurityGroupRules"
