@@ -67,8 +67,8 @@ def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",
         "databaseMasterSecretArn", "databaseReaderEndpoint", "databaseSecretArn", "kubeconfigCommand",
         "loadBalancerName", "monthlyCostByService", "monthlyCostIsComplete", "monthlyCostUsd", "nameServers",
-        "operatorImageDigest", "pointServiceYaml", "privateSubnetIds", "repositories", "runnerProject", "serviceImageDigest",
-        "url", "vpcId",
+        "operatorImageDigest", "pointServiceYaml", "privateSubnetIds", "repositories", "runnerProject",
+        "serviceImageDigest", "url", "vpcId",
     ]  # fmt: skip
     kinds = {
         "monthlyCostUsd": float,
