@@ -152,8 +152,7 @@ NEEDS = (
     ),
     Need(
         "runner",
-        "docs.aws.amazon.com/codebuild/latest/userguide: a VPC network interface; registry.terraform.io, "
-        "aws_codebuild_project; the connection: aws/aws-cdk 37522",
+        "statements of published modules for CodeBuild in a VPC; the connection: aws/aws-cdk 37522",
         (
             "codeconnections:GetConnection",
             "codeconnections:GetConnectionToken",
