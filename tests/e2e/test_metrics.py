@@ -109,8 +109,8 @@ def _point_service() -> api.PointService:
 
 
 def _compared(condition: str) -> str:
-    """What a condition compares with a threshold, or says to be absent."""
-    found = re.fullmatch(r"absent\((?P<query>.*)\)|(?P<left>.*) (?:>=?|<) [^)]*", condition)
+    """What a condition compares with a threshold, says to be absent, or asks to be there."""
+    found = re.fullmatch(r"(?:absent\(|on \(\) )(?P<query>.*?)\)?|(?P<left>.*) (?:>=?|<) [^)]*", condition)
     assert found is not None, condition
     return found["query"] or found["left"]
 
