@@ -119,6 +119,9 @@ class Process:
             self.port = free.getsockname()[1]
         self._environment = {
             **os.environ,
+            # Whatever a test's jwksUri names is asked of nobody: not even the name leaves this machine.
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1",
             "POINT_OPERATOR_HTTP_PORT": str(self.port),
             "POINT_OPERATOR_POD": name,
             **environment,

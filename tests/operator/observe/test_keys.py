@@ -91,7 +91,8 @@ async def test_a_certificate_of_somebody_else_is_told(issuer: tuple[str, Any]) -
     assert "certificate" in told.lower()
 
 
-async def test_an_issuer_that_is_not_there_is_told() -> None:
+async def test_an_issuer_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # or its name would be asked for outside
     assert "jwksUri" in await keys.fetched("https://login.points.invalid/keys")
 
 
