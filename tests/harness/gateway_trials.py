@@ -5,6 +5,8 @@ from harness.trials import TRAVERSAL, Trials
 JWT = {"issuer": "https://issuer.localhost", "jwks": '{"keys": []}'}
 URI = {"issuer": "https://issuer.localhost", "jwksUri": "https://login.example.com/keys"}
 
+OURS = {"hosts": ["points.localhost"], "jwt": JWT}
+
 TRIALS: Trials = [
     (
         "gateway.hosts",
@@ -40,9 +42,9 @@ TRIALS: Trials = [
         "gateway",
         [],
         [
-            ({"name": "default", "namespace": "istio-ingress"}, "not both"),
-            ({"name": "default", "selector": {"istio": "ingressgateway"}}, "not both"),
-            ({"name": "default", "serviceAccount": "istio-ingressgateway"}, "not both"),
+            ({**OURS, "name": "default", "namespace": "istio-ingress"}, "not both"),
+            ({**OURS, "name": "default", "selector": {"istio": "ingressgateway"}}, "not both"),
+            ({**OURS, "name": "default", "serviceAccount": "istio-ingressgateway"}, "not both"),
         ],
     ),
     (

@@ -73,7 +73,7 @@ def _live_a_full_life(tenant: Any) -> None:
     tenant.spec(gateway={"rateLimit": {"scope": "Local"}})
     tenant.kube.wait("it to go", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit") is None)
     tenant.spec(gateway={"selector": {"istio": tenant.namespace}})
-    own = names.shared_name("istio-ingress", {"gateway": tenant.namespace})
+    own = names.shared_name("istio-ingress", {"istio": tenant.namespace})
     tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
     tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
     tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
