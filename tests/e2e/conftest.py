@@ -10,7 +10,7 @@ from harness.neighbour import Neighbour
 from point_local.commands import preflight
 from point_local.commands import up as stack
 from point_local.commands.demo import Client
-from point_local.drill.observe import uplink_is_quiet, uplink_packets
+from point_local.drill.observe import get, uplink_is_quiet, uplink_packets
 from point_local.machine import cluster
 from point_local.programs.command import kubectl
 from point_local.stack import application, edge
@@ -58,20 +58,14 @@ def neighbour() -> Iterator[Neighbour]:
 
 @pytest.fixture
 def pointservice() -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Patch the spec of the PointService; put back as the example has it when the test ends."""
+    """Patch the spec of the PointService; put back whole when the test ends: an apply would leave what was added."""
+    name = ("pts", application.NAME, "-n", application.NAMESPACE)
+    before = (get("pts", application.NAME) or {})["spec"]
 
     def patch(spec: dict[str, Any]) -> None:
-        kubectl(
-            "patch",
-            "pts",
-            application.NAME,
-            "-n",
-            application.NAMESPACE,
-            "--type=merge",
-            "-p",
-            json.dumps({"spec": spec}),
-        )
+        kubectl("patch", *name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     yield patch
-    application.apply_pointservice()
+    operation = [{"op": "replace", "path": "/spec", "value": before}]
+    kubectl("patch", *name, "--type=json", "-p", json.dumps(operation))
     application.wait_ready()
