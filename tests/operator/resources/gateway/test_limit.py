@@ -63,8 +63,10 @@ def test_a_refusal_says_when_to_come_back(gateway: str, limit: int) -> None:
 def test_a_refusal_says_that_it_was_the_member_s_own_limit(gateway: str, limit: int, issuer: Any) -> None:
     headers = {"host": "points.localhost", "authorization": f"Bearer {issuer.token(sub='eager')}"}
     with httpx.Client(base_url=gateway, headers=headers) as client:
-        refused = [one for one in (client.get("/v1/points") for _ in range(limit)) if one.status_code == 429]
-    assert refused[0].headers["ratelimit-policy"] == '"member";q=5;w=1'
+        answers = [client.get("/v1/points") for _ in range(limit)]
+    # The service's own bucket may still be empty from another test: then that one refuses at first.
+    said = {one.headers.get("ratelimit-policy") for one in answers if one.status_code == 429}
+    assert '"member";q=5;w=1' in said
 
 
 def test_health_checks_take_nothing_from_the_limit(
