@@ -79,12 +79,14 @@ def test_a3_the_load_balancer_faces_the_internet_with_https_only(prod: Any) -> N
     listeners = prod.of(":Listener")
     assert (listeners["edge-https"]["port"], listeners["edge-https"]["protocol"]) == (443, "HTTPS")
     assert "TLS13" in listeners["edge-https"]["sslPolicy"]
-    # A redirect by 301 makes a GET of a POST: only who reads is sent on.
+    # A redirect by 301 makes a GET of a POST, and hides that each request carries its token in plain text: only who
+    # reads a page is sent on.
     refused = listeners["edge-http"]["defaultActions"][0]
     assert (refused["type"], refused["fixedResponse"]["statusCode"]) == ("fixed-response", "403")
-    rule = prod.one(":ListenerRule")
-    assert rule["conditions"] == [{"httpRequestMethod": {"values": ["GET", "HEAD"]}}]
-    assert rule["actions"][0]["redirect"]["protocol"] == "HTTPS"
+    api, reads = sorted(prod.of(":ListenerRule").values(), key=lambda rule: rule["priority"])
+    assert (api["conditions"], api["actions"]) == ([{"pathPattern": {"values": ["/v1/*"]}}], [refused])
+    assert reads["conditions"] == [{"httpRequestMethod": {"values": ["GET", "HEAD"]}}]
+    assert reads["actions"][0]["redirect"]["protocol"] == "HTTPS"
     assert prod.of(":CertificateValidation")
 
 

@@ -14,12 +14,13 @@ from point_infra.foundation.cluster import Cluster
 from point_infra.foundation.logs import Logs
 from point_infra.foundation.network import Network
 
+_API = "/v1/*"
 _EVERYBODY = "0.0.0.0/0"
 _HTTPS_ONLY: dict[str, str | int] = {
     "type": "about:blank",
     "title": "Forbidden",
     "status": 403,
-    "detail": "Requests that change something are taken by https only.",
+    "detail": "The API is served by https only.",
 }
 _MANAGED_RULES = (
     "AWSManagedRulesAmazonIpReputationList",
@@ -116,28 +117,36 @@ class Edge(pulumi.ComponentResource):
             opts=self._child,
         )
         # Load balancers know 301 and 302 alone, by which a client makes a GET of a POST and drops its body. Only who
-        # reads is sent on; who writes is told, and finds out before a token goes in plain text every time.
+        # reads a page is sent on; a client of the API is told, and finds out before a token goes in plain text every
+        # time.
+        refused = {
+            "type": "fixed-response",
+            "fixed_response": {
+                "content_type": "application/json",
+                "message_body": json.dumps(_HTTPS_ONLY),
+                "status_code": str(_HTTPS_ONLY["status"]),
+            },
+        }
         plain = aws.lb.Listener(
             f"{self._name}-http",
             load_balancer_arn=balancer.arn,
             port=80,
             protocol="HTTP",
-            default_actions=[
-                {
-                    "type": "fixed-response",
-                    "fixed_response": {
-                        "content_type": "application/json",
-                        "message_body": json.dumps(_HTTPS_ONLY),
-                        "status_code": str(_HTTPS_ONLY["status"]),
-                    },
-                }
-            ],
+            default_actions=[refused],
+            opts=self._child,
+        )
+        aws.lb.ListenerRule(
+            f"{self._name}-http-api",
+            listener_arn=plain.arn,
+            priority=1,
+            conditions=[{"path_pattern": {"values": [_API]}}],
+            actions=[refused],
             opts=self._child,
         )
         aws.lb.ListenerRule(
             f"{self._name}-http-reads",
             listener_arn=plain.arn,
-            priority=1,
+            priority=2,
             conditions=[{"http_request_method": {"values": ["GET", "HEAD"]}}],
             actions=[
                 {

@@ -188,7 +188,9 @@ KINDS: dict[str, Kind] = {
     "aws:lb/listenerRule:ListenerRule": Kind(
         "AWS::ElasticLoadBalancingV2::ListenerRule",
         rename={
+            "actions.fixedResponse": "FixedResponseConfig",
             "conditions.httpRequestMethod": "HttpRequestMethodConfig",
+            "conditions.pathPattern": "PathPatternConfig",
             "actions.redirect": "RedirectConfig",
         },
         without={"tags": "CloudFormation tags no rule"},
