@@ -22,11 +22,14 @@ help: ## List the commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
-	@echo "installing Python packages into $(VENV) (about a minute)" >&2
+	@echo "installing Python packages into $(VENV) (1 to 2 minutes)" >&2
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	# The lock is whole, so nothing is resolved, and Python compiles what is imported, which is a small part.
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes --only-binary :all: \
+		-r requirements/dev.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(VENV)/bin/pip check --disable-pip-version-check >&2
 	touch $@
 
 .PHONY: serve
