@@ -41,11 +41,12 @@ def chart_files() -> dict[Path, str]:
 
 
 def deploy_files() -> dict[Path, str]:
-    """Return the manifests that are made, one for each template: not the namespace's, which Helm makes itself.
+    """Return the manifests that are made, one for each template: not the namespace's, which Helm makes itself, and
+    not Helm's own tests.
 
     Raises CalledProcessError when Helm refuses the chart.
     """
-    templates = sorted((CHART / "templates").rglob("*.yaml"))
+    templates = sorted({*(CHART / "templates").rglob("*.yaml")} - {*(CHART / "templates/tests").iterdir()})
     return {DEPLOY / one.relative_to(CHART / "templates"): _manifest(one) for one in templates}
 
 

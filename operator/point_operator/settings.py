@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from point_operator.model.gateways import DEFAULT, ListedGateway, ListError, read
+from point_operator.model.gateways import DEFAULT, NAMESPACE, ListedGateway, ListError, read
 
 
 class SettingError(Exception):
@@ -18,6 +18,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     gateways: tuple[ListedGateway, ...] = (DEFAULT,)
     """What PointServices may be reached by. The first serves those that name none."""
+    watch_namespaces: tuple[str, ...] = ()
+    """Where PointServices are looked after; empty for everywhere."""
+    former_gateway_namespaces: tuple[str, ...] = ()
+    """Where gateways were that are not listed any more, to be cleared; only needed where not everywhere is read."""
     hosts_listed: bool = False
     """Whether a namespace without the annotation `names.HOSTS` may have no host at all, instead of any."""
     rate_limit_image: str = "docker.io/envoyproxy/ratelimit:e2a87f41"
@@ -36,6 +40,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A PointService is looked at this often although nothing happened: Secrets are not watched, and a watch
     may stall."""
 
+    @property
+    def read_namespaces(self) -> tuple[str, ...]:
+        """Where anything is read: where PointServices are looked after and at the gateways; empty for everywhere."""
+        if not self.watch_namespaces:
+            return ()
+        at_gateways = (one.namespace for one in self.gateways)
+        return tuple(sorted({*self.watch_namespaces, *at_gateways, *self.former_gateway_namespaces}))
+
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingError."""
@@ -52,6 +64,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingError(f"POINT_OPERATOR_RUNBOOK_URL: {runbook_url!r} is no http or https URL")
     return Settings(
         gateways=listed,
+        watch_namespaces=_names(environment, "POINT_OPERATOR_WATCH_NAMESPACES"),
+        former_gateway_namespaces=_names(environment, "POINT_OPERATOR_FORMER_GATEWAY_NAMESPACES"),
         hosts_listed=_switch(environment, "POINT_OPERATOR_HOSTS_LISTED"),
         rate_limit_image=environment.get("POINT_OPERATOR_RATE_LIMIT_IMAGE") or defaults.rate_limit_image,
         runbook_url=runbook_url,
@@ -64,6 +78,14 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             environment, "POINT_OPERATOR_RESYNC_SECONDS", defaults.resync_seconds, most=3600
         ),
     )
+
+
+def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
+    for one in found:
+        if not NAMESPACE.fullmatch(one):
+            raise SettingError(f"{name}: {one!r} is no name of a namespace (names apart by commas)")
+    return found
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

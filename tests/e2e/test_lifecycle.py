@@ -5,7 +5,7 @@ import json
 import pytest
 from point_local.commands.demo import earn_and_use
 from point_local.drill.observe import Object, get, items
-from point_local.programs.command import kubectl, wait
+from point_local.programs.command import kubectl, run, wait
 from point_local.stack import application, edge
 from point_local.stack.istio import GATEWAY_NAMESPACE
 
@@ -44,6 +44,16 @@ def children() -> dict[tuple[str, str, str], Object]:
 def test_every_kind_is_there() -> None:
     kinds = {kind for kind, _, _ in children()}
     assert kinds == set(KINDS + GATEWAY_KINDS + BOTH)
+
+
+def test_the_charts_own_test_finds_nothing_wrong() -> None:
+    try:
+        said = run(["helm", "test", "point-operator", "--namespace", "point-system", "--logs"], timeout=300)
+    finally:
+        kubectl("delete", "pod", "point-operator-check", "-n", "point-system", "--ignore-not-found")
+    assert "Succeeded" in said
+    assert "ok    Gateway default" in said
+    assert "WRONG" not in said
 
 
 def test_a_deleted_child_comes_back() -> None:

@@ -136,8 +136,10 @@ class Process:
             )
         deadline = time.monotonic() + timeout
         while not self._healthy():
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
-            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                self.process.wait()
+                pytest.fail(f"not healthy within {timeout} s: {self.log.read_text()[-3000:]}")
             time.sleep(0.05)
 
     def stop(self) -> int:

@@ -8,7 +8,7 @@ import yaml
 
 from point_local.machine.cluster import authority
 from point_local.programs import paths, versions
-from point_local.programs.command import kubectl
+from point_local.programs.command import kubectl, run
 from point_local.stack import issuer
 from point_local.stack.credentials import secret
 from point_local.stack.manifests import apply, apply_all, apply_text
@@ -49,9 +49,14 @@ def install_metrics() -> None:
 
 
 def install_operator() -> None:
-    """The CRD and the operator, as a user would: `kubectl apply -k operator/deploy`."""
-    kubectl("apply", "--server-side", "--force-conflicts", "-k", paths.ROOT / "operator" / "deploy")
+    """The CRD, the namespace and the operator's chart, as a user would install them."""
+    ours = ("apply", "--server-side", "--force-conflicts")
+    kubectl(*ours, "-k", paths.ROOT / "crds")
+    kubectl(*ours, "-f", paths.ROOT / "operator" / "deploy" / "namespace.yaml")
     kubectl("wait", "--for=condition=Established", "crd/pointservices.pointservice.io", "--timeout=30s")
+    # What an earlier version installed without Helm becomes the release's.
+    release = ("helm", "upgrade", "--install", "--take-ownership", "--force-conflicts", "point-operator")
+    run([*release, str(paths.ROOT / "operator" / "chart"), "--namespace", "point-system"], timeout=120)
 
 
 def apply_pointservice() -> None:

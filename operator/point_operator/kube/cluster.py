@@ -31,10 +31,14 @@ async def together(calls: Iterable[Awaitable[T]]) -> list[T]:
 
 
 class Cluster:
-    """One connection pool to the API server. The URL paths are known (`kinds`), so nothing is discovered."""
+    """One connection pool to the API server. The URL paths are known (`kinds`), so nothing is discovered.
 
-    def __init__(self, client: ApiClient) -> None:
+    Where only some namespaces may be read, what is asked of all is asked of those.
+    """
+
+    def __init__(self, client: ApiClient, namespaces: Sequence[str] = ()) -> None:
         self._client = DynamicClient(client)
+        self._namespaces = tuple(namespaces)
 
     async def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object | None:
         """Return an object, or None when it or its kind does not exist, as one with an impossible name."""
@@ -47,6 +51,9 @@ class Cluster:
 
     async def list(self, kind: kinds.Kind, namespace: str = "", selector: str = "") -> list[Object]:
         """Return the objects that a label selector finds; none when the kind does not exist."""
+        if self._namespaces and not namespace:
+            found = await together(self.list(kind, one, selector) for one in self._namespaces)
+            return [live for lives in found for live in lives]
         try:
             answer = await self._request("get", kind.path(namespace), label_selector=selector or None)
         except NotFoundError:

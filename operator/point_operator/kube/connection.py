@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import kopf
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
+
+from point_operator.settings import SettingError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 CONNECTIONS = 64
@@ -17,13 +20,20 @@ def in_cluster() -> bool:
 
 
 async def connect(kubeconfig: str | None = None) -> ApiClient:
-    """Return a client. Without `kubeconfig`: the service account if there is one, else $KUBECONFIG."""
+    """Return a client. Without `kubeconfig`: the service account if there is one, else $KUBECONFIG.
+
+    Raises SettingError when there is neither, or it can't be read.
+    """
     configuration = Configuration()
     configuration.connection_pool_maxsize = CONNECTIONS
-    if kubeconfig is None and in_cluster():
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    try:
+        if kubeconfig is None and in_cluster():
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingError(f"no way to the API server: {kubeconfig or 'kubeconfig'}: {reason}") from error
     return ApiClient(configuration)
 
 

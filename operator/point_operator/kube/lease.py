@@ -23,6 +23,7 @@ from point_operator.model import kinds
 
 log = logging.getLogger(__name__)
 
+NAME = "point-operator"
 DURATION = 10.0
 """Seconds after its last renewal until others may take a Lease."""
 SAFE = 7.5

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A DNS label, as names of namespaces are and those of listed gateways."""
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LABEL = re.compile(
     r"([-.a-z0-9]{1,253}/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?=[-_.A-Za-z0-9]{1,63}"
@@ -90,7 +91,7 @@ def _read(entry: str) -> ListedGateway:
     namespace, _, rest = rest.partition("/")
     text, _, account = rest.rpartition("/")
     labels = [label.strip() for label in text.split(",")]
-    shaped = _NAME.fullmatch(name) and _NAME.fullmatch(namespace) and _ACCOUNT.fullmatch(account)
+    shaped = NAMESPACE.fullmatch(name) and NAMESPACE.fullmatch(namespace) and _ACCOUNT.fullmatch(account)
     if not shaped or not all(_LABEL.fullmatch(label) for label in labels):
         raise ListError(f"{entry!r} is not of the form name=namespace/label=value,.../serviceAccount")
     if namespace == "istio-system":

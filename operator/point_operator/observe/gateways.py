@@ -41,7 +41,7 @@ class Gateways:
         """Return the pods of a gateway. Raises what the API raises when they can't be listed."""
         identity = names.gateway_id(namespace, selector)
         if identity not in self._pods:
-            self._pods[identity] = await self._list(namespace, selector)
+            self._pods[identity] = await look(self._cluster, namespace, selector)
         return self._pods[identity]
 
     async def follow(self, changed: Callable[[Key], None]) -> None:
@@ -57,7 +57,7 @@ class Gateways:
         """Look at one gateway; what is wrong with it is told by the looks at its PointServices."""
         before = self._pods.get(identity)
         try:
-            self._pods[identity] = await self._list(gateway.namespace, gateway.selector)
+            self._pods[identity] = await look(self._cluster, gateway.namespace, gateway.selector)
         except (DynamicApiError, OSError, TimeoutError) as error:
             log.warning("can't list the pods of a gateway in %s: %s", gateway.namespace, type(error).__name__)
             self._pods.pop(identity, None)
@@ -65,14 +65,16 @@ class Gateways:
             for one in self._fleet.at_gateway(identity):
                 changed(one.key)
 
-    async def _list(self, namespace: str, selector: Mapping[str, str]) -> GatewayPods:
-        found = await self._cluster.list(kinds.POD, namespace, _text(selector))
-        ready = [pod for pod in found if is_ready(pod)]
-        accounts = {pod["spec"].get("serviceAccountName") or "default" for pod in ready}
-        return GatewayPods(len(found), len(ready), tuple(sorted(accounts)))
+
+async def look(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> GatewayPods:
+    """Return the pods of a gateway. Raises what the API raises when they can't be listed."""
+    found = await cluster.list(kinds.POD, namespace, _text(selector))
+    ready = [pod for pod in found if is_ready(pod)]
+    accounts = {pod["spec"].get("serviceAccountName") or "default" for pod in ready}
+    return GatewayPods(len(found), len(ready), tuple(sorted(accounts)))
 
 
-def problem(gateway: Gateway, pods: GatewayPods) -> Refusal | None:
+def problem(gateway: Gateway | ListedGateway, pods: GatewayPods) -> Refusal | None:
     """Return why no request, or only some, reaches the service through a gateway."""
     where = f"namespace {gateway.namespace} with the labels {_text(gateway.selector)} (gateway.selector)"
     if not pods.all:

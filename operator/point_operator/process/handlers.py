@@ -1,7 +1,7 @@
 """What kopf is told to watch. Each handler only says which PointService to look at."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import kopf
@@ -22,8 +22,10 @@ WITH_STATUS = (kinds.DEPLOYMENT, kinds.JOB)
 class Handlers:
     """Turns events into work for the queue."""
 
-    def __init__(self, fleet: Fleet, applier: Applier, queue: Queue) -> None:
+    def __init__(self, fleet: Fleet, applier: Applier, queue: Queue, namespaces: Sequence[str] = ()) -> None:
         self._fleet = fleet
+        self._namespaces = namespaces
+        """Where PointServices are looked after; empty for everywhere."""
         self._applier = applier
         self._queue = queue
 
@@ -31,6 +33,8 @@ class Handlers:
         """A PointService was made, changed, deleted, or found at start."""
         body = event["object"]
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        if self._namespaces and key[0] not in self._namespaces:
+            return
         refused = self._fleet.refused()
         deleted = event["type"] == "DELETED"
         changed = self._fleet.forget(key) if deleted else self._fleet.see(body)

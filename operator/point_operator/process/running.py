@@ -11,7 +11,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from point_operator.control.reconcile import Reconciler
-from point_operator.kube.cluster import Cluster
+from point_operator.kube.cluster import Cluster, Object, together
 from point_operator.model import kinds
 from point_operator.observe.fleet import Fleet
 from point_operator.observe.gateways import Gateways
@@ -34,8 +34,8 @@ class Operator:
     def __init__(self, client: ApiClient, settings: Settings, kubeconfig: str | None = None) -> None:
         self._client = client
         self._kubeconfig = kubeconfig
-        self._cluster = Cluster(client)
-        self._resync_seconds = settings.resync_seconds
+        self._cluster = Cluster(client, settings.read_namespaces)
+        self._settings = settings
         self.fleet = Fleet(settings.gateways, hosts_listed=settings.hosts_listed)
         self._gateways = Gateways(self._cluster, self.fleet)
         self._keys = Keys(self.fleet)
@@ -94,12 +94,17 @@ class Operator:
 
     async def _list(self) -> None:
         """Read all PointServices, and have each of them looked at."""
-        bodies = await self._cluster.list(kinds.POINT_SERVICE)
+        bodies = await self._point_services()
         known = {one.key for one in self.fleet}
         self.fleet.replace(bodies)
         for key in known | {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}:
             self.queue.add(key)
         await self._sweep()
+
+    async def _point_services(self) -> list[Object]:
+        where = self._settings.watch_namespaces or ("",)
+        found = await together(self._cluster.list(kinds.POINT_SERVICE, one) for one in where)
+        return [body for bodies in found for body in bodies]
 
     async def _sweep(self) -> None:
         """Clean gateways that nobody uses any more. What is wrong with one of them must not hold the rest."""
@@ -112,13 +117,13 @@ class Operator:
         """Read all again and again, and have those looked at that no watch told of: a watch may stall."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stale.wait(), self._resync_seconds)
+                await asyncio.wait_for(self._stale.wait(), self._settings.resync_seconds)
             if self._stale.is_set():
                 self._stale.clear()
                 await self._list_at_last()
                 continue
             with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
-                bodies = await self._cluster.list(kinds.POINT_SERVICE)
+                bodies = await self._point_services()
                 before = {one.key: one for one in self.fleet}
                 self.fleet.replace(bodies)
                 after = {one.key: one for one in self.fleet}
@@ -129,9 +134,10 @@ class Operator:
 
     async def _watch(self) -> None:
         """Watch for ever: the watches end when one of them fails, and are then started anew."""
-        told = Handlers(self.fleet, self._reconciler.applier, self.queue)
+        watched, read = self._settings.watch_namespaces, self._settings.read_namespaces
+        told = Handlers(self.fleet, self._reconciler.applier, self.queue, watched)
         while True:
-            await watches.watch(told, self._client, self._kubeconfig)
+            await watches.watch(told, self._client, self._kubeconfig, read)
             log.warning("the watches have ended: starting them anew")
             self._stale.set()
 

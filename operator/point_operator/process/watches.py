@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Sequence
 
 import kopf
 from kubernetes.aio.client import ApiClient
@@ -21,8 +22,13 @@ CLOSE_SECONDS = 3.0
 """How long kopf may take to end when it is asked to."""
 
 
-async def watch(handlers: Handlers, client: ApiClient, kubeconfig: str | None = None) -> None:
-    """Tell `handlers` what happens, in the loop that this runs in, until a watch fails."""
+async def watch(
+    handlers: Handlers, client: ApiClient, kubeconfig: str | None = None, namespaces: Sequence[str] = ()
+) -> None:
+    """Tell `handlers` what happens, in the loop that this runs in, until a watch fails.
+
+    With no namespaces it watches the whole cluster.
+    """
     loop, stop, ended = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
     registry, settings = kopf.OperatorRegistry(), _settings()
     connection.login(registry, client, kubeconfig)
@@ -43,7 +49,12 @@ async def watch(handlers: Handlers, client: ApiClient, kubeconfig: str | None = 
         try:
             asyncio.run(
                 kopf.operator(
-                    registry=registry, settings=settings, standalone=True, clusterwide=True, stop_flag=stop
+                    registry=registry,
+                    settings=settings,
+                    standalone=True,
+                    clusterwide=not namespaces,
+                    namespaces=namespaces,
+                    stop_flag=stop,
                 )
             )
         except Exception:

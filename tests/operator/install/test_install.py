@@ -22,6 +22,8 @@ GATEWAYS = [
     {"name": "inner", "namespace": "one", "selector": {"a": "e"}, "serviceAccount": "inner-sa"},
 ]
 
+WATCH_ROLE = ("Role", "point-operator-watch")
+
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
 
@@ -79,6 +81,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "replicas": 3,
         "gateways": GATEWAYS,
         "formerGatewayNamespaces": ["two"],
+        "watchNamespaces": ["here", "there"],
         "hostsListed": True,
         "admission": {"enabled": True},
         "rateLimitImage": "registry.example/ratelimit:1",
@@ -89,9 +92,12 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "nodeSelector": {"pool": "system"},
         "tolerations": [{"key": "pool", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "priorityClassName": "system-cluster-critical",
+        "podLabels": {"team": "points"},
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "podAnnotations": {"team": "points", "prometheus.io/scrape": None},
         "serviceAccount": {"annotations": {"team": "points"}},
-        "networkPolicy": {"apiServerPorts": [16443]},
+        "networkPolicy": {"enabled": True, "apiServerPorts": [16443]},
         "monitoring": {
             "enabled": True,
             "labels": {"release": "kps"},
@@ -111,11 +117,14 @@ def test_every_value_arrives_where_it_belongs() -> None:
         for one in GATEWAYS
     ]
     assert read.hosts_listed
+    assert read.read_namespaces == ("here", "one", "there", "two")
+    assert chosen["extraEnv"][0] in container["env"]
+    assert pod["metadata"]["labels"].items() > {"team": "points"}.items()
     assert (read.log_level, read.workers, read.resync_seconds) == ("DEBUG", 3, 30)
     assert read.rate_limit_image == chosen["rateLimitImage"]
     assert (deployment["spec"]["replicas"], container["image"]) == (3, chosen["image"])
     assert container["resources"] == chosen["resources"]
-    for name in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity"):
+    for name in ("priorityClassName", "imagePullSecrets", "nodeSelector", "tolerations", "affinity"):
         assert pod["spec"][name] == chosen[name]
     assert pod["metadata"]["annotations"] == {
         "team": "points", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics",
@@ -151,6 +160,9 @@ def test_every_value_arrives_where_it_belongs() -> None:
         ("gateways=null", "missing property 'gateways'"),
         ("formerGatewayNamespaces={istio-system}", "gateways: istio-system can't be on it"),
         ("gateways[0].selector=null", "at '/gateways/0/selector': got null, want object"),
+        ("watchNamespaces={a.b}", "at '/watchNamespaces/0': 'a.b' does not match pattern"),
+        ("podLabels.app\\.kubernetes\\.io/name=x", "invalid propertyName 'app.kubernetes.io/name'"),
+        ("extraEnv[0].name=POINT_OPERATOR_WORKERS", "at '/extraEnv/0/name': 'not' failed"),
         ("podAnnotations.team=1", "at '/podAnnotations/team': got number, want string"),
     ],
 )
@@ -158,6 +170,44 @@ def test_a_value_that_means_nothing_is_refused_in_one_line(value: str, line: str
     with pytest.raises(subprocess.CalledProcessError) as refused:
         _chart("--set", value)
     assert line in refused.value.stderr
+
+
+@pytest.mark.integration
+def test_with_namespaces_to_watch_it_has_no_right_elsewhere() -> None:
+    made = _chart("-n", "point-system", "--set", "watchNamespaces={here},formerGatewayNamespaces={old}")
+    (everywhere,) = [
+        one["rules"] for key, one in made.items() if key == ("ClusterRole", "", "point-operator")
+    ]
+    assert [(rule["resources"], rule["verbs"]) for rule in everywhere] == [
+        (["customresourcedefinitions"], ["list", "watch"])
+    ]
+    roles = {namespace: one for (kind, namespace, name), one in made.items() if (kind, name) == WATCH_ROLE}
+    assert roles.keys() == {"here", "old", "istio-ingress"}
+    whole = _chart()["ClusterRole", "", "point-operator"]["rules"]
+    assert roles["here"]["rules"] + everywhere == whole
+    for namespace in ("old", "istio-ingress"):
+        assert {verb for rule in roles[namespace]["rules"] for verb in rule["verbs"]} <= {
+            "get",
+            "list",
+            "watch",
+        }
+    binding = made["ValidatingAdmissionPolicyBinding", "", "pointservices.pointservice.io"]["spec"]
+    (selected,) = binding["matchResources"]["namespaceSelector"]["matchExpressions"]
+    assert selected["values"] == ["here"]
+
+
+@pytest.mark.integration
+def test_without_a_network_policy_there_is_none() -> None:
+    kept = {key for key in _chart("--set", "networkPolicy.enabled=false") if key[0] == "NetworkPolicy"}
+    assert kept == set()
+
+
+@pytest.mark.integration
+def test_the_chart_has_nothing_to_mend() -> None:
+    lint = [_program("helm"), "lint", "--strict", str(CHART), "--set", "monitoring.enabled=true"]
+    checked = subprocess.run(lint, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stdout
+    assert "WARNING" not in checked.stdout
 
 
 def test_the_operators_pods_meet_the_restricted_standard() -> None:
@@ -177,7 +227,7 @@ def _program(name: str) -> str:
 
 
 def _chart(*arguments: str, stdin: str = "") -> Objects:
-    return _objects([_program("helm"), "template", "x", str(CHART), *arguments], stdin)
+    return _objects([_program("helm"), "template", "x", str(CHART), "--skip-tests", *arguments], stdin)
 
 
 def _kustomized(folder: str) -> Objects:
