@@ -47,9 +47,13 @@ class Door(msgspec.Struct, frozen=True):
 
 @contextmanager
 def gateway(
-    server: apiserver.ApiServer, manifests: Sequence[Mapping[str, Any]], backends: Mapping[str, int]
+    server: apiserver.ApiServer,
+    manifests: Sequence[Mapping[str, Any]],
+    backends: Mapping[str, int],
+    **settings: str,
 ) -> Generator[Door]:
-    """Run a gateway that has `manifests`; `backends` are ports on loopback by the names of Services.
+    """Run a gateway that has `manifests`; `backends` are ports on loopback by the names of Services, `settings`
+    variables of istiod.
 
     Raises RuntimeError when istiod or Envoy ends, or is not ready in time.
     """
@@ -72,12 +76,12 @@ def gateway(
     together = {"apiVersion": "v1", "kind": "List", "items": wanted}
     server.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(together))
     with ExitStack() as stack:
-        discovery = _istiod(stack, server, directory)
+        discovery = _istiod(stack, server, directory, settings)
         _envoy(stack, directory, discovery, port)
         yield Door(port, authority.cert)
 
 
-def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path) -> int:
+def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path, chosen: Mapping[str, str]) -> int:
     """Start istiod; return its port for proxies."""
     grpc, http = free_port(), free_port()
     mesh = {"trustDomain": "cluster.local", "enableAutoMtls": False}
@@ -101,6 +105,7 @@ def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path) -> i
         "ENABLE_CA_SERVER": "false",
         "POD_NAMESPACE": "istio-system",
         "POD_NAME": "istiod",
+        **chosen,
     }
     log = directory / "istiod.log"
     process = _start(stack, command, log, settings)
