@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -83,18 +84,23 @@ def test_a_new_image_and_a_new_setting_take_over_without_a_failed_request(load: 
         spec(logLevel="WARNING")
         wait("other pods serve", lambda: _all_are_new(before), seconds=120)
         wait("all of them", lambda: condition("Progressing")["reason"] == "Complete", seconds=60)
-        assert load.failures == 0
+        assert load.failure_reasons == {}
         answered = len(load.latencies)
         spec(image=example_image())
         wait("the image of before serves", lambda: status().get("image") == example_image(), seconds=120)
     assert len(load.latencies) > answered
-    assert load.failures == 0
+    assert load.failure_reasons == {}
 
 
 @pytest.mark.parametrize(
     ("program", "reason", "words"),
     [
-        (variants.CRASHES, "RolloutStuck", "CrashLoopBackOff"),
+        # Between two ends it runs for a moment.
+        (
+            variants.CRASHES,
+            "RolloutStuck",
+            "app CrashLoopBackOff|app was started again",
+        ),
         (variants.NEVER_READY, "RolloutStuck", "No new pod became ready in time"),
         (variants.MIGRATION_FAILS, "MigrationFailed", "no such column: left"),
     ],
@@ -109,15 +115,15 @@ def test_a_bad_image_never_takes_the_running_one_down(
         # Three tries of a migration take the longest: they pause for 10 and 20 s.
         wait(f"Degraded {reason}", lambda: condition("Degraded")["reason"] == reason, seconds=90)
         told = condition("Degraded")["message"]
-        assert words in told
+        assert re.search(words, told)
         assert "The running version keeps serving" in told or "the running version keeps serving" in told
         assert condition("Ready")["status"] == "True"
         assert status()["image"] == example_image()
         assert pods <= {pod["metadata"]["uid"] for pod in service_pods()}
-        assert load.failures == 0
+        assert load.failure_reasons == {}
         spec(image=example_image())
         wait("all is well", lambda: condition("Degraded")["status"] == "False", seconds=60)
-    assert load.failures == 0
+    assert load.failure_reasons == {}
 
 
 def test_a_good_image_passes_as_a_canary_and_takes_over_without_a_failed_request(
@@ -134,10 +140,10 @@ def test_a_good_image_passes_as_a_canary_and_takes_over_without_a_failed_request
         assert record["state"] == "Succeeded"
         assert record["requests"] > 10, "a fifth of the requests, for ten seconds"
         assert record.get("errors", 0) == 0
-        assert load.failures == 0
+        assert load.failure_reasons == {}
         spec(image=example_image(), rollout=None)
         wait("the image of before serves", lambda: status().get("image") == example_image(), seconds=120)
-    assert load.failures == 0
+    assert load.failure_reasons == {}
 
 
 def test_an_image_that_answers_503_is_taken_back_by_itself(load: Load, spec: Patch) -> None:
@@ -189,7 +195,7 @@ def test_changed_keys_and_a_changed_certificate_take_effect_without_a_restart(
     apply_all([credentials.certificates(GATEWAY_NAMESPACE, application.hosts())[name]])
     wait("the new certificate is shown", lambda: certificate() != before, seconds=60)
     assert pods == {pod["metadata"]["uid"] for pod in service_pods()} | set(gateway_pods())
-    assert load.failures == 0
+    assert load.failure_reasons == {}
 
 
 def test_one_that_is_applied_is_ready_soon() -> None:

@@ -8,6 +8,7 @@ import random
 import secrets
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
@@ -41,11 +42,17 @@ class Load:
     answer_times: list[float] = field(default_factory=list[float])
     """When each of `latencies` was measured."""
     failure_times: list[float] = field(default_factory=list[float])
+    failure_reasons: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def failures(self) -> int:
         """Tries that got no answer, or none that is the last word."""
         return len(self.failure_times)
+
+    def failed(self, reason: str) -> None:
+        """Note a try that got no answer, or none that is the last word."""
+        self.failure_times.append(time.monotonic())
+        self.failure_reasons[reason] += 1
 
     def answered(self, started: float, times: list[float]) -> None:
         """Note an answer to what was sent at `started`, in `times` too."""
@@ -89,10 +96,9 @@ class Generator:
         url = edge.url(application.hosts()[0])
         limits = httpx.Limits(max_connections=200)
         async with httpx.AsyncClient(base_url=url, verify=context, timeout=6, limits=limits) as client:
-            for member in self._members:
-                self._start(
-                    self._write(client, Write(member, "earn", secrets.token_hex(8), 100_000), stopped)
-                )
+            # Before anything is used: on a slow machine a use would come first and be refused.
+            first = (Write(member, "earn", secrets.token_hex(8), 100_000) for member in self._members)
+            await asyncio.gather(*(self._write(client, one, stopped) for one in first))
             due = time.monotonic()
             while not stopped():
                 member = self._random.choice(self._members)
@@ -123,12 +129,15 @@ class Generator:
 
     async def _read(self, client: httpx.AsyncClient, member: str) -> None:
         started = time.monotonic()
-        with contextlib.suppress(httpx.HTTPError):
+        try:
             answer = await client.get("/v1/points", headers={"Authorization": f"Bearer {self._own[member]}"})
-            if answer.status_code == 200:
-                self.load.answered(started, self.load.read_times)
-                return
-        self.load.failure_times.append(time.monotonic())
+        except httpx.HTTPError as error:
+            self.load.failed(f"read: {type(error).__name__}")
+            return
+        if answer.status_code == 200:
+            self.load.answered(started, self.load.read_times)
+        else:
+            self.load.failed(f"read: {answer.status_code} {_title(answer)}")
 
     async def _write(self, client: httpx.AsyncClient, write: Write, stopped: Callable[[], bool]) -> None:
         self.load.writes.append(write)
@@ -140,8 +149,11 @@ class Generator:
                 give_up = time.monotonic() + 20
             write.tries += 1
             started = time.monotonic()
-            with contextlib.suppress(httpx.HTTPError):
+            try:
                 answer = await client.post(path, json=body, headers=headers)
+            except httpx.HTTPError as error:
+                self.load.failed(f"{write.kind}: {type(error).__name__}")
+            else:
                 # 409 while the first try is still at work, 429 and 5xx are not the last word.
                 final = answer.status_code < 500 and answer.status_code != 429
                 still_running = answer.status_code == 409 and "running" in answer.text
@@ -153,7 +165,7 @@ class Generator:
                     if write.kind == "use" and write.status == 201:
                         self._orders[write.member].append(write)
                     return
-            self.load.failure_times.append(time.monotonic())
+                self.load.failed(f"{write.kind}: {answer.status_code} {_title(answer)}")
             await asyncio.sleep(0.2 + self._random.random() * 0.3)
 
     def _request(self, write: Write) -> tuple[str, dict[str, object], str]:

@@ -162,6 +162,12 @@ def _trouble(pod: Object) -> str:
         waiting = one.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in ("PodInitializing", "ContainerCreating"):
             return f"{one['name']} {waiting['reason']} {waiting.get('message', '')}".strip()
+        ended = one.get("lastState", {}).get("terminated")
+        if ended and not one.get("ready"):  # between two ends it runs for a moment, and waits for nothing
+            return (
+                f"{one['name']} was started again, {one['restartCount']} times so far, last after "
+                f"{ended.get('reason', 'Error')} (exit status {ended.get('exitCode')}) {ended.get('message', '')}"
+            ).strip()
     for one in status.get("conditions") or []:
         if one["type"] == "PodScheduled" and one["status"] == "False":
             return f"not scheduled: {one.get('message', '')}".strip()

@@ -80,6 +80,16 @@ def test_troubles_name_pod_and_reason() -> None:
     ]
 
 
+def test_a_container_that_was_started_again_says_what_ended_it() -> None:
+    """Between two ends it runs for a moment and waits for nothing."""
+    ended = {"terminated": {"reason": "Error", "exitCode": 1, "message": "out of order"}}
+    again = {"name": "app", "restartCount": 2, "state": {"running": {}}, "lastState": ended}
+    troubled = [_pod("a", containerStatuses=[again]), _pod("b", containerStatuses=[again | {"ready": True}])]
+    assert workload.troubles(troubled) == [
+        "a: app was started again, 2 times so far, last after Error (exit status 1) out of order"
+    ]
+
+
 def test_a_pod_on_its_way_out_is_nobodys_trouble() -> None:
     leaving = _pod("a")
     leaving["metadata"]["deletionTimestamp"] = "t"
