@@ -137,7 +137,7 @@ class Generator:
         if answer.status_code == 200:
             self.load.answered(started, self.load.read_times)
         else:
-            self.load.failed(f"read: {answer.status_code} {_title(answer)}")
+            self.load.failed(f"read: {answer.status_code} {_told(answer)}")
 
     async def _write(self, client: httpx.AsyncClient, write: Write, stopped: Callable[[], bool]) -> None:
         self.load.writes.append(write)
@@ -165,7 +165,7 @@ class Generator:
                     if write.kind == "use" and write.status == 201:
                         self._orders[write.member].append(write)
                     return
-                self.load.failed(f"{write.kind}: {answer.status_code} {_title(answer)}")
+                self.load.failed(f"{write.kind}: {answer.status_code} {_told(answer)}")
             await asyncio.sleep(0.2 + self._random.random() * 0.3)
 
     def _request(self, write: Write) -> tuple[str, dict[str, object], str]:
@@ -184,9 +184,15 @@ class Generator:
                 return "/v1/points/use/cancel", body, self._shop[write.member]
 
 
-def _title(answer: httpx.Response) -> str:
-    """What a problem document is called, or how another answer begins."""
+def _told(answer: httpx.Response) -> str:
+    """What a problem document is called and tells, or how another answer begins."""
     try:
-        return str(answer.json()["title"])
+        problem = answer.json()
+        return f"{problem['title']} ({problem.get('detail', '')})"
     except (ValueError, KeyError, TypeError):
         return answer.text[:80]
+
+
+def _title(answer: httpx.Response) -> str:
+    """What a problem document is called, or how another answer begins."""
+    return _told(answer).partition(" (")[0]
