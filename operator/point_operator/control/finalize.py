@@ -19,15 +19,16 @@ from point_operator.kube.ownership import NotOwnedError, is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import Spec
 from point_operator.observe.fleet import Fleet, Key
+from point_operator.resources.pods import deployment
 
 log = logging.getLogger(__name__)
 
 ROUTE_GONE_SECONDS = 2.0
 """From removing the route to removing what protects it: by then every gateway has heard of it."""
 
-PODS_SECONDS = 120.0
-"""How long after its deletion a PointService waits for its pods to end: three times what they are given. Those on a
-node that is dead never say that they have."""
+PODS_PATIENCE = 3
+"""How many times what they are given a PointService that is deleted waits for its pods to end. Those on a node that is
+dead never say that they have."""
 PODS_LOOK_SECONDS = 1.0
 
 HOPELESS = (BadRequestError, ForbiddenError, NotFoundError, UnprocessibleEntityError)
@@ -60,7 +61,8 @@ class Finalizer:
             if await self._remove(metadata, (kinds.VIRTUAL_SERVICE,), (namespace,)):
                 return ROUTE_GONE_SECONDS
             removed = await self._remove(metadata, (kinds.DEPLOYMENT, kinds.JOB), (namespace,))
-            if (removed or await self._runs(metadata)) and age(metadata["deletionTimestamp"]) < PODS_SECONDS:
+            patience = PODS_PATIENCE * deployment.grace_seconds(spec)
+            if (removed or await self._runs(metadata)) and age(metadata["deletionTimestamp"]) < patience:
                 return PODS_LOOK_SECONDS
             await self._remove(metadata, kinds.AT_GATEWAY, self._fleet.gateway_namespaces)
             await self._release_shared((namespace, metadata["name"]))

@@ -12,6 +12,7 @@ import msgspec
 from point_operator.model import gateways
 from point_operator.model.claims import Claim, read
 from point_operator.model.gateways import ListedGateway
+from point_operator.model.pods import Autoscaling, Resources
 
 GROUP = "pointservice.io"
 VERSION = "v1alpha1"
@@ -37,7 +38,8 @@ class Tls(_Struct, frozen=True):
 class Database(_Struct, frozen=True):
     """The MySQL that holds the points. Secrets are names in the PointService's namespace.
 
-    `pool_size` is a pod's connections to each server; None leaves it to the service, which goes by its cores.
+    `pool_size` is a pod's connections to each server, which else goes by its cores. What is None is the service's
+    to choose.
     """
 
     host: str
@@ -47,6 +49,8 @@ class Database(_Struct, frozen=True):
     port: int = 3306
     name: str = "points"
     pool_size: int | None = None
+    acquire_timeout_seconds: float | None = None
+    connection_lifetime_seconds: int | None = None
     tls: Tls = Tls()
 
 
@@ -57,6 +61,8 @@ class Cache(_Struct, frozen=True):
     port: int = 6379
     cluster_mode: bool = True
     auth_secret: str = ""
+    timeout_seconds: float | None = None
+    answer_ttl_seconds: int | None = msgspec.field(default=None, name="answerTTLSeconds")
     tls: Tls = Tls()
 
 
@@ -145,33 +151,14 @@ class Mesh(_Struct, frozen=True):
     timeout_seconds: int = 5
 
 
-class Autoscaling(_Struct, frozen=True):
-    """How many pods run, and the CPU use in percent of the request that is aimed at."""
+class Server(_Struct, frozen=True):
+    """How the service's process behaves. What is None is its own to choose."""
 
-    min_replicas: int = 2
-    max_replicas: int = 10
-    target_cpu_utilization_percentage: int = msgspec.field(default=70, name="targetCPUUtilizationPercentage")
-
-
-class Requests(_Struct, frozen=True):
-    """Kubernetes quantities."""
-
-    cpu: str | int = "200m"
-    memory: str | int = "192Mi"
-
-
-class Limits(_Struct, frozen=True):
-    """Kubernetes quantities; an empty `cpu` means no limit."""
-
-    cpu: str | int = ""
-    memory: str | int = "384Mi"
-
-
-class Resources(_Struct, frozen=True):
-    """Of one application container."""
-
-    requests: Requests = Requests()
-    limits: Limits = Limits()
+    request_timeout_seconds: float | None = None
+    drain_timeout_seconds: int | None = None
+    idempotency_retention_hours: int | None = None
+    upkeep_interval_seconds: int | None = None
+    shared_transaction_requests: int | None = None
 
 
 class Policy(_Struct, frozen=True):
@@ -182,6 +169,14 @@ class Policy(_Struct, frozen=True):
     max_balance: int = 10_000_000
     default_expiry_days: int = 365
     max_expiry_days: int = 1824
+    expiring_soon_days: int | None = None
+
+
+class Tracing(_Struct, frozen=True):
+    """Where spans go, and of how many requests in a hundred; None leaves that to the service."""
+
+    endpoint: str
+    sampling_percent: float | None = None
 
 
 class Observability(_Struct, frozen=True):
@@ -191,6 +186,7 @@ class Observability(_Struct, frozen=True):
     service_monitor: bool = True
     alerts: bool = True
     labels: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    tracing: Tracing | None = None
 
 
 class Canary(_Struct, frozen=True):
@@ -228,6 +224,7 @@ class Spec(_Struct, frozen=True):
     rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()
     resources: Resources = Resources()
+    server: Server = Server()
     policy: Policy = Policy()
     observability: Observability = Observability()
 

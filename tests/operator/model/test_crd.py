@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import gateway_trials, trials
+from harness import gateway_trials, pod_trials, trials
 from point_operator.model import api, kinds
 
 pytestmark = pytest.mark.integration
 
-TRIALS = [*trials.TRIALS, *gateway_trials.TRIALS]
+TRIALS = [*trials.TRIALS, *gateway_trials.TRIALS, *pod_trials.TRIALS]
 TAKEN = [(path, value) for path, taken, _ in TRIALS for value in taken]
 REFUSED = [(path, value, said) for path, _, refused in TRIALS for value, said in refused]
 

@@ -3,14 +3,32 @@
 The variables and paths are the contract with the image (`service/point_service/settings.py`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from point_operator.model import names
-from point_operator.model.api import PointService, Tls
+from point_operator.model.api import PointService, Tls, Tracing
 
 CONFIG = "/etc/point"
+Value = str | int | float | bool | None
+
+VARIABLES = (
+    "POINT_CACHE_ANSWER_TTL_SECONDS", "POINT_CACHE_CA_FILE", "POINT_CACHE_CLUSTER_MODE",
+    "POINT_CACHE_CREDENTIALS_DIR", "POINT_CACHE_HOST", "POINT_CACHE_PORT", "POINT_CACHE_TIMEOUT_SECONDS",
+    "POINT_CACHE_TLS", "POINT_DATABASE_ACQUIRE_TIMEOUT_SECONDS", "POINT_DATABASE_CA_FILE",
+    "POINT_DATABASE_CONNECTION_LIFETIME_SECONDS", "POINT_DATABASE_CREDENTIALS_DIR", "POINT_DATABASE_HOST",
+    "POINT_DATABASE_MIGRATION_CREDENTIALS_DIR", "POINT_DATABASE_NAME", "POINT_DATABASE_POOL_SIZE",
+    "POINT_DATABASE_PORT", "POINT_DATABASE_READER_HOST", "POINT_DATABASE_TLS",
+    "POINT_DRAIN_TIMEOUT_SECONDS", "POINT_HTTP_ADDRESS", "POINT_HTTP_PORT",
+    "POINT_IDEMPOTENCY_RETENTION_HOURS", "POINT_LOCK_ENABLED", "POINT_LOG_LEVEL", "POINT_POD_NAME",
+    "POINT_POLICY_DEFAULT_EXPIRY_DAYS", "POINT_POLICY_EXPIRING_SOON_DAYS", "POINT_POLICY_MAX_BALANCE",
+    "POINT_POLICY_MAX_EARN", "POINT_POLICY_MAX_EXPIRY_DAYS", "POINT_POLICY_MIN_EARN",
+    "POINT_REQUEST_TIMEOUT_SECONDS", "POINT_SHARED_TRANSACTION_REQUESTS", "POINT_UPKEEP_INTERVAL_SECONDS",
+    "POINT_ZONE",
+)  # fmt: skip
+"""Every variable of ours that the image reads."""
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -80,7 +98,9 @@ def database_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_DATABASE_READER_HOST": database.reader_host,
         "POINT_DATABASE_PORT": database.port,
         "POINT_DATABASE_NAME": database.name,
-        "POINT_DATABASE_POOL_SIZE": database.pool_size or "",
+        "POINT_DATABASE_POOL_SIZE": database.pool_size,
+        "POINT_DATABASE_ACQUIRE_TIMEOUT_SECONDS": database.acquire_timeout_seconds,
+        "POINT_DATABASE_CONNECTION_LIFETIME_SECONDS": database.connection_lifetime_seconds,
         "POINT_DATABASE_CREDENTIALS_DIR": f"{CONFIG}/database",
         "POINT_DATABASE_TLS": database.tls.enabled,
         "POINT_DATABASE_CA_FILE": _authority_file("database-ca", database.tls),
@@ -90,7 +110,7 @@ def database_environment(point_service: PointService) -> list[dict[str, Any]]:
 
 def service_environment(point_service: PointService) -> list[dict[str, Any]]:
     """Every variable of the service."""
-    cache, policy = point_service.spec.cache, point_service.spec.policy
+    cache, policy, server = point_service.spec.cache, point_service.spec.policy, point_service.spec.server
     values = {
         "POINT_LOG_LEVEL": point_service.spec.log_level,
         "POINT_CACHE_HOST": cache.host,
@@ -99,13 +119,22 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_CACHE_CREDENTIALS_DIR": f"{CONFIG}/cache" if cache.auth_secret else "",
         "POINT_CACHE_TLS": cache.tls.enabled,
         "POINT_CACHE_CA_FILE": cache_authority_file(point_service),
+        "POINT_CACHE_TIMEOUT_SECONDS": cache.timeout_seconds,
+        "POINT_CACHE_ANSWER_TTL_SECONDS": cache.answer_ttl_seconds,
         "POINT_HTTP_PORT": names.PORT,
         "POINT_LOCK_ENABLED": True,
+        "POINT_REQUEST_TIMEOUT_SECONDS": server.request_timeout_seconds,
+        "POINT_DRAIN_TIMEOUT_SECONDS": server.drain_timeout_seconds,
+        "POINT_IDEMPOTENCY_RETENTION_HOURS": server.idempotency_retention_hours,
+        "POINT_UPKEEP_INTERVAL_SECONDS": server.upkeep_interval_seconds,
+        "POINT_SHARED_TRANSACTION_REQUESTS": server.shared_transaction_requests,
         "POINT_POLICY_MIN_EARN": policy.min_earn,
         "POINT_POLICY_MAX_EARN": policy.max_earn,
         "POINT_POLICY_MAX_BALANCE": policy.max_balance,
         "POINT_POLICY_DEFAULT_EXPIRY_DAYS": policy.default_expiry_days,
         "POINT_POLICY_MAX_EXPIRY_DAYS": policy.max_expiry_days,
+        "POINT_POLICY_EXPIRING_SOON_DAYS": policy.expiring_soon_days,
+        **_tracing(point_service.spec.observability.tracing),
     }
     # Kubernetes copies a node's zone to its pods' labels from 1.35 on; before, the variable is empty.
     return (
@@ -153,13 +182,31 @@ def _authority_file(volume: str, tls: Tls) -> str:
     return f"{CONFIG}/{volume}/ca.crt" if tls.enabled and tls.ca_secret else ""
 
 
-def variables(values: dict[str, str | int | bool]) -> list[dict[str, Any]]:
-    """Environment variables of a container; an empty value leaves its variable out."""
-    return [{"name": name, "value": _text(value)} for name, value in values.items() if value != ""]
+def variables(values: Mapping[str, Value]) -> list[dict[str, Any]]:
+    """Environment variables of a container; an empty value, or None, leaves its variable out."""
+    return [
+        {"name": name, "value": _text(value)}
+        for name, value in values.items()
+        if value is not None and value != ""
+    ]
 
 
-def _text(value: str | int | bool) -> str:
+def _text(value: str | float | bool) -> str:
+    if isinstance(value, float):
+        return f"{value:.12g}"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tracing(tracing: Tracing | None) -> dict[str, Value]:
+    """The standard variables, which the service goes by."""
+    if tracing is None:
+        return {}
+    percent = tracing.sampling_percent
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": tracing.endpoint,
+        "OTEL_TRACES_SAMPLER": None if percent is None else "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": None if percent is None else percent / 100,
+    }
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 from typing import Any
 
 from point_operator.model import kinds, names
-from point_operator.model.api import PointService, Resources
+from point_operator.model.api import PointService, Spec
+from point_operator.model.pods import Resources
 from point_operator.resources import metadata
 from point_operator.resources.pods import container
 
 DRAIN_SECONDS = 5
 """From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
-GRACE_SECONDS = 40
-"""DRAIN_SECONDS, then up to 20 s in which the service finishes what it has, and a margin for the proxy."""
-PROXY = "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 25s\n"
+SERVICE_DRAIN_SECONDS = 20
+"""For how long the service then finishes what it has: its own default (`server.drainTimeoutSeconds`)."""
+MARGIN_SECONDS = 15
+"""After both, for the proxy to end."""
 COUNTED = "proxyStatsMatcher: {inclusionRegexps: ['http.inbound_.*downstream_rq_.*']}\n"
 """Has the proxy count what comes in, which `traffic` reads; Istio leaves that out otherwise."""
 
@@ -47,6 +49,17 @@ def _build(point_service: PointService, component: str, image: str, config_hash:
     return manifest
 
 
+def drain_seconds(spec: Spec | None) -> int:
+    """How long a pod that is asked to end may take until it has answered everything; None asks for the defaults."""
+    given = spec and spec.server.drain_timeout_seconds
+    return DRAIN_SECONDS + (SERVICE_DRAIN_SECONDS if given is None else given)
+
+
+def grace_seconds(spec: Spec | None) -> int:
+    """How long a pod that is asked to end may take at most; None asks for the defaults."""
+    return drain_seconds(spec) + MARGIN_SECONDS
+
+
 def start(point_service: PointService) -> metadata.Manifest:
     """Return how many pods a new Deployment starts with: the autoscaler would take 15 s to ask for them."""
     name, namespace = point_service.name, point_service.namespace
@@ -74,7 +87,7 @@ def _pod_metadata(
         "annotations": {
             names.CONFIG_HASH: config_hash,
             "kubectl.kubernetes.io/default-container": names.APPLICATION,
-            "proxy.istio.io/config": PROXY + COUNTED if component == names.CANARY else PROXY,
+            "proxy.istio.io/config": _proxy(point_service, component),
             # Without a request of the proxy's own, autoscaling on CPU has nothing to divide by (istio 13977).
             "sidecar.istio.io/proxyCPU": "100m",
             "sidecar.istio.io/proxyMemory": "96Mi",
@@ -88,13 +101,18 @@ def _pod_metadata(
     }
 
 
+def _proxy(point_service: PointService, component: str) -> str:
+    drain = f"terminationDrainDuration: {drain_seconds(point_service.spec)}s\n"
+    return "holdApplicationUntilProxyStarts: true\n" + drain + (COUNTED if component == names.CANARY else "")
+
+
 def _pod(point_service: PointService, component: str, image: str) -> dict[str, Any]:
     files = container.service_files(point_service)
     return {
         "serviceAccountName": point_service.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": grace_seconds(point_service.spec),
         "securityContext": container.pod_security(),
         "topologySpreadConstraints": spread(names.pod_labels(point_service, component), strictly=False),
         "tolerations": tolerations(),
