@@ -12,7 +12,7 @@ import msgspec
 from point_operator.model import gateways
 from point_operator.model.claims import Claim, read
 from point_operator.model.gateways import ListedGateway
-from point_operator.model.pods import Autoscaling, Resources
+from point_operator.model.pods import Autoscaling, PodTemplate, Resources
 
 GROUP = "pointservice.io"
 VERSION = "v1alpha1"
@@ -224,6 +224,7 @@ class Spec(_Struct, frozen=True):
     rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()
     resources: Resources = Resources()
+    pod_template: PodTemplate = PodTemplate()
     server: Server = Server()
     policy: Policy = Policy()
     observability: Observability = Observability()

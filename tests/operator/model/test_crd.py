@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 from harness import gateway_trials, pod_trials, trials
-from point_operator.model import api, kinds
+from point_operator.model import api, kinds, names
+from point_operator.resources import plan
+from point_operator.resources.surroundings import Release, Surroundings
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +39,41 @@ def test_what_can_t_work_is_refused_with_a_reason(
 def test_what_works_is_taken(kube: Any, namespace: str, spec: dict[str, Any], path: str, value: Any) -> None:
     answer = _create(kube, namespace, "points", _with(spec, path, value), dry=True)
     assert answer.status_code == 201, answer.text
+
+
+def test_what_a_pod_is_given_to_end_is_held_against_what_it_needs(
+    kube: Any, namespace: str, spec: dict[str, Any]
+) -> None:
+    for drain, grace, code in ((0, 10, 201), (60, 69, 422), (60, 70, 201), (300, 310, 201)):
+        asked = spec | {
+            "server": {"drainTimeoutSeconds": drain},
+            "podTemplate": {"terminationGracePeriodSeconds": grace},
+        }
+        assert _create(kube, namespace, "points", asked, dry=True).status_code == code, (drain, grace)
+
+
+@pytest.mark.parametrize("component", [names.SERVICE, names.CANARY, "migration", "rate-limit"])
+def test_no_label_or_annotation_of_ours_can_be_replaced(
+    kube: Any, namespace: str, spec: dict[str, Any], component: str
+) -> None:
+    """Of each that the operator's own pods have, as they are."""
+    template = _templates(spec)[component]["metadata"]
+    for field in ("labels", "annotations"):
+        for key in template.get(field, {}):
+            asked = _with(spec, f"podTemplate.{field}", {key: "x"})
+            answer = _create(kube, namespace, "points", asked, dry=True)
+            assert answer.status_code == 422, (field, key)
+            assert f"podTemplate.{field} must not" in answer.json()["message"]
+
+
+def _templates(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The pods of a PointService that has each kind of them, by component."""
+    limit = {"rateLimit": {"scope": "Global"}}
+    body = {"metadata": {"name": "points", "namespace": "points", "uid": "u"}}
+    point_service = api.parse(body | {"spec": spec | {"gateway": spec["gateway"] | limit}})
+    made = plan.build(point_service, Surroundings(), Release(spec["image"], canary=1, weight=10)).everything
+    found = [one["spec"]["template"] for one in made if one["kind"] in ("Deployment", "Job")]
+    return {one["metadata"]["labels"][names.COMPONENT]: one for one in found}
 
 
 def test_every_field_has_its_trials() -> None:

@@ -11,7 +11,7 @@ import yaml
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.resources import metadata
-from point_operator.resources.pods import container, deployment
+from point_operator.resources.pods import container, deployment, pod_template
 from point_operator.resources.surroundings import Surroundings
 
 SERVICE, MEMBER = "service", "member"
@@ -138,10 +138,12 @@ def _deployment(point_service: PointService, surroundings: Surroundings) -> meta
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "progressDeadlineSeconds": 120,
         "revisionHistoryLimit": 3,
-        "template": {
-            "metadata": _pod_metadata(point_service, surroundings),
-            "spec": _pod(point_service, surroundings),
-        },
+        "template": pod_template.build(
+            point_service,
+            _pod_metadata(point_service, surroundings),
+            _pod(point_service, surroundings),
+            with_variables=False,
+        ),
     }
     return manifest
 

@@ -6,7 +6,7 @@ from point_operator.model import kinds, names
 from point_operator.model.api import PointService, Spec
 from point_operator.model.pods import Resources
 from point_operator.resources import metadata
-from point_operator.resources.pods import container
+from point_operator.resources.pods import container, pod_template
 
 DRAIN_SECONDS = 5
 """From leaving the endpoints to SIGTERM, so that every gateway has heard of it (istio 55138)."""
@@ -41,10 +41,11 @@ def _build(point_service: PointService, component: str, image: str, config_hash:
         "minReadySeconds": 2,
         "progressDeadlineSeconds": point_service.spec.rollout.progress_deadline_seconds,
         "revisionHistoryLimit": 3,
-        "template": {
-            "metadata": _pod_metadata(point_service, component, image, config_hash),
-            "spec": _pod(point_service, component, image),
-        },
+        "template": pod_template.build(
+            point_service,
+            _pod_metadata(point_service, component, image, config_hash),
+            _pod(point_service, component, image),
+        ),
     }
     return manifest
 
@@ -57,7 +58,8 @@ def drain_seconds(spec: Spec | None) -> int:
 
 def grace_seconds(spec: Spec | None) -> int:
     """How long a pod that is asked to end may take at most; None asks for the defaults."""
-    return drain_seconds(spec) + MARGIN_SECONDS
+    given = spec and spec.pod_template.termination_grace_period_seconds
+    return drain_seconds(spec) + MARGIN_SECONDS if given is None else given
 
 
 def start(point_service: PointService) -> metadata.Manifest:

@@ -5,7 +5,7 @@ from typing import Any
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.resources import metadata
-from point_operator.resources.pods import container
+from point_operator.resources.pods import container, pod_template
 
 RETRIES = 2
 """Tries after the first one; pods that were evicted are none."""
@@ -48,7 +48,6 @@ def build(point_service: PointService, login: str) -> metadata.Manifest:
 
 
 def _spec(point_service: PointService) -> dict[str, Any]:
-    files = container.migration_files(point_service)
     labels = names.labels(point_service) | {
         "app.kubernetes.io/component": "migration",
         "sidecar.istio.io/inject": "false",
@@ -60,31 +59,33 @@ def _spec(point_service: PointService) -> dict[str, Any]:
         **deadline,
         "backoffLimit": RETRIES,
         "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [evicted]}]},
-        "template": {
-            "metadata": {"labels": labels},
-            "spec": {
-                "serviceAccountName": point_service.name,
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "restartPolicy": "Never",  # the log of a failed try stays readable
-                "securityContext": container.pod_security(),
-                "containers": [
-                    {
-                        "name": "migrate",
-                        "image": point_service.spec.image,
-                        "imagePullPolicy": point_service.spec.image_pull_policy,
-                        "args": ["migrate"],
-                        "env": container.migration_environment(point_service),
-                        "resources": {
-                            "requests": {"cpu": "50m", "memory": "128Mi"},
-                            "limits": {"memory": "384Mi"},
-                        },
-                        "securityContext": container.container_security(),
-                        "volumeMounts": [container.TMP_MOUNT, *(one.as_mount() for one in files)],
-                        "terminationMessagePolicy": "FallbackToLogsOnError",
-                    }
-                ],
-                "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
-            },
-        },
+        "template": pod_template.build(point_service, {"labels": labels}, _pod(point_service)),
+    }
+
+
+def _pod(point_service: PointService) -> dict[str, Any]:
+    files = container.migration_files(point_service)
+    return {
+        "serviceAccountName": point_service.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",  # the log of a failed try stays readable
+        "securityContext": container.pod_security(),
+        "containers": [
+            {
+                "name": "migrate",
+                "image": point_service.spec.image,
+                "imagePullPolicy": point_service.spec.image_pull_policy,
+                "args": ["migrate"],
+                "env": container.migration_environment(point_service),
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "128Mi"},
+                    "limits": {"memory": "384Mi"},
+                },
+                "securityContext": container.container_security(),
+                "volumeMounts": [container.TMP_MOUNT, *(one.as_mount() for one in files)],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+            }
+        ],
+        "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
     }

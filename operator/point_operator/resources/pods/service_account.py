@@ -7,6 +7,7 @@ from point_operator.resources import metadata
 
 def build(point_service: PointService) -> metadata.Manifest:
     """Return the ServiceAccount of service and migration pods."""
-    return metadata.own(kinds.SERVICE_ACCOUNT, point_service, point_service.name) | {
-        "automountServiceAccountToken": False
-    }
+    manifest = metadata.own(kinds.SERVICE_ACCOUNT, point_service, point_service.name)
+    if annotations := point_service.spec.pod_template.service_account.annotations:
+        manifest["metadata"]["annotations"] = annotations
+    return manifest | {"automountServiceAccountToken": False}
