@@ -177,7 +177,11 @@ def _ready(
         )
     if point_service.spec.paused:
         return Condition("False", "Paused", "spec.paused is true and nothing runs yet")
-    return Condition("False", "Migrating", f"Schema migration: {seen.migration.state}")
+    return Condition("False", "Migrating", _migrating(seen))
+
+
+def _migrating(seen: Seen) -> str:
+    return f"Schema migration: {seen.migration.state} {seen.migration.message}".strip()
 
 
 def _progressing(point_service: PointService, seen: Seen, outcome: Outcome, degraded: Condition) -> Condition:
@@ -189,7 +193,7 @@ def _progressing(point_service: PointService, seen: Seen, outcome: Outcome, degr
     if seen.migration.state == "Failed":
         return Condition("False", "MigrationFailed", "The new version waits for its schema migration")
     if seen.migration.state != "Succeeded":
-        return Condition("True", "Migrating", f"Schema migration: {seen.migration.state}")
+        return Condition("True", "Migrating", _migrating(seen))
     if running.stuck:
         return Condition("False", "RolloutStuck", "The rollout has stopped")
     if canary is not None and canary.state == "Failed":

@@ -23,7 +23,7 @@ from point_operator.control.failures import cause, said
 from point_operator.control.finalize import Finalizer
 from point_operator.control.shared import Shared
 from point_operator.kube import events
-from point_operator.kube.apply import Applier, Identity, identity
+from point_operator.kube.apply import Applier, Identity, identity, is_made_of
 from point_operator.kube.cluster import Cluster, Object, together
 from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
@@ -36,7 +36,7 @@ from point_operator.observe.keys import Keys
 from point_operator.observe.look import Observer, Seen
 from point_operator.observe.workload import Rollout
 from point_operator.resources.plan import Plan
-from point_operator.resources.pods import deployment, migration
+from point_operator.resources.pods import deployment
 from point_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ class Reconciler:
         """Go through the plan's stages; return how the service's own pods are then."""
         children = dict(seen.children)
         await self._ensure(point_service, plan.policies, children)
-        await self._retry_migration(point_service, seen, children)
+        await self._renew_migration(seen, plan, children)
         await self._ensure(point_service, plan.foundation + plan.migration, children)
         await self._ensure(point_service, plan.pods + plan.scaling, children)
         await self._ensure(point_service, plan.route, children)
@@ -254,16 +254,14 @@ class Reconciler:
         )
         children.update({identity(child): child for child in ensured})
 
-    async def _retry_migration(
-        self, point_service: PointService, seen: Seen, children: dict[Identity, Object]
-    ) -> None:
-        """Remove a Job that failed a while ago; it is then made anew."""
-        if seen.migration.state != "Failed" or age(seen.migration.failed_at) < MIGRATION_RETRY_SECONDS:
-            return
-        name = migration.name(point_service, seen.surroundings.login)
-        job = children.pop((kinds.JOB.kind, point_service.namespace, name), None)
-        if job is not None:
-            await self.applier.remove(job)
+    async def _renew_migration(self, seen: Seen, plan: Plan, children: dict[Identity, Object]) -> None:
+        """Remove a Job that failed a while ago, or that waits to start and is not as wanted; it is then made anew."""
+        found = seen.migration
+        failed = found.state == "Failed" and age(found.failed_at) >= MIGRATION_RETRY_SECONDS
+        for one in plan.migration:
+            job = children.get(identity(one))
+            if job is not None and (failed or (found.waits and not is_made_of(job, one))):
+                await self.applier.remove(children.pop(identity(one)))
 
     async def _write_status(self, body: Object, after: status.Status, news: list[Condition]) -> None:
         degraded = any(one["type"] == "Degraded" and one["status"] == "True" for one in after["conditions"])

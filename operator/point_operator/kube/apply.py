@@ -26,6 +26,11 @@ def identity(manifest: Mapping[str, Any]) -> Identity:
     return manifest["kind"], metadata["namespace"], metadata["name"]
 
 
+def is_made_of(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+    """Whether what was last applied to a child is this manifest."""
+    return _hash(live) == _hash(manifest)
+
+
 class Applier:
     """Applies manifests and remembers what the server made of them: an unchanged child costs nothing."""
 
@@ -63,8 +68,8 @@ class Applier:
             return self._remember(applied, manifest)
         if not is_ours(live, manifest) and not self._may_adopt(live, owner):
             raise NotOwnedError(live, owner)
-        if kinds.of(manifest) is kinds.JOB and _hash(live) != _hash(manifest):
-            return self._remember(live, manifest)  # made by another release; a Job can't be changed
+        if kinds.of(manifest) is kinds.JOB and not is_made_of(live, manifest):
+            return self._remember(live, manifest)  # a Job can't be changed
         if self._is_steady(live, manifest):
             return self._remember(live, manifest)
         return await self._repair(manifest, live, drift.additions(live, adopted=not is_ours(live, manifest)))
@@ -104,12 +109,12 @@ class Applier:
         seen = self._seen.get(metadata["uid"])
         if seen and (seen.version, seen.wanted) == (metadata["resourceVersion"], _hash(manifest)):
             return True
-        as_applied = _hash(live) == _hash(manifest) and drift.holds(manifest, live)
+        as_applied = is_made_of(live, manifest) and drift.holds(manifest, live)
         return as_applied and not drift.additions(live)
 
     async def _repair(self, manifest: Object, live: Object, taken: drift.Fields) -> Object:
         kind = kinds.of(manifest)
-        if _hash(live) == _hash(manifest):
+        if is_made_of(live, manifest):
             metrics.REPAIRS.labels(kind.kind).inc()
         if taken:
             claimed = {"op": "replace", "path": "/metadata/managedFields", "value": drift.claim(live, taken)}

@@ -15,12 +15,14 @@ SHOWN = 3
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """The migration of the wanted image: Pending, Running, Succeeded or Failed, and why it failed."""
+    """The migration of the wanted image: Pending, Running, Succeeded or Failed, and why it failed or can't start."""
 
     state: str
     message: str = ""
     failed_at: str = ""
     """RFC 3339 time of the failure."""
+    waits: bool = False
+    """Whether there is a Job and none of its pods has started."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -57,15 +59,18 @@ def migration(job: Object | None, pods: Iterable[Object]) -> Migration:
     """Read a migration Job; `pods` are those of the PointService's namespace that belong to it."""
     if job is None:
         return Migration("Pending")
-    conditions = {one["type"]: one for one in job.get("status", {}).get("conditions") or []}
+    status = job.get("status", {})
+    conditions = {one["type"]: one for one in status.get("conditions") or []}
     if _is_true(conditions.get("Complete")):
         return Migration("Succeeded")
     failed = conditions.get("Failed")
+    ours = [pod for pod in pods if job["metadata"]["name"] in _owners(pod)]
     if failed is not None and _is_true(failed):
-        ours = [pod for pod in pods if job["metadata"]["name"] in _owners(pod)]
         words = [failed.get("message", ""), *_last_words(ours)]
         return Migration("Failed", ": ".join(word for word in words if word), failed["lastTransitionTime"])
-    return Migration("Running" if job.get("status", {}).get("active") else "Pending")
+    started = any(status.get(count) for count in ("ready", "failed", "succeeded")) or any(map(_started, ours))
+    waits_for = "" if started else "; ".join(filter(None, map(_trouble, ours)))
+    return Migration("Running" if status.get("active") else "Pending", waits_for, waits=not started)
 
 
 def rollout(deployment: Object | None, fewest: int = 1) -> Rollout:
@@ -182,6 +187,15 @@ def _last_words(pods: Sequence[Object]) -> list[str]:
         for one in pod.get("status", {}).get("containerStatuses") or ()
         if (ended := one.get("state", {}).get("terminated")) and (ended.get("message") or "").strip()
     ]
+
+
+def _started(pod: Object) -> bool:
+    """Whether a container of a pod runs or has run."""
+    states = [
+        set(one.get("state", {})) | set(one.get("lastState", {}))
+        for one in pod.get("status", {}).get("containerStatuses") or ()
+    ]
+    return any(state - {"waiting"} for state in states)
 
 
 def _owners(pod: Object) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from harness.tenants import NOW
 from point_operator.model import kinds
 
 pytestmark = pytest.mark.integration
@@ -144,3 +145,34 @@ def test_whose_an_annotation_of_the_pods_is(tenant: Any) -> None:
     tenant.spec(podTemplate={"annotations": {MARK: None}})
     tenant.kube.wait("ours to go", lambda: MARK not in annotations())
     assert annotations()["reloader.example/last"] == "x"
+
+
+def test_a_migration_that_waits_to_start_is_made_anew_with_it(tenant: Any) -> None:
+    """Without a Secret to pull the image with it would wait for ever: a Job can't be changed."""
+    tenant.create()
+    first = tenant.job()["metadata"]
+    tenant.spec(podTemplate={"imagePullSecrets": [{"name": "registry"}]})
+    tenant.kube.wait("another one", lambda: _uids(tenant) and first["uid"] not in _uids(tenant))
+    again = tenant.job()
+    assert again["metadata"]["name"] == first["name"]
+    assert again["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_a_migration_that_has_started_is_left_alone(tenant: Any) -> None:
+    tenant.create()
+    job = tenant.job()["metadata"]
+    status = {"status": {"active": 1, "ready": 1, "startTime": NOW}}
+    tenant.kube.patch(kinds.JOB, tenant.namespace, job["name"], status, "status")
+    tenant.spec(
+        podTemplate={
+            "annotations": {"points.example/mark": "x"},
+            "serviceAccount": {"annotations": {"a": "b"}},
+        }
+    )
+    tenant.kube.wait(
+        "a look", lambda: "a" in tenant.get(kinds.SERVICE_ACCOUNT)["metadata"].get("annotations", {})
+    )
+    tenant.migrated()
+    tenant.rolled_out()
+    tenant.wait_reason("Ready", "Available")
+    assert _uids(tenant) == {job["uid"]}

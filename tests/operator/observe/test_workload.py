@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from point_operator.observe import workload
 
 SERVES = {"app.kubernetes.io/component": "service"}
@@ -19,6 +20,40 @@ def test_a_job_without_condition_runs_or_waits() -> None:
     assert workload.migration(None, []).state == "Pending"
     assert workload.migration({"metadata": {"name": "j"}, "status": {}}, []).state == "Pending"
     assert workload.migration({"metadata": {"name": "j"}, "status": {"active": 1}}, []).state == "Running"
+
+
+@pytest.mark.parametrize(
+    ("status", "states", "waits"),
+    [
+        ({}, [], True),
+        ({"active": 1}, [], True),
+        ({"active": 1}, [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}], True),
+        ({"active": 1}, [{"state": {"running": {}}}], False),
+        ({"active": 1}, [{"state": {"terminated": {}}}], False),
+        ({"active": 1}, [{"state": {"waiting": {}}, "lastState": {"terminated": {}}}], False),
+        ({"active": 1, "ready": 1}, [], False),
+        ({"active": 1, "failed": 1}, [{"state": {"waiting": {}}}], False),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, [], False),
+    ],
+)
+def test_a_job_waits_until_a_pod_of_it_has_started(
+    status: dict[str, Any], states: list[Any], waits: bool
+) -> None:
+    owner = {"ownerReferences": [{"name": "j"}]}
+    containers = [{"name": "migrate"} | state for state in states]
+    pods = [{"metadata": {"name": "p"} | owner, "status": {"containerStatuses": [one]}} for one in containers]
+    assert workload.migration({"metadata": {"name": "j"}, "status": status}, pods).waits == waits
+    assert not workload.migration(None, []).waits
+
+
+def test_a_job_that_can_t_start_tells_why() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    pod = {
+        "metadata": {"name": "p", "ownerReferences": [{"name": "j"}]},
+        "status": {"containerStatuses": [{"name": "migrate", "state": waiting}]},
+    }
+    job = {"metadata": {"name": "j"}, "status": {"active": 1}}
+    assert workload.migration(job, [pod]).message == "migrate ImagePullBackOff no such image"
 
 
 def test_a_failed_job_tells_its_pods_last_words() -> None:
