@@ -1,11 +1,11 @@
-"""When Redis is left alone for a while."""
+"""When something that may be away is left alone for a while."""
 
-from point_service.turns.cache import Breaker
+from point_service.breaker import Breaker
 
 
 def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_after_its_pause(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("point_service.turns.cache.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("point_service.breaker.time.monotonic", lambda: now[0])
     breaker = Breaker()
     breaker.failed()
     breaker.failed()

@@ -3,14 +3,12 @@
 Scripts that are asked for together go in one pipeline, in the order they were asked for: a client's own work for a
 command is far more than Redis' own.
 
-The breaker keeps a dead or hanging Redis from adding its timeout to every request: after some failures in a row
-nobody calls for a while, then one request tries again.
+The breaker keeps a dead or hanging Redis from adding its timeout to every request.
 """
 
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,6 +21,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from point_service.breaker import Breaker
 from point_service.settings import CacheSettings, Credentials
 from point_service.telemetry import metrics
 from point_service.turns.batches import Batches
@@ -33,9 +32,6 @@ CONNECT_TIMEOUT = 1.0  # seconds
 MOST_TOGETHER = 64  # scripts in one pipeline
 MAX_CONNECTIONS = 64  # for each node; all but one are for contenders that wait
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
-FAILURES_TO_OPEN = 3  # in a row: one slow call is no outage
-SHORTEST_PAUSE = 0.5  # seconds without calls after a failure; doubles while failures go on
-LONGEST_PAUSE = 10.0  # seconds
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
 
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
@@ -51,42 +47,6 @@ class Script:
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode()).hexdigest()  # noqa: S324 - the name Redis gives it
-
-
-class Breaker:
-    """Tells whether to call; remembers failures. Times are seconds on the monotonic clock."""
-
-    def __init__(self) -> None:
-        self._closed_at = 0.0
-        self._pause = SHORTEST_PAUSE
-        self._failures = 0
-        self.open = False
-
-    def permits(self) -> bool:
-        """Tell whether a call may be made now; while failing, one caller at a time is let through."""
-        if not self.open:
-            return True
-        now = time.monotonic()
-        if now < self._closed_at:
-            return False
-        self._closed_at = now + self._pause
-        return True
-
-    def failed(self) -> None:
-        """Remember a failure."""
-        self._failures += 1
-        if self._failures < FAILURES_TO_OPEN:
-            return
-        if self.open:
-            self._pause = min(LONGEST_PAUSE, self._pause * 2)
-        self.open = True
-        self._closed_at = time.monotonic() + self._pause
-
-    def succeeded(self) -> None:
-        """Forget the failures."""
-        self.open = False
-        self._failures = 0
-        self._pause = SHORTEST_PAUSE
 
 
 class _Call(msgspec.Struct, frozen=True):
