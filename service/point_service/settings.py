@@ -7,6 +7,7 @@ when a connection is made, so that a rotated password needs no restart.
 import hashlib
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -147,12 +148,16 @@ class _Environment:
             raise SettingError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
         return value
 
-    def file(self, name: str) -> Path | None:
+    def authorities(self, name: str) -> Path | None:
         value = self.optional(name)
         if value is None:
             return None
         if not Path(value).is_file():
             raise SettingError(f"{name}: {value!r} is not a file")
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError:  # ssl.SSLError is one
+            raise SettingError(f"{name}: {value!r} is not a file of certificates in PEM") from None
         return Path(value)
 
     def credentials(self, name: str) -> Credentials | None:
@@ -247,7 +252,7 @@ def _database(env: _Environment) -> DatabaseSettings:
         credentials=env.credentials("POINT_DATABASE_CREDENTIALS_DIR"),
         migration_credentials=env.credentials("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR"),
         tls=env.flag("POINT_DATABASE_TLS", True),
-        ca_file=env.file("POINT_DATABASE_CA_FILE"),
+        ca_file=env.authorities("POINT_DATABASE_CA_FILE"),
         pool_size=env.whole("POINT_DATABASE_POOL_SIZE", pool_size(), 1, 500),
         acquire_timeout=env.seconds("POINT_DATABASE_ACQUIRE_TIMEOUT_SECONDS", 2, 0.1, 60),
         connection_lifetime=env.seconds("POINT_DATABASE_CONNECTION_LIFETIME_SECONDS", 300, 1, 86_400),
@@ -263,7 +268,7 @@ def _cache(env: _Environment) -> CacheSettings | None:
         cluster_mode=env.flag("POINT_CACHE_CLUSTER_MODE", True),
         credentials=env.credentials("POINT_CACHE_CREDENTIALS_DIR"),
         tls=env.flag("POINT_CACHE_TLS", True),
-        ca_file=env.file("POINT_CACHE_CA_FILE"),
+        ca_file=env.authorities("POINT_CACHE_CA_FILE"),
         timeout=env.seconds("POINT_CACHE_TIMEOUT_SECONDS", 0.25, 0.01, 10),
         answer_ttl=env.whole("POINT_CACHE_ANSWER_TTL_SECONDS", 3_600, 1, 86_400),
     )

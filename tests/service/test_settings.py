@@ -51,6 +51,23 @@ def test_a_wrong_value_is_named_with_what_it_was_and_what_is_allowed(name, value
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture(
+    params=[b"", b"garbage", b"\xff\x00", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def no_certificate(tmp_path, request):
+    """A file that holds none."""
+    file = tmp_path / "ca.crt"
+    file.write_bytes(request.param)
+    return file
+
+
+@pytest.mark.parametrize("name", ["POINT_DATABASE_CA_FILE", "POINT_CACHE_CA_FILE"])
+def test_a_file_that_holds_no_certificate_is_named(no_certificate, name):
+    with pytest.raises(SettingError) as error:
+        load(GOOD | {"POINT_CACHE_HOST": "valkey", name: str(no_certificate)})
+    assert str(error.value) == f"{name}: '{no_certificate}' is not a file of certificates in PEM"
+
+
 @pytest.mark.parametrize(
     ("limit", "size"),
     [("50000 100000", 5), ("10000 100000", 4), ("max 100000", None), ("", None), (None, None)],
