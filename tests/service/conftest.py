@@ -81,7 +81,7 @@ async def running_pod(
     wrap: Callable[[Opener], Opener] = lambda raw: raw,
 ) -> AsyncIterator[Pod]:
     """One pod's worth of the service, without HTTP. `wrap` may make its connections fail."""
-    pool = Pool(wrap(opener(settings.database, settings.database.host, SESSION)), size, 2, 300)
+    pool = Pool(wrap(opener(settings.database, settings.database.host, SESSION)), size, 2, 300, reserve=True)
     cache = Cache(settings.cache) if cached and settings.cache is not None else None
     try:
         writer = Database(pool)

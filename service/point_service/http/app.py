@@ -49,10 +49,10 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         database = settings.database
         if settings.traces_endpoint is not None:
             traces.start(settings.traces_endpoint, pod=settings.pod_name, zone=settings.zone)
-        pool = _pool(database, database.host)
+        pool = _pool(database, database.host, reserve=settings.shared_requests > 1)
         reader = _pool(database, database.reader_host) if database.reader_host is not None else None
         metrics.IN_FLIGHT.set_function(lambda: bounded.in_flight)
-        metrics.POOL_SIZE.set(database.pool_size)
+        metrics.POOL_SIZE.set(pool.size)
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
         writer = Database(pool)
         cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
@@ -111,9 +111,13 @@ def _head_as_get(application: ASGIApp) -> ASGIApp:
     return answer
 
 
-def _pool(settings: DatabaseSettings, host: str) -> Pool:
+def _pool(settings: DatabaseSettings, host: str, *, reserve: bool = False) -> Pool:
     return Pool(
-        opener(settings, host), settings.pool_size, settings.acquire_timeout, settings.connection_lifetime
+        opener(settings, host),
+        settings.pool_size,
+        settings.acquire_timeout,
+        settings.connection_lifetime,
+        reserve=reserve,
     )
 
 

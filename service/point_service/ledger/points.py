@@ -25,7 +25,7 @@ class Points:
 
     def __init__(self, database: Database, lock: MemberLock, shared_requests: int = SHARED_REQUESTS) -> None:
         self._database = database
-        self._shared = SharedTransactions(database.pool, shared_requests)
+        self._shared = SharedTransactions(database, shared_requests)
         self._lock = lock
 
     async def do(self, key: Key, operation: Operation) -> Outcome:

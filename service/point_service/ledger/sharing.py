@@ -5,14 +5,14 @@ Whatever it can't do or doesn't end in, a member in other hands, a fault, a bug 
 again by each request alone, under its own key.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Sequence
 
+from point_service.contract.errors import Problem
 from point_service.ledger.transaction import Command, Result, execute
-from point_service.mysql.faults import classify
-from point_service.mysql.pool import Pool
+from point_service.mysql.database import Database
+from point_service.mysql.faults import NOT_OPENED, OTHER, classify, described
 from point_service.telemetry import metrics, traces
 from point_service.turns.batches import Batches
 
@@ -26,8 +26,8 @@ PAUSE = 1.0
 class SharedTransactions:
     """Puts what arrives together into one transaction, up to `most` requests."""
 
-    def __init__(self, pool: Pool, most: int) -> None:
-        self._pool = pool
+    def __init__(self, database: Database, most: int) -> None:
+        self._database = database
         self._alone = most == 1
         self._batches = Batches(self._share, most)
         self._paused_until = 0.0
@@ -43,14 +43,20 @@ class SharedTransactions:
         results: dict[str, Result] = {}
         if self._paused():  # since they began to wait
             return [None] * len(commands)
+        generation = self._database.pool.generation
         try:
-            async with asyncio.timeout(TIMEOUT), self._pool.connection() as connection:
-                results = await execute(connection, commands, wait=False)
+            results = await self._database.attempt(
+                lambda connection: execute(connection, commands, wait=False), limit=TIMEOUT, reserved=True
+            )
+        except Problem as problem:  # busy: no fault of the database
+            log.info("shared transaction put off", extra={"reason": problem.detail})
         except Exception as error:
             fault = classify(error)
-            metrics.DATABASE_RETRIES.labels(fault.name).inc()
-            log.warning("shared transaction failed", extra={"fault": fault.name, "error": repr(error)})
-            if fault.drops_pool:
+            if fault is not OTHER:
+                metrics.DATABASE_RETRIES.labels(fault.name).inc()
+            log.warning("shared transaction failed", extra={"fault": fault.name, "error": described(error)})
+            # Slow is not lost: the pool knows by its other connections.
+            if fault is NOT_OPENED or self._database.pool.generation != generation:
                 self._paused_until = time.monotonic() + PAUSE
         metrics.SHARED.observe(len(commands))
         return [results.get(command.key.member_id) for command in commands]

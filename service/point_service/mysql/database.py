@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from point_service.mysql.pool import Pool
 from point_service.telemetry import metrics, traces
 
 T = TypeVar("T")
+Work = Callable[[Connection], Awaitable[T]]
 log = logging.getLogger(__name__)
 
 TRANSACTION_ATTEMPTS = 10
@@ -23,17 +25,21 @@ LONGEST_BACKOFF = 0.5  # seconds
 
 
 class Database:
-    """One server by its pool: runs work on a connection, again when the fault allows it (`faults.py`)."""
+    """One server by its pool: runs work on a connection, again when the fault allows it (`faults.py`).
 
-    def __init__(self, pool: Pool) -> None:
+    After `limit` seconds a call is given up; None: it ends with the request that waits for it.
+    """
+
+    def __init__(self, pool: Pool, limit: float | None = None) -> None:
         self.pool = pool
+        self._limit = limit
 
-    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads. Raises Unavailable when the database can't be reached."""
         with traces.span("read", "mysql"):
             return await self._run(work, READ_ATTEMPTS, "the database can't be reached")
 
-    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def transact(self, work: Work[T]) -> T:
         """Run `work`, which begins and commits by itself, until it ends without a fault that is run again.
 
         Raises MemberBusy when a row stays locked, Unavailable when the attempts are used up, and whatever else
@@ -44,27 +50,51 @@ class Database:
         with traces.span("transaction", "mysql"):
             return await self._run(work, TRANSACTION_ATTEMPTS, gave_up)
 
-    async def _run(self, work: Callable[[Connection], Awaitable[T]], attempts: int, gave_up: str) -> T:
+    async def attempt(self, work: Work[T], *, limit: float | None = None, reserved: bool = False) -> T:
+        """Run `work` once, for `limit` seconds at most, and see to the pool when that fails.
+
+        Raises what is in `faults.RAISED` as it came, Unavailable when every connection is busy, and whatever else
+        `work` raises.
+        """
+        began = time.monotonic()
+        error: Exception
+        try:
+            async with asyncio.timeout(limit), self.pool.connection(reserved=reserved) as connection:
+                try:
+                    return await work(connection)
+                except faults.RAISED as raised:
+                    if not faults.classify(raised).keeps_connection:
+                        raise
+                    await connection.rollback()
+                    error = raised
+        except faults.RAISED as raised:
+            error = raised
+        fault = faults.classify(error)
+        if fault not in faults.TOLD_ELSEWHERE:
+            log.warning("database fault", extra={"fault": fault.name, "error": faults.described(error)})
+        if fault.drops_pool:
+            self.pool.discard()
+        elif fault.suspects_pool:
+            self.pool.suspect(began)
+        raise error
+
+    async def _run(self, work: Work[T], attempts: int, gave_up: str) -> T:
+        ends = None if self._limit is None else time.monotonic() + self._limit
         for attempt in range(1, attempts + 1):
-            error: Exception
+            left = None if ends is None else ends - time.monotonic()
+            if left is not None and left <= 0:
+                break
             try:
-                async with self.pool.connection() as connection:
-                    try:
-                        return await work(connection)
-                    except faults.RAISED as raised:
-                        if not faults.classify(raised).keeps_connection:
-                            raise
-                        await connection.rollback()
-                        error = raised
-            except faults.RAISED as raised:
-                error = raised
-            fault = faults.classify(error)
-            if fault.drops_pool:
-                log.warning("database fault", extra={"fault": fault.name, "error": str(error)})
-                self.pool.discard()
-            if not fault.run_again:
-                raise fault.answer() if fault.answer is not None else error
-            metrics.DATABASE_RETRIES.labels(fault.name).inc()
+                return await self.attempt(work, limit=left)
+            except faults.RAISED as error:
+                fault = faults.classify(error)
+                if not fault.run_again:
+                    if fault.answer is not None:
+                        raise fault.answer() from None
+                    # Not the server's words: they quote keys, and what is raised here is logged.
+                    described = faults.StatementError(faults.described(error))
+                    raise described.with_traceback(error.__traceback__) from None
+                metrics.DATABASE_RETRIES.labels(fault.name).inc()
             if attempt < attempts:
                 await asyncio.sleep(backoff(attempt))
         raise Unavailable(gave_up)

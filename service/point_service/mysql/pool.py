@@ -3,13 +3,14 @@
 A connection goes back only when its user says it is clean; whatever ends in an exception, a cancelled request
 above all, is closed instead: its answer may still be on the wire, and the next user would read it
 (asyncmy issue 103). Connections end after a lifetime, so that addresses that DNS no longer gives are let go,
-and the whole pool can be thrown away at once after a failover.
+and the whole pool can be thrown away at once after a failover. What can't be opened harms nothing that is open.
 """
 
 import asyncio
 import random
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,11 +18,15 @@ from asyncmy.connection import Connection
 from asyncmy.errors import OperationalError
 
 from point_service.contract.errors import Unavailable
+from point_service.mysql.faults import RAISED, NotOpenedError
 from point_service.settings import DatabaseSettings, SettingError
 
 CLOSE_TIMEOUT = 2  # seconds
 CONNECT_TIMEOUT = 3  # seconds, for TCP, TLS and login together
+OPEN_PAUSE = 0.1  # seconds between attempts to open, once one was refused: such a server is not stormed
+OVERTIME = 5.0  # seconds that a connection past its lifetime goes on for when no other can be opened
 ACCESS_DENIED = 1045
+BUSY = "every database connection is busy"
 
 Login = tuple[str, str]
 """User name and password."""
@@ -58,7 +63,10 @@ class PooledConnection:
 
 
 class Pool:
-    """At most `size` connections, opened when needed. Times are seconds."""
+    """At most `size` connections, opened when needed. Times are seconds.
+
+    With `reserve` one of them is only for who asks for it so; a pool of one keeps none back.
+    """
 
     def __init__(
         self,
@@ -66,35 +74,54 @@ class Pool:
         size: int,
         acquire_timeout: float,
         lifetime: float,
+        *,
+        reserve: bool = False,
     ) -> None:
         self._open = open_connection
-        self._slots = asyncio.Semaphore(size)
+        self.size = size - 1 if reserve and size > 1 else size
+        self._slots = asyncio.Semaphore(self.size)
+        self._reserve = asyncio.Semaphore(1) if self.size < size else self._slots
         self._free: list[PooledConnection] = []
+        self._lent = 0
+        self._hoping: deque[asyncio.Future[PooledConnection]] = deque()  # for one that is lent
         self._acquire_timeout = acquire_timeout
         self._lifetime = lifetime
         self._generation = 0
-        self.size = size
-        self.in_use = 0
+        self._answered = 0.0  # when a connection last came back sound
+        self._refusal: BaseException | None = None  # why the server lets none be opened,
+        self._opens_again = 0.0  # and when that is tried again
+        self.in_use = 0  # of `size`
 
     @asynccontextmanager
-    async def connection(self) -> AsyncGenerator[Connection]:
+    async def connection(self, *, reserved: bool = False) -> AsyncGenerator[Connection]:
         """Lend a connection; it is closed when the block raises, and kept when it ends normally.
 
-        Raises Unavailable when none comes free in time, and the driver's errors when none can be opened.
+        Raises Unavailable when none comes free in time, NotOpenedError when none can be opened.
         """
-        await self._take_slot()
-        self.in_use += 1
+        slots = self._reserve if reserved else self._slots
+        await self._take_slot(slots)
+        counted = slots is self._slots
+        self.in_use += counted
         try:
-            pooled = self._reusable() or await self._fresh()
+            pooled = self._reusable()
+            if pooled is None or pooled.expires <= time.monotonic():
+                pooled = await self._renewed(pooled)
             clean = False
+            self._lent += 1
             try:
                 yield pooled.raw
                 clean = True
             finally:
+                self._lent -= 1
                 self._give_back(pooled, clean)
         finally:
-            self.in_use -= 1
-            self._slots.release()
+            self.in_use -= counted
+            slots.release()
+
+    @property
+    def generation(self) -> int:
+        """Another one each time that every connection was thrown away."""
+        return self._generation
 
     def discard(self) -> None:
         """Throw every connection away: the free ones now, those in use when they come back."""
@@ -102,6 +129,11 @@ class Pool:
         for pooled in self._free:
             pooled.raw.close()
         self._free.clear()
+
+    def suspect(self, since: float) -> None:
+        """Throw every connection away unless one has answered since then (`time.monotonic`): the server may be gone."""
+        if self._answered < since:
+            self.discard()
 
     async def close(self) -> None:
         """Take leave of the server on every free connection; call it when nobody uses the pool any more."""
@@ -115,36 +147,90 @@ class Pool:
                 pooled.raw.close()
         await asyncio.sleep(0)  # what was cut off ends in the loop's next turn
 
-    async def _take_slot(self) -> None:
+    async def _take_slot(self, slots: asyncio.Semaphore) -> None:
         try:
             async with asyncio.timeout(self._acquire_timeout):
-                await self._slots.acquire()
+                await slots.acquire()
         except TimeoutError:
-            raise Unavailable("every database connection is busy") from None
+            raise Unavailable(BUSY) from None
 
     def _reusable(self) -> PooledConnection | None:
         while self._free:
             pooled = self._free.pop()  # the last used first: the others may then age and go
-            if pooled.expires > time.monotonic() and not pooled.raw._stream_broken:  # pyright: ignore
+            if not pooled.raw._stream_broken:  # pyright: ignore
                 return pooled
             pooled.raw.close()
         return None
 
-    async def _fresh(self) -> PooledConnection:
+    async def _renewed(self, aged: PooledConnection | None) -> PooledConnection:
+        """Return a new connection in the place of one past its lifetime, or of none.
+
+        When none can be opened it is that one again, or another's. Raises NotOpenedError, Unavailable.
+        """
+        try:
+            pooled = await self._opened()
+        except (NotOpenedError, Unavailable) as error:
+            if aged is not None:
+                aged.expires = time.monotonic() + OVERTIME
+                return aged
+            if (free := self._reusable()) is not None:
+                return free
+            if isinstance(error, NotOpenedError) and error.refused and self._lent:
+                return await self._given_back()
+            raise
+        except BaseException:
+            if aged is not None:
+                aged.raw.close()
+            raise
+        if aged is not None:
+            aged.raw.close()
+        return pooled
+
+    async def _opened(self) -> PooledConnection:
+        if self._refusal is not None and time.monotonic() < self._opens_again:
+            raise NotOpenedError(self._refusal)
         generation = self._generation
         try:
             raw = await self._open()
         except SettingError as error:  # a secret that is being replaced
             raise Unavailable("the database's credentials can't be read") from error
+        except RAISED as error:
+            failed = NotOpenedError(error)
+            if failed.refused:
+                self._refusal, self._opens_again = error, time.monotonic() + OPEN_PAUSE
+            raise failed from error
+        self._refusal = None
         # Spread over a fifth, so that connections opened together don't all end together.
         expires = time.monotonic() + self._lifetime * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
         return PooledConnection(raw, expires, generation)
 
+    async def _given_back(self) -> PooledConnection:
+        """Wait for a connection that another gives back. Raises Unavailable when none comes in time."""
+        place: asyncio.Future[PooledConnection] = asyncio.get_running_loop().create_future()
+        self._hoping.append(place)
+        try:
+            await asyncio.wait((place,), timeout=self._acquire_timeout)
+            if place.done():
+                return place.result()
+            raise Unavailable(BUSY)
+        except asyncio.CancelledError:
+            if place.done():
+                self._give_back(place.result(), True)
+            raise
+        finally:
+            if not place.done():
+                self._hoping.remove(place)
+
     def _give_back(self, pooled: PooledConnection, clean: bool) -> None:
-        if clean and pooled.generation == self._generation and pooled.raw.connected:
-            self._free.append(pooled)
-        else:
+        if clean:
+            self._answered = time.monotonic()
+        if not (clean and pooled.generation == self._generation and pooled.raw.connected):
             pooled.raw.close()
+            return
+        if self._hoping:
+            self._hoping.popleft().set_result(pooled)
+        else:
+            self._free.append(pooled)
 
 
 def opener(

@@ -19,8 +19,10 @@ REPLAYS = Counter("point_idempotent_replays", "Answers given again under their k
 DATABASE_RETRIES = Counter(
     "point_database_retries", "Transactions run again, shared ones request by request", ["fault"]
 )
-POOL_SIZE = Gauge("point_database_pool_size", "Connections the pool may open")
-POOL_IN_USE = Gauge("point_database_pool_in_use", "Connections lent out")
+POOL_SIZE = Gauge(
+    "point_database_pool_size", "Connections to the writer that requests may have, without the shared one"
+)
+POOL_IN_USE = Gauge("point_database_pool_in_use", "Of these, connections lent out")
 SHARED = Histogram(
     "point_shared_transaction_requests",
     "Requests that went into one transaction together",
@@ -44,7 +46,15 @@ for _refusal in Refusal.__subclasses__():
     REFUSED.labels(_refusal.code)
 for _purpose in ("lock", "answer"):
     REDIS_UNAVAILABLE.labels(_purpose)
-for _fault in ("deadlock", "lock_wait", "read_only", "lost_connection"):
+for _fault in (
+    "deadlock",
+    "lock_wait",
+    "limit",
+    "read_only",
+    "lost_connection",
+    "ended_connection",
+    "not_opened",
+):
     DATABASE_RETRIES.labels(_fault)
 for _source in ("cache", "database"):
     REPLAYS.labels(_source)

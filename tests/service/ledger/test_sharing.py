@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 import pytest
 from point_service.contract.idempotency import StoredAnswer
@@ -125,10 +126,12 @@ async def test_after_a_lost_connection_everybody_goes_alone_for_a_moment_and_tog
 ):
     lost = metrics.DATABASE_RETRIES.labels("lost_connection")._value
     before = lost.get()
+    generation = members[0].database.pool.generation
     database_server.freeze()
     try:
         first = asyncio.create_task(members[0].use(10, "o"))
         await eventually(lambda: lost.get() > before)
+        assert members[0].database.pool.generation != generation
         transactions = shared()
         second = asyncio.create_task(members[1].use(10, "o"))
         await asyncio.sleep(0)
@@ -139,3 +142,37 @@ async def test_after_a_lost_connection_everybody_goes_alone_for_a_moment_and_tog
     async with asyncio.timeout(10):
         while shared() == transactions:
             assert (await members[2].earn(1)).status == 201
+
+
+async def test_with_every_connection_lent_requests_still_share_one(members):
+    pool = members[0].database.pool
+    transactions, requests = shared()
+    async with AsyncExitStack() as lent:
+        for _ in range(pool.size):
+            await lent.enter_async_context(pool.connection())
+        outcomes = await asyncio.gather(*(member.use(10, "o") for member in members))
+    assert {outcome.status for outcome in outcomes} == {201}
+    after = shared()
+    assert after[1] - requests == len(members)
+    assert after[0] - transactions < len(members) / 4
+
+
+async def test_a_slow_shared_transaction_is_no_lost_database(members, master):
+    """While another connection answers, the server is there: nobody is sent alone for it, no connection is closed."""
+    lost = metrics.DATABASE_RETRIES.labels("lost_connection")._value
+    before = lost.get()
+    pool = members[0].database.pool
+    generation = pool.generation
+    with master.connect() as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLES ledger_entry WRITE")
+        using = asyncio.create_task(members[0].use(10, "o"))
+        async with asyncio.timeout(10):
+            while lost.get() == before:
+                assert await members[1].balance() == 100
+                await asyncio.sleep(0.1)
+        transactions = shared()
+        cursor.execute("UNLOCK TABLES")
+    assert (await members[2].use(10, "o")).status == 201
+    assert shared() != transactions
+    assert (await using).status == 201
+    assert pool.generation == generation

@@ -168,6 +168,10 @@ async def test_a_request_that_gets_no_connection_in_time_is_told_so(settings, ma
         await pool.close()
 
 
+# Connections, of a user, an hour or at all; a host that is blocked or unknown; a user locked out; memory, disk.
+LIMITS = (1021, 1040, 1041, 1045, 1114, 1129, 1130, 1203, 1226, 3032, 3118, 3159, 3955)
+
+
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
@@ -178,6 +182,12 @@ async def test_a_request_that_gets_no_connection_in_time_is_told_so(settings, ma
         (driver.OperationalError(2013, "Lost connection"), faults.LOST),
         (driver.InterfaceError(0, "Not connected"), faults.LOST),
         (ConnectionResetError(), faults.LOST),
+        (TimeoutError(), faults.LOST),
+        *((driver.OperationalError(number, "full"), faults.LIMIT) for number in LIMITS),
+        *((faults.NotOpenedError(driver.OperationalError(number)), faults.NOT_OPENED) for number in LIMITS),
+        (faults.NotOpenedError(TimeoutError()), faults.NOT_OPENED),
+        (driver.OperationalError(1036, "Table is read only"), faults.READ_ONLY),
+        (driver.OperationalError(1317, "Query execution was interrupted"), faults.ENDED),
         (driver.IntegrityError(1062, "Duplicate"), faults.OTHER),
         (driver.ProgrammingError("Cursor closed"), faults.OTHER),
         (ValueError(), faults.OTHER),
@@ -185,6 +195,20 @@ async def test_a_request_that_gets_no_connection_in_time_is_told_so(settings, ma
 )
 def test_faults_are_told_apart(error, fault):
     assert faults.classify(error) is fault
+
+
+def test_no_limit_and_no_lock_throws_a_pool_away():
+    thrown = [
+        fault.name
+        for fault in vars(faults).values()
+        if isinstance(fault, faults.Fault) and (fault.drops_pool or fault.suspects_pool)
+    ]
+    assert sorted(thrown) == ["lost_connection", "read_only"]
+
+
+def test_every_limit_is_answered_by_when_to_come_again():
+    assert faults.LIMIT.answer is not None
+    assert (faults.LIMIT.answer().status, faults.LIMIT.answer().retry_after) == (503, 1)
 
 
 def test_the_wait_before_another_attempt_grows_but_stays_bounded():
