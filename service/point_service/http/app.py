@@ -28,7 +28,7 @@ from point_service.http.requests import Call
 from point_service.ledger.points import Points
 from point_service.ledger.upkeep import keep_up
 from point_service.ledger.views import Views
-from point_service.mysql.database import Database
+from point_service.mysql.database import READER_LIMIT, Database, Reader
 from point_service.mysql.pool import Pool, opener
 from point_service.settings import DatabaseSettings, Settings
 from point_service.telemetry import metrics, traces
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         if settings.traces_endpoint is not None:
             traces.start(settings.traces_endpoint, pod=settings.pod_name, zone=settings.zone)
         pool = _pool(database, database.host, reserve=settings.shared_requests > 1)
-        reader = _pool(database, database.reader_host) if database.reader_host is not None else None
+        reader = _reader_pool(database, database.reader_host) if database.reader_host is not None else None
         metrics.IN_FLIGHT.set_function(lambda: bounded.in_flight)
         metrics.POOL_SIZE.set(pool.size)
         metrics.POOL_IN_USE.set_function(lambda: pool.in_use)
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         lock = MemberLock(cache, f"point:{database.ledger}")
         app.state.points = Points(writer, lock, settings.shared_requests)
         app.state.policy = settings.policy
-        app.state.views = Views(writer, Database(reader) if reader else None, settings.policy)
+        app.state.views = Views(writer, Reader(reader) if reader else None, settings.policy)
         # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.
         probe = _pool(msgspec.structs.replace(database, pool_size=1), database.host)
         app.state.readiness = probes.Readiness(Database(probe), pool)
@@ -119,6 +119,15 @@ def _pool(settings: DatabaseSettings, host: str, *, reserve: bool = False) -> Po
         settings.connection_lifetime,
         reserve=reserve,
     )
+
+
+def _reader_pool(settings: DatabaseSettings, host: str) -> Pool:
+    """A pool that nobody waits for longer than for the reader itself: the writer is behind it."""
+    wait = min(settings.acquire_timeout, READER_LIMIT / 2)
+    pool = _pool(msgspec.structs.replace(settings, acquire_timeout=wait), host)
+    metrics.READER_POOL_SIZE.set(pool.size)
+    metrics.READER_POOL_IN_USE.set_function(lambda: pool.in_use)
+    return pool
 
 
 def _problem(_: Call, problem: Problem) -> Response[bytes]:

@@ -11,7 +11,7 @@ from point_service.contract.errors import OrderNotFound, Unavailable
 from point_service.contract.schemas import Answer
 from point_service.domain import orders
 from point_service.domain.policy import Policy
-from point_service.mysql.database import Database
+from point_service.mysql.database import Database, Reader
 from point_service.mysql.store import reads
 from point_service.mysql.store.execution import utc
 
@@ -94,7 +94,7 @@ class History(Answer, frozen=True, kw_only=True):
 class Views:
     """Reads of one member. What tolerates a reader's lag goes there, a balance never does."""
 
-    def __init__(self, writer: Database, reader: Database | None, policy: Policy) -> None:
+    def __init__(self, writer: Database, reader: Reader | None, policy: Policy) -> None:
         self._writer = writer
         self._reader = reader
         self._policy = policy

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from asyncmy.connection import Connection
 
+from point_service.breaker import Breaker
 from point_service.contract.errors import Unavailable
 from point_service.mysql import faults
 from point_service.mysql.pool import Pool
@@ -22,6 +23,7 @@ TRANSACTION_ATTEMPTS = 10
 READ_ATTEMPTS = 3
 FIRST_BACKOFF = 0.01  # seconds; doubles each time, with full jitter
 LONGEST_BACKOFF = 0.5  # seconds
+READER_LIMIT = 0.5  # seconds for the reader's one attempt, connecting included; then the writer is asked
 
 
 class Database:
@@ -98,6 +100,42 @@ class Database:
             if attempt < attempts:
                 await asyncio.sleep(backoff(attempt))
         raise Unavailable(gave_up)
+
+
+class Reader:
+    """A copy that may be away: asked once, shortly, and left alone for a while when it fails (`breaker.py`).
+
+    The writer has everything too, so nothing is tried twice here.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._database = Database(pool)
+        self._breaker = Breaker()
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work`, which only reads. Raises Unavailable when the reader does not do it at once."""
+        if not self._breaker.permits():
+            metrics.READER_UNAVAILABLE.inc()
+            raise Unavailable("the reader failed a moment ago")
+        try:
+            with traces.span("read", "mysql"):
+                answer = await self._database.attempt(work, limit=READER_LIMIT)
+        except Unavailable:  # busy is not away
+            metrics.READER_UNAVAILABLE.inc()
+            raise
+        except faults.RAISED as error:
+            metrics.READER_UNAVAILABLE.inc()
+            was_open = self._breaker.open
+            self._breaker.failed()
+            if self._breaker.open and not was_open:
+                log.warning(
+                    "the reader is away, the writer is asked", extra={"error": faults.described(error)}
+                )
+            raise Unavailable("the reader does not answer") from None
+        if self._breaker.open:
+            log.info("the reader is back")
+        self._breaker.succeeded()
+        return answer
 
 
 def backoff(attempt: int) -> float:

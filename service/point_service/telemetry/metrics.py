@@ -23,6 +23,11 @@ POOL_SIZE = Gauge(
     "point_database_pool_size", "Connections to the writer that requests may have, without the shared one"
 )
 POOL_IN_USE = Gauge("point_database_pool_in_use", "Of these, connections lent out")
+READER_POOL_SIZE = Gauge("point_reader_pool_size", "Connections to the reader that requests may have")
+READER_POOL_IN_USE = Gauge("point_reader_pool_in_use", "Of these, connections lent out")
+READER_UNAVAILABLE = Counter(
+    "point_reader_unavailable", "Reads that went to the writer instead of the reader"
+)
 SHARED = Histogram(
     "point_shared_transaction_requests",
     "Requests that went into one transaction together",

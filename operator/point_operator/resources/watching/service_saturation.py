@@ -60,14 +60,17 @@ DATABASE_AND_REDIS = Row(
             (
                 ("in use", "sum(point_database_pool_in_use{$pods})"),
                 ("most", "sum(point_database_pool_size{$pods})"),
+                ("in use, to the reader", "sum(point_reader_pool_in_use{$pods})"),
+                ("most, to the reader", "sum(point_reader_pool_size{$pods})"),
             ),
-            "At most, requests wait for a connection.",
+            "At most, requests wait for a connection; to the reader they don't, and go to the writer.",
         ),
         Panel(
             "Transactions run again",
             "ops",
             increase("point_database_retries_total", "$pods", "fault"),
-            "Deadlocks are ordinary in small numbers; lost_connection and read_only come with a failover.",
+            "Deadlocks are ordinary in small numbers; lost_connection and read_only come with a failover, limit and"
+            " not_opened with a database that refuses.",
         ),
         Panel(
             "Wait for the member's lock",
