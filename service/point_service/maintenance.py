@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from point_service.ledger.upkeep import expire_due, forget_answers
+from point_service.ledger.upkeep import LIMIT, expire_due, forget_answers
 from point_service.ledger.verify import Finding, verify, write_metrics
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool, opener
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 async def expire(settings: Settings) -> None:
     """Expire what is due and forget old answers. Raises MemberBusy, Unavailable."""
-    async with _database(settings) as database:
+    async with _database(settings, LIMIT) as database:
         points = await expire_due(database)
         answers = await forget_answers(database, settings.idempotency_retention_hours)
     log.info("expired", extra={"points": points, "forgotten_answers": answers})
@@ -37,10 +37,10 @@ async def check(settings: Settings, metrics_file: Path | None) -> int:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncGenerator[Database]:
+async def _database(settings: Settings, limit: float | None = None) -> AsyncGenerator[Database]:
     database = settings.database
     pool = Pool(opener(database, database.host), 1, database.acquire_timeout, database.connection_lifetime)
     try:
-        yield Database(pool)
+        yield Database(pool, limit)
     finally:
         await pool.close()

@@ -25,8 +25,8 @@ from point_service.http import answers, handlers, probes
 from point_service.http.bounds import Bounded
 from point_service.http.observe import Observed
 from point_service.http.requests import Call
+from point_service.ledger import upkeep
 from point_service.ledger.points import Points
-from point_service.ledger.upkeep import keep_up
 from point_service.ledger.views import Views
 from point_service.mysql.database import READER_LIMIT, Database, Reader
 from point_service.mysql.pool import Pool, opener
@@ -68,7 +68,9 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         app.state.bounded = bounded
         interval = settings.upkeep_interval
         keeping_up = (
-            asyncio.create_task(keep_up(writer, interval, settings.idempotency_retention_hours))
+            asyncio.create_task(
+                upkeep.keep_up(Database(pool, upkeep.LIMIT), interval, settings.idempotency_retention_hours)
+            )
             if interval
             else None
         )

@@ -42,7 +42,11 @@ LOCK_WAIT = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
 EXPIRY_FINISHED = Gauge("point_expiry_finished_timestamp_seconds", "When the expiry job last came to its end")
-UPKEEP_FAILURES = Counter("point_upkeep_failures", "Background runs that did not come to their end")
+UPKEEP_FAILURES = Counter(
+    "point_upkeep_failures",
+    "Background work that did not come to its end: the expiry, the forgetting of answers, one member's expiry",
+    ["work"],
+)
 
 # A series exists from the start, at 0: a rate needs a first value, and an empty panel would look like a broken one.
 for _kind in EntryKind:
@@ -61,5 +65,7 @@ for _fault in (
     "not_opened",
 ):
     DATABASE_RETRIES.labels(_fault)
+for _work in ("expiry", "answers", "member"):
+    UPKEEP_FAILURES.labels(_work)
 for _source in ("cache", "database"):
     REPLAYS.labels(_source)

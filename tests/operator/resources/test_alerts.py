@@ -144,6 +144,8 @@ HEALTHY = (
     | _pods("point_database_pool_size", "10x600", "10x600")
     | _pods("point_redis_unavailable_total", "0x600", "0x600", more=',purpose="lock"')
     | _pods("point_expiry_finished_timestamp_seconds", "0+60x600", "0+60x600")
+    | _pods("point_upkeep_failures_total", "0x600", "0+1x20 20x600", more=',work="expiry"')
+    | _pods("point_upkeep_failures_total", "0x600", "0x600", more=',work="member"')
     | {
         'envoy_http_local_rate_limit_rate_limited{namespace="istio-ingress",component="points/points"}': "0x600",
         f"envoy_cluster_outlier_detection_ejections_active{{{GATEWAY}}}": "0x600",
@@ -245,6 +247,10 @@ CASES: dict[str, tuple[dict[str, str], dict[int, set[str]]]] = {
     "nothing expires any more": (
         HEALTHY | _pods("point_expiry_finished_timestamp_seconds", "-90000x600", "-95000x600"),
         {60: set(), 180: {"PointServiceExpiryLate"}},
+    ),
+    "one member's points don't expire": (
+        HEALTHY | _pods("point_upkeep_failures_total", "0+1x600", "0x600", more=',work="member"'),
+        {60: set(), 120: {"PointServiceUpkeepFailing"}},
     ),
     "a tenth is over the limit": (
         HEALTHY

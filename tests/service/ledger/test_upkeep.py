@@ -2,9 +2,14 @@
 
 import asyncio
 import json
+import time
 
 import pytest
-from point_service.ledger.upkeep import expire_due, forget_answers
+from point_service.contract.errors import Unavailable
+from point_service.ledger import upkeep
+from point_service.ledger.upkeep import expire_due, forget_answers, keep_up
+from point_service.mysql.database import Database
+from point_service.telemetry import metrics
 
 pytestmark = pytest.mark.integration
 
@@ -96,3 +101,89 @@ async def test_only_answers_past_their_retention_are_forgotten(member, master):
     assert await forget_answers(member.database, 24) == 1
     kept = master.rows("SELECT idempotency_key FROM idempotency WHERE member_id = %s", member.member_id)
     assert kept == [("new",)]
+
+
+def failures(work):
+    return metrics.UPKEEP_FAILURES.labels(work)._value.get()
+
+
+def old_answer(master, member):
+    master.rows(
+        "UPDATE idempotency SET created_at = created_at - INTERVAL 25 HOUR WHERE member_id = %s",
+        member.member_id,
+    )
+
+
+def answers_of(master, member):
+    return master.rows("SELECT idempotency_key FROM idempotency WHERE member_id = %s", member.member_id)
+
+
+async def test_one_bad_member_stops_neither_the_others_nor_the_rest_and_is_counted(
+    member, member_of, points, master, eventually
+):
+    others = [member_of(points) for _ in range(3)]
+    for each in (member, *others):
+        master.expire(grant_of(await each.earn(10)))
+    old_answer(master, member)
+    balance = "UPDATE member_point SET balance = %s WHERE member_id = %s"
+    master.rows(balance, 3, member.member_id)  # less than what expires: the table's own rule refuses
+    before = failures("member")
+    running = asyncio.create_task(keep_up(points.database, 0.1, 24))
+    try:
+        await eventually(lambda: failures("member") >= before + 2)
+        await eventually(lambda: answers_of(master, member) == [])
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+        master.rows(balance, 10, member.member_id)
+    assert all(expire_entries(master, each) == [(-10,)] for each in others)
+    assert await expire_due(points.database) == 10
+
+
+async def test_members_in_other_hands_at_the_front_stop_nobody_behind_them(
+    member_of, points, master, monkeypatch
+):
+    monkeypatch.setattr(upkeep, "MEMBERS_AT_ONCE", 2)
+    members = [member_of(points) for _ in range(9)]
+    for each in members:
+        master.expire(grant_of(await each.earn(10)))
+    held = [each.member_id for each in members[:5]]
+    with master.connect() as holder, holder.cursor() as cursor:
+        holder.begin()
+        cursor.execute("SELECT 1 FROM member_point WHERE member_id IN %s FOR UPDATE", (held,))
+        assert await expire_due(points.database) == 40
+        holder.rollback()
+    assert await expire_due(points.database) == 50
+
+
+async def test_a_silent_database_ends_a_run_in_its_time(member, points, database_server):
+    await member.earn(10)
+    limited = Database(points.database.pool, 0.5)
+    database_server.freeze()
+    try:
+        for work in (expire_due(limited), forget_answers(limited, 24)):
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await work
+            assert time.monotonic() - started < 3
+    finally:
+        database_server.thaw()
+    assert await expire_due(points.database) == 0
+
+
+async def test_an_expiry_that_cant_be_done_does_not_keep_answers_from_being_forgotten(
+    member, points, master, eventually
+):
+    await member.earn(10)
+    old_answer(master, member)
+    before = failures("expiry")
+    with master.connect() as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLES point_ledger WRITE")
+        running = asyncio.create_task(keep_up(Database(points.database.pool, 1), 0.1, 24))
+        try:
+            await eventually(lambda: failures("expiry") > before)
+            await eventually(lambda: answers_of(master, member) == [])
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+            cursor.execute("UNLOCK TABLES")

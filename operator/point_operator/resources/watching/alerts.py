@@ -150,6 +150,9 @@ ALERTS = (
     Alert("PointServiceExpiryLate", "ticket", "2h",  # a service that has just started has not come to it yet
           "Expired points have not been removed for a day (nobody can spend them all the same)",
           ("time() - max(point_expiry_finished_timestamp_seconds{$pods}) > 86400",)),
+    Alert("PointServiceUpkeepFailing", "ticket", "1h",
+          "Background work fails again and again: a member's expiry, or the forgetting of answers",
+          ("sum by (work) (rate(point_upkeep_failures_total{$pods}[15m])) > 0",)),
     Alert("PointServiceRateLimited", "ticket", "15m",
           "The gateway refuses more than one request in twenty for the rate limit",
           (f"({_LIMITED}) / ({_LIMITED} + ({slo.ERRORS.every_over('5m')})) > 0.05",)),
