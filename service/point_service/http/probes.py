@@ -24,13 +24,13 @@ TIMEOUT = 2.0  # seconds
 class Readiness:
     """Tells whether this process can serve: its database takes writes, and its schema is here.
 
-    It asks `database`; `pool` is the one that serves requests, thrown away when the writer has moved.
+    It asks `database`, on a connection of its own. `pool` is the one that serves requests.
     """
 
     def __init__(self, database: Database, pool: Pool) -> None:
         self._database = database
         self._pool = pool
-        self._checked = -REMEMBERED
+        self._checked = time.monotonic() - REMEMBERED
         self._reason: str | None = None
         self._lock = asyncio.Lock()
 
@@ -38,11 +38,11 @@ class Readiness:
         """Return why not, or None when it can."""
         async with self._lock:
             if time.monotonic() - self._checked >= REMEMBERED:
-                self._reason = await self._ask()
+                self._reason = await self._ask(since=self._checked)
                 self._checked = time.monotonic()
             return self._reason
 
-    async def _ask(self) -> str | None:
+    async def _ask(self, since: float) -> str | None:
         try:
             async with asyncio.timeout(TIMEOUT):
                 at, read_only = await self._database.read(schema_version)
@@ -53,9 +53,10 @@ class Readiness:
         except Exception as error:  # no table, no right: the reason is for the operator to read
             return f"the database refuses: {error}"
         if read_only:
-            # These still lead to the old writer: let the connections go, and the name be resolved anew.
+            # This one leads to the old writer: let it go, and the name be resolved anew. The others do, too, if they
+            # are as old as it; those that serve meanwhile are left to the fault that a write meets there.
             self._database.pool.discard()
-            self._pool.discard()
+            self._pool.suspect(since)
             return "the database is read-only"
         if not revision.serves(at):
             return f"the schema is at {at}, {revision.HEAD} is needed"

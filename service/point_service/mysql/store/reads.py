@@ -26,7 +26,8 @@ ENTRIES = (
     "SELECT entry_id, kind, amount, grant_id, order_id, created_at FROM ledger_entry"
     " WHERE member_id = %s AND entry_id < %s ORDER BY entry_id DESC LIMIT %s"
 )
-SCHEMA_VERSION = "SELECT version_num, @@global.read_only FROM alembic_version"
+# Aurora's readers, a writer that was demoted among them, have the second one only.
+SCHEMA_VERSION = "SELECT version_num, @@global.read_only OR @@global.innodb_read_only FROM alembic_version"
 
 
 async def live_by_day(connection: Connection, member_id: str, days: int) -> list[tuple[str | None, int]]:
