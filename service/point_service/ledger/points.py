@@ -8,7 +8,7 @@ from point_service.ledger.sharing import SharedTransactions
 from point_service.ledger.transaction import Command, Result, execute
 from point_service.mysql.database import Database
 from point_service.settings import SHARED_REQUESTS
-from point_service.telemetry import metrics
+from point_service.telemetry import logs, metrics
 from point_service.turns.lock import MemberLock
 
 
@@ -33,7 +33,7 @@ class Points:
 
         Raises IdempotencyKeyReused, MemberBusy, Unavailable.
         """
-        command = Command(key, operation)
+        command = Command(key, operation, logs.REQUEST_ID.get())
         async with self._lock.hold(key) as remembered:
             if remembered.answer is not None:
                 return _replay(remembered.answer.for_request(key), "cache")

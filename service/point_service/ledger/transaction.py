@@ -17,10 +17,14 @@ CREATED = 201
 
 
 class Command(msgspec.Struct, frozen=True):
-    """An operation on the points of a key's member, to be done once for that key."""
+    """An operation on the points of a key's member, to be done once for that key.
+
+    `request_id` goes with a refusal, which is kept with it: it leads to the request that was refused.
+    """
 
     key: Key
     operation: Operation
+    request_id: str | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -42,7 +46,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
     snapshots = await lock_members(connection, wanted, wait=wait)
     results: dict[str, Result] = {}
-    decided: list[tuple[Key, Snapshot, Decision | Refusal]] = []
+    decided: list[tuple[Command, Snapshot, Decision | Refusal]] = []
     for command in commands:
         snapshot = snapshots.get(command.key.member_id)
         if snapshot is None:
@@ -50,7 +54,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
         if snapshot.answer is not None:
             results[snapshot.member_id] = Result(snapshot.answer, replayed=True)
         else:
-            decided.append((command.key, snapshot, _decide(command.operation, snapshot)))
+            decided.append((command, snapshot, _decide(command.operation, snapshot)))
     if decided:
         results |= await _write(connection, decided)
     else:
@@ -66,7 +70,7 @@ def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Refusal:
 
 
 async def _write(
-    connection: Connection, decided: Sequence[tuple[Key, Snapshot, Decision | Refusal]]
+    connection: Connection, decided: Sequence[tuple[Command, Snapshot, Decision | Refusal]]
 ) -> dict[str, Result]:
     """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
     new_grants = [
@@ -78,11 +82,13 @@ async def _write(
     ids = iter(await add_grants(connection, new_grants) if new_grants else ())
     changes: list[Change] = []
     results: dict[str, Result] = {}
-    for key, snapshot, decision in decided:
-        moves, added, refused = snapshot.expired, list[Entry](), None
+    for command, snapshot, decision in decided:
+        key, moves, added, refused = command.key, snapshot.expired, list[Entry](), None
         if isinstance(decision, Refusal):
             refused = decision.code
-            answer = StoredAnswer(key.request_hash, decision.status, encode(decision).decode())
+            answer = StoredAnswer(
+                key.request_hash, decision.status, encode(decision, command.request_id).decode()
+            )
         else:
             own = [next(ids) for _ in decision.new_grants]
             moves += decision.entries

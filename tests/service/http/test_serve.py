@@ -82,6 +82,11 @@ async def test_points_are_earned_used_read_and_traced_over_http(client):
     assert (other.status_code, other.json()["type"].rpartition(":")[2]) == (422, "idempotency-key-reused")
     balance = await client.get("/v1/points", headers=headers(member))
     assert (balance.json()["balance"], balance.headers["cache-control"]) == (300, "no-store")
+    refused = await client.post("/v1/points/use", json=order, headers=headers(member, key="k-refused"))
+    later = headers(member, key="k-refused") | {"X-Request-Id": "r-2"}
+    replayed = await client.post("/v1/points/use", json=order, headers=later)
+    assert (refused.status_code, refused.json()["request_id"]) == (409, "r-1")
+    assert (replayed.content, replayed.headers["x-request-id"]) == (refused.content, "r-2")
     trace = await client.get("/v1/points/orders/o-1", headers=headers(member))
     assert (trace.json()["used"], trace.json()["cancellable"]) == (1200, 1200)
     too_much = await client.post(
