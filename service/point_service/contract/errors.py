@@ -1,5 +1,6 @@
 """Errors that are answers: each carries its status and becomes an RFC 9457 problem document."""
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -9,7 +10,7 @@ TYPE_PREFIX = "urn:point-platform:problem:"
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The body of every refusal (RFC 9457). `field` names the input at fault, when there is one."""
+    """The body of every refusal (RFC 9457). `field` names the input at fault, `used` what an order took already."""
 
     type: str
     title: str
@@ -17,6 +18,8 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     detail: str
     field: str | None = None
     balance: int | None = None
+    used: int | None = None
+    used_at: datetime | None = None
     request_id: str | None = None
 
 
@@ -28,11 +31,21 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     title: ClassVar[str] = "Something went wrong here"
     retry_after: ClassVar[int | None] = None  # seconds
 
-    def __init__(self, detail: str, *, field: str | None = None, balance: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        balance: int | None = None,
+        used: int | None = None,
+        used_at: datetime | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
         self.balance = balance
+        self.used = used
+        self.used_at = used_at
 
     def document(self, request_id: str | None = None) -> ProblemDocument:
         """Return the problem document; `request_id` lets a person find the request in the logs."""
@@ -43,6 +56,8 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             detail=self.detail,
             field=self.field,
             balance=self.balance,
+            used=self.used,
+            used_at=self.used_at,
             request_id=request_id,
         )
 

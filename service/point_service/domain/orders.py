@@ -19,6 +19,13 @@ class OrderEntry(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class OrderUse(msgspec.Struct, frozen=True):
+    """What an order took, and when: more of it is asked for in vain."""
+
+    amount: int
+    at: datetime
+
+
 class OrderPart(msgspec.Struct, frozen=True):
     """What an order took from one grant, and how much of it was given back."""
 

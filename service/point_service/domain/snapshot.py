@@ -7,7 +7,7 @@ import msgspec
 from point_service.contract.idempotency import StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import Grant, due, expire
-from point_service.domain.orders import OrderEntry
+from point_service.domain.orders import OrderEntry, OrderUse
 
 
 class Reads(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     now: datetime
     answer: StoredAnswer | None = None
     grants: list[Grant] = []
-    order_used: bool = False
+    order_used: OrderUse | None = None
     order_entries: list[OrderEntry] = []
     order_grants: list[Grant] = []
     grant: Grant | None = None

@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 
+import msgspec
 import pytest
 from point_service.contract.errors import OrderNotFound
 from point_service.domain.grants import GrantKind
@@ -63,11 +64,16 @@ async def test_an_expired_grant_does_not_count_against_the_holding_cap(pod, memb
 
 
 async def test_an_order_is_used_only_once(member):
-    await member.earn(1000)
+    await member.earn(60)
+    await member.earn(940)
     order = str(uuid.uuid4())
     assert (await member.use(100, order)).status == 201
-    again = await member.use(100, order)
+    again = await member.use(500, order)
     assert (again.status, body(again)["type"].rpartition(":")[2]) == (409, "order-already-used")
+    # Whoever took a guessed order's place for a trifle gets no discount by it.
+    assert body(again)["used"] == 100
+    trace = await member.views.order(member.member_id, order)
+    assert body(again)["used_at"] == json.loads(msgspec.json.encode(trace.allocations[0].used_at))
     assert await member.balance() == 900
 
 

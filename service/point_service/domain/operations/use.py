@@ -42,8 +42,13 @@ class Use(msgspec.Struct, frozen=True):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Raises OrderAlreadyUsed, InsufficientPoints."""
         order_id, amount = self.request.order_id, self.request.amount
-        if snapshot.order_used:
-            raise OrderAlreadyUsed(f"points were already used for order {order_id}")
+        if (before := snapshot.order_used) is not None:
+            # A shop that gets this without having asked before sees that it was for another sum.
+            raise OrderAlreadyUsed(
+                f"{before.amount} points were already used for order {order_id}",
+                used=before.amount,
+                used_at=before.at,
+            )
         allocations = allocate(snapshot.grants, amount, snapshot.now)
         entries = [
             Entry(

@@ -8,7 +8,7 @@ from asyncmy.connection import Connection
 
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.grants import Grant, GrantKind
-from point_service.domain.orders import OrderEntry
+from point_service.domain.orders import OrderEntry, OrderUse
 from point_service.domain.snapshot import Reads, Snapshot
 from point_service.mysql.store.execution import run, utc
 
@@ -29,7 +29,10 @@ ANSWERS = "SELECT member_id, LOWER(HEX(request_hash)), status, body FROM idempot
 GRANTS = "SELECT member_id, grant_id, kind, amount, remaining, expires_at FROM point_ledger WHERE {}"
 LIVE_GRANTS = GRANTS.format("live = 1 AND ({})")
 DUE_GRANTS = LIVE_GRANTS + " AND expires_at <= UTC_TIMESTAMP(6)"
-ORDERS_USED = "SELECT member_id FROM ledger_entry WHERE {}"
+ORDERS_USED = (
+    "SELECT f.member_id, (SELECT -SUM(u.amount) FROM ledger_entry u WHERE u.member_id = f.member_id"
+    " AND u.order_id = f.used_order_id AND u.kind = 'USE'), f.created_at FROM ledger_entry f WHERE {}"
+)
 ORDER_ENTRIES = (
     "SELECT member_id, entry_id, grant_id, kind, amount, reversed_entry_id, created_at FROM ledger_entry"
     " WHERE {} ORDER BY entry_id"
@@ -121,8 +124,8 @@ def _grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
     snapshot.grants.append(grant_of(row))
 
 
-def _order_used(snapshot: Snapshot, _: Sequence[Any]) -> None:
-    snapshot.order_used = True
+def _order_used(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_used = OrderUse(int(row[0]), utc(row[1]))
 
 
 def _order_entry(snapshot: Snapshot, row: Sequence[Any]) -> None:
@@ -156,7 +159,7 @@ QUESTIONS = (
     Question(DUE_GRANTS, ONE_MEMBER, lambda one: () if one.reads.live_grants else (one.member_id,), _grant),
     Question(
         ORDERS_USED,
-        "(member_id = %s AND used_order_id = %s)",
+        "(f.member_id = %s AND f.used_order_id = %s)",
         lambda one: (one.member_id, one.reads.used_order) if one.reads.used_order is not None else (),
         _order_used,
     ),

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.operations.use import Use, UseRequest
+from point_service.domain.orders import OrderUse
 from point_service.domain.snapshot import Snapshot
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 
-def snapshot(*held, order_used=False):
+def snapshot(*held, order_used=None):
     """A member with grants: points, and days until they expire."""
     grants = [
         Grant(number, GrantKind.NORMAL, points, points, NOW + timedelta(days=days))
@@ -55,5 +56,6 @@ def test_points_that_are_due_to_expire_are_not_held():
 
 
 def test_an_order_is_used_once():
-    with pytest.raises(OrderAlreadyUsed):
-        use(1).decide(snapshot((10, 1), order_used=True))
+    with pytest.raises(OrderAlreadyUsed) as refused:
+        use(1).decide(snapshot((10, 1), order_used=OrderUse(7, NOW)))
+    assert (refused.value.used, refused.value.used_at) == (7, NOW)
