@@ -68,10 +68,11 @@ RAISED = (driver.MySQLError, NotOpenedError, OSError, EOFError)
 _BY_NUMBER = {
     1213: DEADLOCK,
     1205: LOCK_WAIT,
-    1036: READ_ONLY,  # the table is: what is written under --innodb-read-only, as on Aurora's readers
+    1015: READ_ONLY,  # the table is: what is written under --innodb-read-only, as on Aurora's readers
+    1036: READ_ONLY,
     1290: READ_ONLY,  # --read-only or --super-read-only
     1792: READ_ONLY,  # read-only transaction
-    1836: READ_ONLY,  # read-only mode: what is locked under --innodb-read-only
+    1836: READ_ONLY,  # read-only mode
     1874: READ_ONLY,  # InnoDB is in read-only mode
     1021: LIMIT,  # disk full
     1037: LIMIT,  # out of memory
