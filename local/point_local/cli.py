@@ -79,8 +79,8 @@ def token(
     """Print a JWT of the local issuer."""
     if role not in ("", "member", "service", "admin"):
         raise LocalError(f"--role is {role!r}: allowed are member, service and admin")
-    if not member or len(member) > 128:
-        raise LocalError("MEMBER must have 1 to 128 characters")
+    if not member or len(member) > 255:
+        raise LocalError("MEMBER must have 1 to 255 characters")
     typer.echo(issuer.token(member, role or None, seconds=seconds))
 
 

@@ -1,5 +1,7 @@
 """Who calls, as the gateway says: it alone sets these headers, from a token it verified."""
 
+import base64
+import hashlib
 from enum import StrEnum
 
 import msgspec
@@ -19,7 +21,9 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_ROLES = frozenset(role.value for role in Role)
+_ROLES = tuple(role.value for role in Role)  # the later, the more it may
+LONGEST_SCOPED = 128
+"""Characters of a member's id that are in its scope as they are, as they always were; of a longer one its digest is."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -30,8 +34,10 @@ class Caller(msgspec.Struct, frozen=True):
 
     @property
     def scope(self) -> str:
-        """The caller's own space of idempotency keys."""
-        return f"{self.role}:{self.member_id}"
+        """The caller's own space of idempotency keys: up to 160 characters, which the database's column holds."""
+        if len(self.member_id) <= LONGEST_SCOPED:
+            return f"{self.role}:{self.member_id}"
+        return f"{self.role}#{hashlib.sha256(self.member_id.encode()).hexdigest()}"
 
     def require(self, *roles: Role) -> None:
         """Raise RoleMissing when the caller acts in none of `roles`."""
@@ -44,9 +50,32 @@ def identify(members: list[str], roles: list[str]) -> Caller:
 
     A role that is missing, repeated or unknown is that of a plain member: less can't be done.
     """
-    if len(members) != 1 or not MEMBER_ID.fullmatch(members[0]):
+    if len(members) != 1:
         raise NoMember("the gateway's X-Member-Id header must name one member", field="X-Member-Id")
-    role = Role.MEMBER
-    if len(roles) == 1 and roles[0] in _ROLES:
-        role = Role(roles[0])
-    return Caller(members[0], role)
+    if not MEMBER_ID.fullmatch(members[0]):
+        raise NoMember(
+            "the token's claim that names the member must be a text of 1 to 255 printable ASCII characters"
+            " that neither begins nor ends with a space",
+            field="X-Member-Id",
+        )
+    return Caller(members[0], _role(roles[0]) if len(roles) == 1 else Role.MEMBER)
+
+
+def _role(value: str) -> Role:
+    """Return the role that a header says; of several the one that may do most."""
+    said = [value] if value in _ROLES else _listed(value)
+    return Role(max((role for role in said if role in _ROLES), key=_ROLES.index, default=Role.MEMBER))
+
+
+def _listed(value: str) -> list[str]:
+    """Return the texts of a claim that is a list, which Envoy's token check writes as JSON in base64url."""
+    try:
+        return msgspec.json.decode(decode(value), type=list[str])
+    except (ValueError, msgspec.MsgspecError):
+        return []
+
+
+def decode(value: str) -> bytes:
+    """Return what is written in base64url, with or without its padding. Raises ValueError."""
+    bare = value.rstrip("=")
+    return base64.b64decode(bare + "=" * (-len(bare) % 4), b"-_", validate=True)

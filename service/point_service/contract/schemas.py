@@ -10,12 +10,14 @@ import msgspec
 
 MAX_BODY_BYTES = 16_384
 MAX_READ_BYTES = 4_194_304  # of a body that is too large
-# No comma (a header sent twice arrives joined by one), no slash (the id is also a path segment), no space.
-IDENTIFIER_CHARACTERS = r"[A-Za-z0-9._:@|+=~-]"
+# What an issuer may call somebody (OpenID Connect Core, 2: 255 ASCII characters). A space at an end would be lost on
+# the way, in a header's value.
+MEMBER_ID_PATTERN = r"[!-~]([ -~]{0,253}[!-~])?"
+ORDER_ID_PATTERN = r"[A-Za-z0-9._:@|+=~-]{1,64}"
 # The end and nothing after it: a `$` alone would let a line end pass.
 END = r"$(?!\n)"
-MEMBER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,128}")
-ORDER_ID = re.compile(IDENTIFIER_CHARACTERS + r"{1,64}")
+MEMBER_ID = re.compile(MEMBER_ID_PATTERN)
+ORDER_ID = re.compile(ORDER_ID_PATTERN)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 MAX_ID = 2**63 - 1
 MAX_PAGE = 100
@@ -25,9 +27,18 @@ Amount = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000, description="Wh
 OrderId = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^{IDENTIFIER_CHARACTERS}{{1,64}}{END}",
+        pattern=f"^{ORDER_ID_PATTERN}{END}",
         max_length=64,
         description="The shop's order number, unique for a member",
+    ),
+]
+# Dots alone mean another address: whoever carries /orders/.. away leaves them out, percent-encoded or not.
+NewOrderId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^(?!\.{{1,2}}$){ORDER_ID_PATTERN}{END}",
+        max_length=64,
+        description="The shop's order number, unique for a member; it becomes part of an address, so neither . nor ..",
     ),
 ]
 Reason = Annotated[
@@ -39,6 +50,11 @@ Reason = Annotated[
         description="Why the points are granted, for people",
     ),
 ]
+EXPECTED = {
+    "order_id": "Expected 1 to 64 letters, digits and . _ : @ | + = ~ - (it becomes part of an address: not . or ..)",
+    "reason": "Expected text without control characters",
+}
+"""What is said, in place of a regular expression, of a field that doesn't match its own."""
 Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="Days of 24 hours")]
 
 

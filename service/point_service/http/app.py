@@ -98,16 +98,21 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _bug},
     )
-    bounded = Bounded(_head_as_get(application), settings.request_timeout)
+    bounded = Bounded(_as_routed(application), settings.request_timeout)
     return Observed(bounded), bounded
 
 
-def _head_as_get(application: ASGIApp) -> ASGIApp:
-    """Answer HEAD as GET is answered (RFC 9110, 9.3.2); the server leaves the body out."""
+def _as_routed(application: ASGIApp) -> ASGIApp:
+    """Route by the path as it was sent, so that a member's %2F is no border between two parts of it.
+
+    And answer HEAD as GET is answered (RFC 9110, 9.3.2); the server leaves the body out.
+    """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = cast("Scope", {**scope, "method": "GET"})
+        if scope["type"] == "http":
+            scope["path"] = scope["raw_path"].decode("ascii")
+            if scope["method"] == "HEAD":
+                scope = cast("Scope", {**scope, "method": "GET"})
         await application(scope, receive, send)
 
     return answer

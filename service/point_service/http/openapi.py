@@ -36,15 +36,13 @@ WRITING: Sequence[type[Problem]] = (
 )
 
 
-IDENTIFIER = schemas.IDENTIFIER_CHARACTERS
-
 PARAMETERS: dict[str, dict[str, Any]] = {
     "X-Member-Id": {
         "name": "X-Member-Id",
         "in": "header",
         "required": True,
         "description": "The member. Set by the gateway from the verified token; a client can't set it.",
-        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+        "schema": {"type": "string", "pattern": f"^{schemas.MEMBER_ID_PATTERN}$"},
         "example": "m-1",
     },
     "X-Member-Role": {
@@ -66,15 +64,23 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "order_id",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,64}}$"},
+        "schema": {"type": "string", "pattern": f"^{schemas.ORDER_ID_PATTERN}$"},
         "example": "o-1",
     },
     "member_id": {
         "name": "member_id",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "pattern": f"^{IDENTIFIER}{{1,128}}$"},
+        "description": "The member, percent-encoded (a / is %2F), or in base64url where encoding says so",
+        "schema": {"type": "string", "pattern": f"^{schemas.MEMBER_ID_PATTERN}$"},
         "example": "m-1",
+    },
+    "encoding": {
+        "name": "encoding",
+        "in": "query",
+        "description": "How the path names the member, when not by itself: for . and .., which no path can carry, and"
+        " where something on the way decodes %2F",
+        "schema": {"type": "string", "enum": ["base64url"]},
     },
     "grant_id": {
         "name": "grant_id",

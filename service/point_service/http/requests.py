@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Request
@@ -19,7 +20,7 @@ from point_service.contract.errors import (
     UnsupportedMediaType,
 )
 from point_service.contract.idempotency import check_key
-from point_service.contract.identity import MEMBER_HEADER, ROLE_HEADER, Caller, Role, identify
+from point_service.contract.identity import MEMBER_HEADER, ROLE_HEADER, Caller, Role, decode, identify
 from point_service.domain.policy import Policy
 from point_service.telemetry import logs
 
@@ -27,6 +28,7 @@ Call = Request[Any, Any, State]
 Body = TypeVar("Body", bound=schemas.Request)
 
 JSON = "application/json"
+BASE64URL = "base64url"
 
 
 def caller(call: Call, roles: Sequence[Role]) -> Caller:
@@ -40,10 +42,18 @@ def caller(call: Call, roles: Sequence[Role]) -> Caller:
 
 
 def member_id(call: Call, known: Caller) -> str:
-    """Return whose points it is about: the path's member, or else the caller itself. Raises NotFound."""
-    named = call.path_params.get("member_id")
-    if named is None:
+    """Return whose points it is about: the path's member, or else the caller itself. Raises NotFound, InvalidField."""
+    if "member_id" not in call.path_params:
         return known.member_id
+    named = _in_path(call, "member_id")
+    encoding = call.query_params.get("encoding")
+    if encoding is not None:
+        if encoding != BASE64URL:
+            raise InvalidField(f"encoding must be {BASE64URL}, or be left out", field="encoding")
+        try:
+            named = decode(named).decode()
+        except ValueError:
+            raise NotFound("the address names no member in base64url") from None
     if not schemas.MEMBER_ID.fullmatch(named):
         raise NotFound("no member has such an id")
     return named
@@ -51,7 +61,7 @@ def member_id(call: Call, known: Caller) -> str:
 
 def order_id(call: Call) -> str:
     """Return the path's order. Raises OrderNotFound when no order can be called that."""
-    named = call.path_params["order_id"]
+    named = _in_path(call, "order_id")
     if not schemas.ORDER_ID.fullmatch(named):
         raise OrderNotFound("no order has such an id")
     return named
@@ -59,7 +69,7 @@ def order_id(call: Call) -> str:
 
 def grant_id(call: Call) -> int:
     """Return the path's grant. Raises GrantNotFound when no grant can have that number."""
-    number = _number(call.path_params["grant_id"])
+    number = _number(_in_path(call, "grant_id"))
     if number is None:
         raise GrantNotFound("the member has no such grant")
     return number
@@ -109,6 +119,8 @@ async def body(call: Call, decoder: msgspec.json.Decoder[Body]) -> Body:
         field = path.strip(".`") or (
             message.rpartition("field `")[2].strip("`") if "field `" in message else None
         )
+        if " matching regex " in message and field is not None:
+            message = schemas.EXPECTED.get(field, message)
         raise InvalidField(message.replace("`", ""), field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson("the body must be one JSON object in UTF-8") from None
@@ -133,6 +145,11 @@ async def _read_whole(call: Call) -> bytes:
     if size > schemas.MAX_BODY_BYTES:
         raise BodyTooLarge(f"a body may have {schemas.MAX_BODY_BYTES} bytes")
     return b"".join(pieces)
+
+
+def _in_path(call: Call, name: str) -> str:
+    """Return a part of the path, decoded, once; what is no UTF-8 is no name of anything."""
+    return unquote(call.path_params[name])
 
 
 def _number(text: str) -> int | None:

@@ -149,6 +149,7 @@ ROUTES: Sequence[Write | Read] = (
         roles=OPERATORS,
         body=EarnRequest,
         answer=Earned,
+        query=("encoding",),
         problems=(errors.HoldingCapExceeded,),
         operation=_earn,
     ),
@@ -158,6 +159,7 @@ ROUTES: Sequence[Write | Read] = (
         summary="What any member can spend now (admin)",
         roles=OPERATORS,
         answer=Balance,
+        query=("encoding",),
         view=_balance,
     ),
     Read(
@@ -166,7 +168,7 @@ ROUTES: Sequence[Write | Read] = (
         summary="Any member's grants, newest first (admin)",
         roles=OPERATORS,
         answer=Grants,
-        query=("cursor", "limit", "live"),
+        query=("encoding", "cursor", "limit", "live"),
         view=_grants,
     ),
     Read(
@@ -175,7 +177,7 @@ ROUTES: Sequence[Write | Read] = (
         summary="Any member's ledger entries, newest first (admin)",
         roles=OPERATORS,
         answer=History,
-        query=("cursor", "limit"),
+        query=("encoding", "cursor", "limit"),
         view=_history,
     ),
     Read(
@@ -184,6 +186,7 @@ ROUTES: Sequence[Write | Read] = (
         summary="Where the points of any member's order came from (admin)",
         roles=OPERATORS,
         answer=OrderTrace,
+        query=("encoding",),
         problems=(errors.OrderNotFound,),
         view=_order,
     ),

@@ -24,6 +24,7 @@ from point_service.turns.cache import Cache, CacheAwayError, Script
 
 LEASE = 2.0  # seconds a lock outlives its last renewal
 LONGEST_WAIT = 3.0  # seconds to wait for a turn
+TAGGED = str.maketrans({"%": "%25", "}": "%7D"})  # a hash tag ends at the first brace, and may not be empty
 
 # Each returns at once. KEYS share the member's hash tag, so they lie on one node. A release whose lock is
 # gone wakes the next one too: nobody else will.
@@ -99,7 +100,7 @@ class _Lease:
         self._held = False  # True too while nobody knows
         self._renewal: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
-        tag = f"{prefix}:{{{key.member_id}}}"
+        tag = f"{prefix}:{{{key.member_id.translate(TAGGED)}}}"
         request = hashlib.sha256(f"{key.caller}\n{key.value}".encode()).hexdigest()[:32]
         self._lock, self._answer = f"{tag}:lock", f"{tag}:answer:{request}"
         self._wanted, self._wake = f"{tag}:wanted", f"{tag}:wake"

@@ -93,13 +93,10 @@ KEYS = {
 MEMBERS = {
     "none": [],
     "two": ["m-1", "m-2"],
-    "two in one": ["m-1,m-2"],
     "empty": [""],
-    "a space": ["m 1"],
-    "a slash": ["m/1"],
+    "a tab": ["m\t1"],
     "beyond ASCII": ["mitgliéd"],
-    "a quote": ["m' OR 1=1 --"],
-    "129 characters": ["m" * 129],
+    "256 characters": ["m" * 256],
 }
 ROLES = {
     "none": [],
@@ -127,6 +124,7 @@ NOWHERE = {
     "not UTF-8": "/v1/points/orders/%ff%fe",
     "no order": "/v1/points/orders/unknown",
     "an order of 65 characters": "/v1/points/orders/" + "o" * 65,
+    "an order that is an address": "/v1/points/orders/o%2F..%2F..%2Fgrants",
     "a long address": "/v1/points/" + "x" * 10_000,
 }
 GRANTS = ("abc", "-1", "0", "1.5", "1e3", "%31%00", str(2**63), "9" * 400, "\uff11")

@@ -1,5 +1,6 @@
 """The HTTP boundary: who may call, what is taken, and what is said to what isn't."""
 
+import base64
 import json
 import logging
 import uuid
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from point_service.contract.identity import Caller, Role, identify
 from point_service.domain.operations.earn import EarnRequest
 from point_service.http.app import create_app
 from point_service.settings import load
@@ -46,7 +48,7 @@ async def test_alive_needs_no_member_and_no_database(client):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("member", [None, "", "m 1", "m-1,m-2", "m/1", "ü", "m" * 129])
+@pytest.mark.parametrize("member", [None, "", " ", "m\t1", "m\x7f", "ü", "m" * 256])
 async def test_without_one_good_member_id_nobody_is_let_in(client, member):
     headers = {} if member is None else {"X-Member-Id": member.encode()}
     assert problem(await client.get("/v1/points", headers=headers)) == (401, "no-member", "X-Member-Id")
@@ -62,6 +64,38 @@ async def test_earning_needs_the_role_service_or_admin(client, role):
     headers = MEMBER | {"Idempotency-Key": "k"} | ({"X-Member-Role": role} if role else {})
     answer = await client.post("/v1/points/earn", content='{"amount": 1}', headers=headers)
     assert problem(answer) == (403, "role-missing", None)
+
+
+def listed(*roles):
+    """A claim that is a list, as the gateway hands it on."""
+    return base64.urlsafe_b64encode(json.dumps(roles).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("claim", "role"),
+    [
+        (listed("service"), Role.SERVICE),
+        (listed("offline_access", "service"), Role.SERVICE),
+        (listed("admin", "member", "service"), Role.ADMIN),
+        (listed("Admin", "root"), Role.MEMBER),
+        (listed(), Role.MEMBER),
+        (listed("admin", 5), Role.MEMBER),
+        (listed(["admin"]), Role.MEMBER),
+        (listed("admin")[:-1] + "!", Role.MEMBER),
+        ("W1tb" * 5000, Role.MEMBER),
+    ],
+)
+def test_of_a_list_of_roles_the_one_that_may_do_most_counts(claim, role):
+    assert identify(["m-1"], [claim]).role is role
+
+
+def test_a_scope_of_keys_is_no_other_callers_and_fits_its_column():
+    callers = [Caller("m" * length, role) for length in (1, 128, 129, 255) for role in Role]
+    callers += [Caller(f"service:{'m' * 128}"[:128], Role.MEMBER), Caller("m" * 254 + "n", Role.ADMIN)]
+    scopes = {one.scope for one in callers}
+    assert len(scopes) == len(callers)
+    assert max(map(len, scopes)) <= 160
+    assert Caller("m-1", Role.SERVICE).scope == "service:m-1"
 
 
 @pytest.mark.parametrize("key", [None, "", "a b", "k" * 256, "schlüssel".encode()])
@@ -86,11 +120,18 @@ async def test_an_amount_must_be_a_whole_positive_number(client, amount):
 
 
 @pytest.mark.parametrize(
-    "order", ["", "o 1", "o/1", "o" * 65, "주문", "o\x00", "'; DROP TABLE ledger_entry; --"]
+    "order", ["", "o 1", "o/1", "o" * 65, "주문", "o\x00", "'; DROP TABLE ledger_entry; --", ".", ".."]
 )
 async def test_an_order_id_is_bounded(client, order):
     answer = await use(client, json.dumps({"order_id": order, "amount": 1}))
     assert problem(answer) == (422, "invalid-field", "order_id")
+
+
+@pytest.mark.parametrize("order", [".", "..", "a/b"])
+async def test_an_order_id_that_no_address_can_carry_is_told_why(client, order):
+    answer = await use(client, json.dumps({"order_id": order, "amount": 1}))
+    assert "it becomes part of an address: not . or .." in answer.json()["detail"]
+    assert "regex" not in answer.text
 
 
 async def test_an_unknown_field_is_named(client):

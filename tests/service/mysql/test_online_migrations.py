@@ -32,8 +32,19 @@ HERE = Path(point_service.mysql.migrations.__file__).parent
 
 INSTANT = "ALTER TABLE ledger_entry ADD COLUMN channel VARCHAR(16) NULL, ALGORITHM=INSTANT"
 IN_PLACE = "ALTER TABLE point_ledger ADD KEY rehearsed (expires_at), ALGORITHM=INPLACE, LOCK=NONE"
+WIDENING = (
+    "ALTER TABLE idempotency MODIFY caller VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,"
+    " ALGORITHM=INPLACE, LOCK=NONE"
+)
 DROPPING = "ALTER TABLE point_ledger DROP COLUMN reason, ALGORITHM=INSTANT"
 DEMANDING = "ALTER TABLE ledger_entry ADD COLUMN channel VARCHAR(16) NOT NULL, ALGORITHM=INSTANT"
+
+
+WIDER = re.compile(
+    r"ALTER TABLE \w+ MODIFY \w+ VARCHAR\(\d+\) CHARACTER SET ASCII COLLATE ASCII_BIN NOT NULL,"
+    r" ALGORITHM=INPLACE, LOCK=NONE"
+)
+"""In place a server makes a text only longer: a shorter one, or one of another kind, would have to be copied."""
 
 
 def objection(statement: str) -> str | None:
@@ -45,7 +56,7 @@ def objection(statement: str) -> str | None:
         return "locks rows without a limit"
     if not re.match(r"ALTER TABLE |CREATE (UNIQUE )?INDEX |DROP INDEX ", words):
         return None
-    if re.search(r"\b(DROP COLUMN|RENAME|CHANGE|MODIFY)\b", words):
+    if re.search(r"\b(DROP COLUMN|RENAME|CHANGE|MODIFY)\b", words) and not WIDER.fullmatch(words):
         return "changes what the version before knows"
     if re.search(r"ADD (COLUMN )?`?\w+`? [^,]*NOT NULL(?![^,]*DEFAULT)(?![^,]*GENERATED)", words):
         return "asks the version before for a value that it doesn't know of"
@@ -54,7 +65,9 @@ def objection(statement: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("statement", [INSTANT, IN_PLACE, "UPDATE alembic_version SET version_num='2'"])
+@pytest.mark.parametrize(
+    "statement", [INSTANT, IN_PLACE, WIDENING, "UPDATE alembic_version SET version_num='2'"]
+)
 def test_what_the_version_before_can_live_with_is_allowed(statement):
     assert objection(statement) is None
 
@@ -68,6 +81,9 @@ def test_what_the_version_before_can_live_with_is_allowed(statement):
         "ALTER TABLE member_point ADD KEY k (balance), ALGORITHM=COPY",
         "ALTER TABLE member_point RENAME COLUMN balance TO points, ALGORITHM=INSTANT",
         "ALTER TABLE point_ledger MODIFY reason TEXT, ALGORITHM=COPY",
+        WIDENING.replace("INPLACE", "COPY"),
+        WIDENING.replace(" NOT NULL", ""),
+        WIDENING.replace("VARCHAR(255)", "INT"),
         "CREATE INDEX k ON member_point (balance)",
         "DROP TABLE idempotency",
         "UPDATE ledger_entry SET position = 0",
@@ -224,6 +240,29 @@ async def test_migrating_to_where_it_is_fails_no_request(variables, traffic):
 async def test_a_later_revision_fails_no_request_of_the_running_version(traffic, rehearse):
     async with traffic() as seen:
         await rehearse(INSTANT, IN_PLACE)
+    assert seen.failed == []
+
+
+NARROW = "ALTER TABLE {} MODIFY member_id VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+WIDTHS = (
+    "SELECT table_name, character_maximum_length FROM information_schema.columns"
+    " WHERE table_schema = %s AND column_name = 'member_id' ORDER BY table_name"
+)
+
+
+@pytest.mark.integration
+async def test_longer_member_ids_fail_no_request(mysql, master_of, variables, traffic):
+    """Taken back while nobody is there, the revision comes again under load."""
+    master, tables = master_of(mysql), ("idempotency", "ledger_entry", "member_point", "point_ledger")
+    with master.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET foreign_key_checks = 0")
+        for table in tables:
+            cursor.execute(NARROW.format(table))
+    async with traffic() as seen:
+        master.rows("UPDATE alembic_version SET version_num = '0001'")
+        assert [*master.rows(WIDTHS, mysql.schema)] == [(table, 128) for table in tables]
+        await asyncio.to_thread(migrating.migrate, load(variables).database)
+        assert [*master.rows(WIDTHS, mysql.schema)] == [(table, 255) for table in tables]
     assert seen.failed == []
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from point_service.contract.errors import OrderAlreadyUsed
-from point_service.contract.schemas import Amount, Answer, OrderId, Request
+from point_service.contract.schemas import Amount, Answer, NewOrderId, Request
 from point_service.domain.entries import Entry, EntryKind
 from point_service.domain.grants import Allocation, allocate
 from point_service.domain.operations.operation import Decision
@@ -13,7 +13,7 @@ from point_service.domain.snapshot import Reads, Snapshot
 class UseRequest(Request, frozen=True, kw_only=True):
     """Use the member's points for an order."""
 
-    order_id: OrderId
+    order_id: NewOrderId
     amount: Amount
 
 
