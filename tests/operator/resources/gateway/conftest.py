@@ -30,13 +30,14 @@ LIMIT = 50
 class Issuer:
     """Who gives out tokens. `key` is secret; the gateway knows its public half."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "https://issuer.localhost") -> None:
+        self.name = name
         self.key = RSAKey.generate_key(2048, parameters={"kid": "k"})
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Claims of a good token, with changes; None leaves one out."""
         expires = int(time.time()) + 60
-        claims = {"iss": "https://issuer.localhost", "aud": "points", "sub": "m-1", "exp": expires}
+        claims = {"iss": self.name, "aud": "points", "sub": "m-1", "exp": expires}
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
     def token(self, **changes: Any) -> str:

@@ -5,7 +5,6 @@ behind it, and a neighbour of another issuer, without CORS.
 """
 
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,15 +12,11 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from harness import browser, mesh
-from point_local.alone import apiserver
+from harness import browser, gateway, mesh
+from harness.gateway import Answer, Client, bearer, tenant
 from point_local.alone.servers import free_port
 from point_local.drill import attacks
-from point_local.programs import paths
-from point_operator.model import api, gateways, kinds, names
-from point_operator.resources import plan
-from point_operator.resources.gateway.gateway import Sharer
-from point_operator.resources.surroundings import Release, Surroundings
+from point_operator.model import names
 from point_service.contract import errors
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -30,26 +25,8 @@ HOST, STRICT, NEIGHBOUR = "points.localhost", "strict.localhost", "neighbour.loc
 DOWN, NOBODYS = "down.localhost", "nobody.localhost"
 ORIGIN = "https://shop.example.com"
 TIMEOUT = 1
-PROBLEM = errors.PROBLEM_MEDIA_TYPE
 EXPOSED = "idempotency-replayed,ratelimit,ratelimit-policy,retry-after,www-authenticate,x-request-id"
 """What a page may read besides status and body."""
-
-
-class Answer:
-    """One answer, read to its end."""
-
-    def __init__(self, raw: bytes) -> None:
-        head, _, self.body = raw.partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        self.status = int(status.split()[1])
-        self.headers = {
-            name.lower(): value.strip() for name, _, value in (one.partition(":") for one in lines)
-        }
-
-    def problem(self) -> dict[str, Any]:
-        """Its problem document."""
-        assert self.headers["content-type"] == PROBLEM
-        return json.loads(self.body)
 
 
 class Service(BaseHTTPRequestHandler):
@@ -92,93 +69,35 @@ def backend() -> Iterator[int]:
     server.server_close()
 
 
-def _tenant(name: str, host: str, issuer: Any, **gateway: Any) -> api.PointService:
-    keys = json.dumps({"keys": [issuer.key.as_dict(private=False)]})
-    jwt = {"issuer": issuer.claims()["iss"], "audiences": ["points"], "jwks": keys}
-    spec = {
-        "image": "i",
-        "database": {"host": "h", "credentialsSecret": "a", "migrationSecret": "b"},
-        "cache": {"host": "c"},
-        "gateway": {"hosts": [host], "jwt": jwt} | gateway,
-        "mesh": {"timeoutSeconds": TIMEOUT, "retries": {"attempts": 0}},
-    }
-    return api.parse({"metadata": {"name": name, "namespace": "points", "uid": "u"}, "spec": spec})
-
-
 @pytest.fixture(scope="module")
 def other_issuer(issuer: Any) -> Any:
     """The neighbour's issuer."""
-    made = type(issuer)()
-    own = made.claims
-
-    def claims(**changes: Any) -> dict[str, Any]:
-        return own(**({"iss": "https://neighbour-issuer.localhost"} | changes))
-
-    made.claims = claims
-    return made
+    return type(issuer)("https://neighbour-issuer.localhost")
 
 
 @pytest.fixture(scope="module")
 def door(backend: int, issuer: Any, other_issuer: Any) -> Iterator[mesh.Door]:
     """The gateway."""
-    missing = [*apiserver.missing_programs()]
-    if missing or not (paths.BIN / "pilot-discovery").exists():
-        pytest.skip(f"not built: {', '.join(missing)} pilot-discovery (point-local tools)")
+    if reason := gateway.missing():
+        pytest.skip(reason)
     cors = {"allowOrigins": [ORIGIN]}
     once = {"perMember": {"requestsPerSecond": 1, "burst": 1}}
     tenants = [
-        _tenant("points", HOST, issuer, cors=cors),
-        _tenant("strict", STRICT, issuer, cors=cors, rateLimit=once),
-        _tenant("down", DOWN, issuer, cors=cors),
-        _tenant("neighbour", NEIGHBOUR, other_issuer),
-    ]
-    made = [
-        one
-        for tenant in tenants
-        for one in plan.build(tenant, Surroundings(), Release(tenant.spec.image)).everything
-    ]
-    sharers = [
-        Sharer(one.namespace, one.name, one.spec.gateway.hosts, one.credential_name) for one in tenants
-    ]
-    shared = [
-        plan.build_shared(kind, gateways.DEFAULT, sharers) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)
+        tenant("points", HOST, issuer, timeout=TIMEOUT, cors=cors),
+        tenant("strict", STRICT, issuer, timeout=TIMEOUT, cors=cors, rateLimit=once),
+        tenant("down", DOWN, issuer, timeout=TIMEOUT, cors=cors),
+        tenant("neighbour", NEIGHBOUR, other_issuer, timeout=TIMEOUT),
     ]
     hosts = [names.service_host(one) for one in tenants]
     backends = dict(zip(hosts, (backend, backend, free_port(), backend), strict=True))
-    with (
-        apiserver.start([apiserver.istio_crds()]) as server,
-        mesh.gateway(server, [*made, *(one for one in shared if one)], backends) as running,
-    ):
+    with gateway.opened(tenants, backends) as running:
         yield running
-
-
-class Client:
-    """Sends requests byte for byte, as curl would."""
-
-    def __init__(self, door: mesh.Door) -> None:
-        self._door = door
-        self._context = ssl.create_default_context(cafile=str(door.authority))
-
-    def call(
-        self, target: str, *headers: attacks.Header, method: str = "GET", host: str = HOST, body: bytes = b""
-    ) -> Answer:
-        """Send one request; return its answer."""
-        sent = [("Host", host), *headers, ("Connection", "close")]
-        raw = attacks.request(method, target, sent, body)
-        answered = attacks.send(
-            self._door.address, self._context, HOST, raw, seconds=10, enough=attacks.whole
-        )
-        return Answer(answered)
 
 
 @pytest.fixture
 def client(door: mesh.Door) -> Client:
     """A client of the gateway."""
-    return Client(door)
-
-
-def _bearer(token: str, scheme: str = "Bearer") -> attacks.Header:
-    return "Authorization", f"{scheme} {token}"
+    return Client(door, HOST)
 
 
 PAGE = ("Origin", ORIGIN)
@@ -196,12 +115,12 @@ REFUSED: Mapping[str, tuple[int, str]] = {
 @pytest.fixture
 def refused(client: Client, issuer: Any, request: pytest.FixtureRequest) -> Answer:
     """The answer to a request of a page of the shop that the gateway refuses."""
-    good = _bearer(issuer.token())
+    good = bearer(issuer.token())
     target, headers, host = {
-        "a bad token": ("/v1/points", [_bearer("garbage")], HOST),
-        "an expired token": ("/v1/points", [_bearer(issuer.token(exp=1))], HOST),
+        "a bad token": ("/v1/points", [bearer("garbage")], HOST),
+        "an expired token": ("/v1/points", [bearer(issuer.token(exp=1))], HOST),
         "no token": ("/v1/points", [], HOST),
-        "a token for somebody else": ("/v1/points", [_bearer(issuer.token(aud="other"))], HOST),
+        "a token for somebody else": ("/v1/points", [bearer(issuer.token(aud="other"))], HOST),
         "an address that is not there": ("/metrics", [good], HOST),
         "a service that is not there": ("/v1/points", [good], DOWN),
         "a service that takes too long": ("/v1/slow", [good], HOST),
@@ -250,7 +169,7 @@ def test_a_host_that_is_nobodys_is_refused_so_that_it_can_be_read(client: Client
 
 
 def test_over_the_limit_says_which_and_when_to_come_back(client: Client, issuer: Any) -> None:
-    token = _bearer(issuer.token())
+    token = bearer(issuer.token())
     answers = (client.call("/v1/points", PAGE, token, host=STRICT) for _ in range(20))
     answer = next(one for one in answers if one.status != 200)
     problem = answer.problem()
@@ -267,7 +186,7 @@ def test_what_can_not_be_read_is_told_so(client: Client) -> None:
 
 
 def test_what_the_service_answers_is_left_as_it_is(client: Client, issuer: Any) -> None:
-    answer = client.call("/v1/missing", PAGE, _bearer(issuer.token()))
+    answer = client.call("/v1/missing", PAGE, bearer(issuer.token()))
     assert (answer.status, answer.headers["content-type"]) == (404, "text/plain")
     assert b"seen" in answer.body
 
@@ -296,7 +215,7 @@ def test_what_is_no_preflight_of_the_shop_is_refused(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "bearer  "])
 def test_the_word_before_a_token_may_be_in_any_case(client: Client, issuer: Any, scheme: str) -> None:
-    answer = client.call("/v1/points", _bearer(issuer.token(), scheme))
+    answer = client.call("/v1/points", bearer(issuer.token(), scheme))
     assert answer.status == 200
     seen = json.loads(answer.body)["seen"]
     assert ["x-member-id", "m-1"] in seen
@@ -305,16 +224,16 @@ def test_the_word_before_a_token_may_be_in_any_case(client: Client, issuer: Any,
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "xbearer", "bearerx"])
 def test_another_word_before_a_token_opens_nothing(client: Client, issuer: Any, scheme: str) -> None:
-    assert client.call("/v1/points", _bearer(issuer.token(), scheme)).status == 403
+    assert client.call("/v1/points", bearer(issuer.token(), scheme)).status == 403
 
 
 def test_a_token_of_any_length_is_taken(client: Client, issuer: Any) -> None:
-    assert client.call("/v1/points", _bearer(issuer.token(groups=["g" * 100] * 90))).status == 200
+    assert client.call("/v1/points", bearer(issuer.token(groups=["g" * 100] * 90))).status == 200
 
 
 @pytest.mark.parametrize("target", ["/healthz", "/v1/points"])
 def test_head_is_taken_where_get_is(client: Client, issuer: Any, target: str) -> None:
-    headers = [] if target == "/healthz" else [_bearer(issuer.token())]
+    headers = [] if target == "/healthz" else [bearer(issuer.token())]
     answer = client.call(target, *headers, method="HEAD")
     assert (answer.status, answer.body) == (200, b"")
 
@@ -327,14 +246,14 @@ def test_an_identity_header_alone_opens_nothing(client: Client, headers: list[at
 
 @pytest.mark.parametrize("wrong", attacks.FORGERIES)
 def test_a_forged_token_opens_nothing(client: Client, issuer: Any, wrong: str) -> None:
-    answer = client.call("/v1/points", PAGE, _bearer(attacks.FORGERIES[wrong](issuer)))
+    answer = client.call("/v1/points", PAGE, bearer(attacks.FORGERIES[wrong](issuer)))
     assert answer.status in (401, 403)
     assert answer.problem()["status"] == answer.status
     assert answer.headers["access-control-allow-origin"] == ORIGIN
 
 
 def test_a_neighbours_token_opens_nothing(client: Client, other_issuer: Any) -> None:
-    answer = client.call("/v1/points", _bearer(other_issuer.token()))
+    answer = client.call("/v1/points", bearer(other_issuer.token()))
     assert answer.problem()["type"] == errors.TYPE_PREFIX + "forbidden"
 
 
