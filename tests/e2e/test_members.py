@@ -4,6 +4,7 @@ import json
 import ssl
 import subprocess
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 from point_local.commands.demo import Client
@@ -60,6 +61,18 @@ def test_a_refusal_is_a_problem_document(
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert member.call("GET", "/v1/points").json()["balance"] == 99
+
+
+@pytest.mark.parametrize("subject", ["auth0|ab/c+d==", "https://id.example.com/users/7?a=b&c#d"])
+def test_whoever_the_issuer_names_is_a_member_also_in_an_address(subject: str) -> None:
+    with Client(subject) as client:
+        assert client.call("GET", "/v1/points").json()["member_id"] == subject
+        address = f"/v1/admin/members/{quote(subject, safe='')}"
+        assert client.call("GET", address, role="admin").json()["member_id"] == subject
+        assert client.call("GET", f"{address}/history", role="admin").json() == {
+            "entries": [],
+            "next_cursor": None,
+        }
 
 
 def test_an_acknowledged_use_is_on_all_three_copies(member: Client) -> None:

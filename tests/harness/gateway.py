@@ -56,7 +56,14 @@ def opened(tenants: Sequence[api.PointService], backends: Mapping[str, int]) -> 
         for one in plan.build(tenant, Surroundings(), Release(tenant.spec.image)).everything
     ]
     sharers = [
-        Sharer(one.namespace, one.name, one.spec.gateway.hosts, one.credential_name) for one in tenants
+        Sharer(
+            one.namespace,
+            one.name,
+            one.spec.gateway.hosts,
+            one.credential_name,
+            member_claim=one.spec.gateway.jwt.member_claim,
+        )
+        for one in tenants
     ]
     shared = [
         plan.build_shared(kind, gateways.DEFAULT, sharers) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)

@@ -82,7 +82,7 @@ TRIALS: Trials = [
     ),
     (
         "gateway.jwt",
-        [JWT, URI, JWT | {"jwksUri": ""}],
+        [JWT, URI, JWT | {"jwksUri": ""}, JWT | {"audiences": ["7abc"], "audienceClaim": "client_id"}],
         [
             ({"issuer": "i"}, "exactly one of gateway.jwt.jwks and gateway.jwt.jwksUri"),
             (JWT | {"jwksUri": "https://i.example.com/keys"}, "exactly one of gateway.jwt.jwks"),
@@ -91,6 +91,8 @@ TRIALS: Trials = [
             ({"issuer": "i", "jwks": '{"keys": [{"kty": "RSA", "d": "x"}]}'}, "public keys only"),
             ({"issuer": "i", "jwks": '{"keys": [{"kty":"oct","k":"x"}]}'}, "public keys only"),
             (JWT | {"memberClaim": "role"}, "two different claims"),
+            (JWT | {"audienceClaim": "client_id"}, "no meaning without audiences"),
+            (JWT | {"audienceClaim": "client_id", "audiences": []}, "no meaning without audiences"),
         ],
     ),
     (
@@ -114,6 +116,19 @@ TRIALS: Trials = [
             ("https://kubernetes.default.svc.cluster.local/openid/v1/jwks", "must not lead into the cluster"),
             ("https://kubernetes.default.svc./keys", "with its domain"),
             ("https://metadata.google.internal/", "must not lead into the cluster"),
+        ],
+    ),
+    (
+        "gateway.jwt.audienceClaim",
+        ["aud"],
+        [
+            ("client.id", "no dot"),
+            ("https://example.com/client", "no dot"),
+            ("a b", "at the top of the token"),
+            ("*", "at the top of the token"),
+            ("", "at least 1 chars"),
+            ("iss", "must be a claim of its own"),
+            ("exp", "must be a claim of its own"),
         ],
     ),
     *(

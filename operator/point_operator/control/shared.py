@@ -64,6 +64,7 @@ class Shared:
                 hosts=claim.hosts,
                 credential_name=claim.credential_name,
                 valid=self._fleet.is_valid_certificate(gateway.namespace, claim.credential_name),
+                member_claim=one.spec.gateway.jwt.member_claim,
             )
             for one, claim in found
         ]

@@ -77,6 +77,7 @@ class Jwt(_Struct, frozen=True):
 
     issuer: str
     audiences: tuple[str, ...] = ()
+    audience_claim: str = "aud"
     jwks: str = ""
     jwks_uri: str = ""
     member_claim: str = "sub"

@@ -110,9 +110,7 @@ def build_shared(
     """Return one gateway's guard (EnvoyFilter) or listener (Gateway), or None when nobody shares it."""
     if not sharers:
         return None
-    return _hashed(
-        gateway_guard.build(place) if kind == kinds.ENVOY_FILTER else gateway.build(place, sharers)
-    )
+    return _hashed((gateway_guard if kind == kinds.ENVOY_FILTER else gateway).build(place, sharers))
 
 
 def _plan(**stages: tuple[Manifest, ...]) -> Plan:

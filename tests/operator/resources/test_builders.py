@@ -200,6 +200,15 @@ def test_an_issuer_that_only_starts_like_ours_is_not_enough(full: api.PointServi
     assert {"key": "request.auth.claims[iss]", "values": ["https://issuer.localhost"]} in rule["when"]
 
 
+def test_audiences_in_another_claim_are_the_policys_to_check(spec: dict[str, Any]) -> None:
+    jwt = spec["gateway"]["jwt"] | {"audiences": ["7abc"], "audienceClaim": "client_id"}
+    made = _point_service(spec | {"gateway": spec["gateway"] | {"jwt": jwt}})
+    rule = authorization_policy.build_gateway(made)["spec"]["rules"][0]
+    assert {"key": "request.auth.claims[client_id]", "values": ["7abc"]} in rule["when"]
+    assert "request.auth.audiences" not in str(rule)
+    assert "audiences" not in request_authentication.build(made)["spec"]["jwtRules"][0]
+
+
 def test_every_gateway_rule_names_the_hosts(full: api.PointService) -> None:
     for rule in authorization_policy.build_gateway(full)["spec"]["rules"]:
         assert rule["to"][0]["operation"]["hosts"] == ["points.localhost", "points.localhost:*"]
@@ -226,7 +235,8 @@ def test_the_gateway_refuses_in_the_words_of_the_services_contract() -> None:
         kind = kinds_left.pop()
         contract.add((kind.code, kind.title))
         kinds_left += kind.__subclasses__()
-    assert {(one.code, one.title) for one in refusals.REFUSALS} <= contract
+    said = [*refusals.REFUSALS, refusals.NO_MEMBER]
+    assert {(one.code, one.title) for one in said} <= contract
     assert refusals.TYPE_PREFIX == errors.TYPE_PREFIX
     assert refusals.MEDIA_TYPE == errors.PROBLEM_MEDIA_TYPE
 

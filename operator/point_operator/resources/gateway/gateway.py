@@ -21,6 +21,8 @@ class Sharer(msgspec.Struct, frozen=True):
     credential_name: str
     valid: bool = True
     """Whether the gateway can present that certificate."""
+    member_claim: str = "sub"
+    """The claim that says who the member is."""
 
 
 def build(gateway: ListedGateway, sharers: Sequence[Sharer]) -> metadata.Manifest:

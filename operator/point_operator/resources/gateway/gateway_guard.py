@@ -3,12 +3,14 @@
 It removes a client's own X-Member-Id and X-Member-Role, answers preflights, and words refusals.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from point_operator.model import kinds
 from point_operator.model.gateways import ListedGateway
 from point_operator.resources import metadata
 from point_operator.resources.gateway import refusals
+from point_operator.resources.gateway.gateway import Sharer
 from point_operator.resources.gateway.request_authentication import MEMBER_HEADER, ROLE_HEADER
 
 MANAGER = "envoy.filters.network.http_connection_manager"
@@ -32,8 +34,8 @@ BEARER = {"namespace": "pointservice.io", "key": "authorization"}
 """Where the Authorization header lies between the filter that reads it and the one that writes it."""
 
 
-def build(gateway: ListedGateway) -> metadata.Manifest:
-    """Return the EnvoyFilter for everybody at a gateway.
+def build(gateway: ListedGateway, sharers: Sequence[Sharer] = ()) -> metadata.Manifest:
+    """Return the EnvoyFilter for everybody at a gateway; of `sharers` it knows how they name members.
 
     Its filters run first of all, before the token is checked:
 
@@ -53,7 +55,7 @@ def build(gateway: ListedGateway) -> metadata.Manifest:
             _patch(
                 "NETWORK_FILTER",
                 "MERGE",
-                _filter(MANAGER, MANAGER_TYPE, {"local_reply_config": refusals.local_replies()}),
+                _filter(MANAGER, MANAGER_TYPE, {"local_reply_config": refusals.local_replies(sharers)}),
             ),
             # Each comes to stand before the one that is inserted before it.
             *(_patch("HTTP_FILTER", "INSERT_FIRST", one) for one in reversed(_filters())),

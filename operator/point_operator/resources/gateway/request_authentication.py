@@ -8,13 +8,15 @@ from point_operator.resources import metadata
 
 MEMBER_HEADER = "x-member-id"
 ROLE_HEADER = "x-member-role"
+AUDIENCE = "aud"
+"""The claim in which Envoy's token check looks for audiences, and it in no other."""
 
 
 def build(point_service: PointService) -> metadata.Manifest:
     """Return the RequestAuthentication at the gateway.
 
     `fromHeaders` shuts out `?access_token=`, where Istio would look as well. The token itself is not
-    forwarded to the service.
+    forwarded to the service. Audiences in another claim than `aud` are the policy's to check.
     """
     gateway = point_service.spec.gateway
     jwt = gateway.jwt
@@ -27,7 +29,7 @@ def build(point_service: PointService) -> metadata.Manifest:
             {"header": ROLE_HEADER, "claim": jwt.role_claim},
         ],
     }
-    if jwt.audiences:
+    if jwt.audience_claim == AUDIENCE and jwt.audiences:
         rule["audiences"] = list(jwt.audiences)
     if jwt.jwks:
         rule["jwks"] = jwt.jwks

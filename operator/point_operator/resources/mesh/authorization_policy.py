@@ -6,6 +6,7 @@ from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.resources import metadata
 from point_operator.resources.gateway import rate_limit_service
+from point_operator.resources.gateway.request_authentication import AUDIENCE
 from point_operator.resources.pods.service import API_PREFIX, HEALTH_PATH
 
 API_PATHS = [f"{API_PREFIX}*"]
@@ -57,15 +58,22 @@ def _token_rule(point_service: PointService, hosts: list[str]) -> dict[str, Any]
     """A token of exactly our issuer, meant for us, that names a member.
 
     The principal is `issuer/subject`: an issuer `https://a/b` could pass for `https://a/` by prefix alone,
-    so the iss claim is compared whole.
+    so the iss claim is compared whole. A space at an end of a member's id would be lost in a header, and make it
+    another member's.
     """
     jwt = point_service.spec.gateway.jwt
     when: list[dict[str, Any]] = [
         {"key": "request.auth.claims[iss]", "values": [jwt.issuer]},
-        {"key": f"request.auth.claims[{jwt.member_claim}]", "values": ["*"]},
+        {
+            "key": f"request.auth.claims[{jwt.member_claim}]",
+            "values": ["*"],
+            "notValues": [" *", "* "],
+        },
     ]
     if jwt.audiences:
-        when.append({"key": "request.auth.audiences", "values": list(jwt.audiences)})
+        standard = jwt.audience_claim == AUDIENCE
+        key = "request.auth.audiences" if standard else f"request.auth.claims[{jwt.audience_claim}]"
+        when.append({"key": key, "values": list(jwt.audiences)})
     return {
         "from": [{"source": {"requestPrincipals": [f"{jwt.issuer}/*"]}}],
         "to": [{"operation": {"hosts": hosts, "paths": API_PATHS, "methods": METHODS}}],
