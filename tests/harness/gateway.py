@@ -48,7 +48,9 @@ def tenant(
 
 
 @contextmanager
-def opened(tenants: Sequence[api.PointService], backends: Mapping[str, int]) -> Generator[mesh.Door]:
+def opened(
+    tenants: Sequence[api.PointService], backends: Mapping[str, int], proxy: Mapping[str, Any] = mesh.TRUSTING
+) -> Generator[mesh.Door]:
     """Run a gateway that tenants share; `backends` are ports on loopback by the names of their Services."""
     made = [
         one
@@ -70,7 +72,7 @@ def opened(tenants: Sequence[api.PointService], backends: Mapping[str, int]) -> 
     ]
     with (
         apiserver.start([apiserver.istio_crds()]) as server,
-        mesh.gateway(server, [*made, *(one for one in shared if one)], backends) as running,
+        mesh.gateway(server, [*made, *(one for one in shared if one)], backends, proxy) as running,
     ):
         yield running
 

@@ -23,6 +23,8 @@ NAMESPACE = "istio-ingress"
 SELECTOR = {"istio": "ingressgateway"}
 DEADLINE = 60.0
 """Seconds that istiod and Envoy may take to be ready."""
+TRUSTING: Mapping[str, Any] = {"gatewayTopology": {"numTrustedProxies": 1}}
+"""The ProxyConfig of a gateway behind a load balancer."""
 _UNDERSTOOD = {
     kinds.GATEWAY.kind,
     kinds.VIRTUAL_SERVICE.kind,
@@ -31,6 +33,12 @@ _UNDERSTOOD = {
     kinds.AUTHORIZATION_POLICY.kind,
 }
 """What a gateway makes of a PointService. Mutual TLS needs an agent beside the Envoy and is left out."""
+
+
+def our_proxy() -> dict[str, Any]:
+    """The ProxyConfig that our own gateways have, on AWS and on the local cluster."""
+    values = yaml.safe_load((paths.ROOT / "pulumi/point_infra/incluster/istio/gateway.yaml").read_text())
+    return yaml.safe_load(values["podAnnotations"]["proxy.istio.io/config"])
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -50,10 +58,11 @@ def gateway(
     server: apiserver.ApiServer,
     manifests: Sequence[Mapping[str, Any]],
     backends: Mapping[str, int],
+    proxy: Mapping[str, Any] = TRUSTING,
     **settings: str,
 ) -> Generator[Door]:
     """Run a gateway that has `manifests`; `backends` are ports on loopback by the names of Services, `settings`
-    variables of istiod.
+    variables of istiod, `proxy` its own pods' ProxyConfig.
 
     Raises RuntimeError when istiod or Envoy ends, or is not ready in time.
     """
@@ -77,7 +86,7 @@ def gateway(
     server.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(together))
     with ExitStack() as stack:
         discovery = _istiod(stack, server, directory, settings)
-        _envoy(stack, directory, discovery, port)
+        _envoy(stack, directory, _bootstrap(discovery, proxy), port)
         yield Door(port, authority.cert)
 
 
@@ -113,9 +122,9 @@ def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path, chos
     return grpc
 
 
-def _envoy(stack: ExitStack, directory: Path, discovery: int, port: int) -> None:
+def _envoy(stack: ExitStack, directory: Path, bootstrap: Mapping[str, Any], port: int) -> None:
     log, config = directory / "envoy.log", directory / "envoy.json"
-    config.write_text(json.dumps(_bootstrap(discovery)))
+    config.write_text(json.dumps(bootstrap))
     command = [str(tools.envoy()), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
     process = _start(stack, command, log, {})
     _wait(f"https://127.0.0.1:{port}/", process, log, lambda _: True)
@@ -208,7 +217,7 @@ def _local_listener(directory: Path) -> dict[str, Any]:
     }
 
 
-def _bootstrap(discovery: int) -> dict[str, Any]:
+def _bootstrap(discovery: int, proxy: Mapping[str, Any]) -> dict[str, Any]:
     own = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     http2 = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -240,8 +249,7 @@ def _bootstrap(discovery: int) -> dict[str, Any]:
             "SERVICE_ACCOUNT": "istio-ingressgateway",
             "CLUSTER_ID": "Kubernetes",
             "ISTIO_VERSION": "1.31.0",
-            # As pulumi/point_infra/incluster/istio/gateway.yaml has it.
-            "PROXY_CONFIG": {"gatewayTopology": {"numTrustedProxies": 1}},
+            "PROXY_CONFIG": proxy,
         },
     }
     dynamic = {"ads_config": ads, "lds_config": own, "cds_config": own}

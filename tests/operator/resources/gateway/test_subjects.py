@@ -7,17 +7,18 @@ access tokens: no audience, the client in `client_id`, the member in `username`,
 import base64
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from harness import gateway
+from harness import gateway, mesh
 from harness.gateway import Answer, Client, bearer, tenant
 from harness.service import Served
 from harness.subjects import SUBJECTS, UNCARRIED
 from point_local.alone import mysqld, serve, servers
-from point_operator.model import names
+from point_operator.model import api, names
 from point_service.contract import errors
 from point_service.mysql.migrate import migrate
 from point_service.settings import load
@@ -36,20 +37,42 @@ def pool(issuer: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def client(issuer: Any, pool: Any) -> Iterator[Client]:
-    """A client of the gateway with a service behind it."""
-    if reason := gateway.missing() or mysqld.available("mysql"):
+def service() -> Iterator[int]:
+    """The port of the service, on a database of its own."""
+    if reason := mysqld.available("mysql"):
         pytest.skip(reason)
-    jwt = {"audiences": [CLIENT], "audienceClaim": "client_id", "memberClaim": "username", "roleClaim": ROLES}
-    limit = {"requestsPerSecond": 1000, "perMember": {"requestsPerSecond": 100}}
-    tenants = [tenant("points", HOST, issuer, rateLimit=limit), tenant("pool", POOL, pool, jwt=jwt)]
     with servers.database("mysql") as database:
         variables = serve.environment(database, None)
         migrate(load(variables).database)
         with Served(variables) as service:
-            backends = {names.service_host(one): service.port for one in tenants}
-            with gateway.opened(tenants, backends) as door:
-                yield Client(door, HOST)
+            yield service.port
+
+
+@contextmanager
+def _client(service: int, tenants: Sequence[api.PointService], proxy: Mapping[str, Any]) -> Generator[Client]:
+    if reason := gateway.missing():
+        pytest.skip(reason)
+    backends = {names.service_host(one): service for one in tenants}
+    with gateway.opened(tenants, backends, proxy) as door:
+        yield Client(door, HOST)
+
+
+@pytest.fixture(scope="module")
+def client(service: int, issuer: Any, pool: Any) -> Iterator[Client]:
+    """A client of our gateway."""
+    jwt = {"audiences": [CLIENT], "audienceClaim": "client_id", "memberClaim": "username", "roleClaim": ROLES}
+    limit = {"requestsPerSecond": 1000, "perMember": {"requestsPerSecond": 100}}
+    tenants = [tenant("points", HOST, issuer, rateLimit=limit), tenant("pool", POOL, pool, jwt=jwt)]
+    with _client(service, tenants, mesh.our_proxy()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def decoded(service: int, issuer: Any) -> Iterator[Client]:
+    """A client of a gateway that redirects %2F to /, as Istio has it for the edge of a network."""
+    proxy = {**mesh.TRUSTING, "connectionSettings": {"profile": "EDGE"}}
+    with _client(service, [tenant("points", HOST, issuer)], proxy) as client:
+        yield client
 
 
 def _call(client: Client, token: str, target: str, body: Any = None, host: str = HOST) -> Answer:
@@ -86,10 +109,17 @@ def test_an_address_carries_a_member_percent_encoded(client: Client, issuer: Any
 
 
 @pytest.mark.parametrize("name", [*SUBJECTS, *UNCARRIED])
-def test_an_address_carries_any_member_in_base64url(client: Client, issuer: Any, name: str) -> None:
+def test_an_address_carries_any_member_in_base64url_through_any_gateway(
+    decoded: Client, issuer: Any, name: str
+) -> None:
     subject = (SUBJECTS | UNCARRIED)[name]
     address = f"/v1/admin/members/{_base64url(subject)}?encoding=base64url"
-    assert _member(_call(client, issuer.token(role="admin"), address)) == subject
+    assert _member(_call(decoded, issuer.token(role="admin"), address)) == subject
+
+
+def test_a_gateway_that_decodes_slashes_needs_it(decoded: Client, issuer: Any) -> None:
+    answer = _call(decoded, issuer.token(role="admin"), "/v1/admin/members/m-1%2Fhistory")
+    assert (answer.status, answer.headers["location"]) == (307, "/v1/admin/members/m-1/history")
 
 
 @pytest.mark.parametrize("dots", UNCARRIED.values())
