@@ -71,7 +71,7 @@ def test_an_admin_names_a_member_percent_encoded(client, name):
     grants = call(client, "GET", f"{address}/grants?limit=1", "a-1", role="admin").json()["grants"]
     assert [one["grant_id"] for one in grants] == [granted.json()["grant_id"]]
     metrics = client.get("/metrics").text
-    assert 'route="/v1/admin/members/{member_id:str}/history",method="GET",status="200"' in metrics
+    assert 'route="/v1/admin/members/{member_id}/history"' in metrics
 
 
 @pytest.mark.parametrize("name", [*SUBJECTS, *UNCARRIED])
