@@ -218,9 +218,16 @@ async def test_a_waiting_request_that_is_given_up_loses_no_connection(pod, membe
         open_already = await sessions(pool, 1)
         account("ACCOUNT LOCK")
         for number in range(20):
-            reads = [asyncio.create_task(member.balance()) for _ in range(4)]
-            await asyncio.sleep(0.001 * number)
-            for read in reads[1:]:
-                read.cancel()
-            await asyncio.gather(*reads, return_exceptions=True)
+            async with pool.connection():
+                waiting = [asyncio.create_task(member.balance()) for _ in range(3)]
+                await asyncio.sleep(0.001 * number)
+                if number % 2:
+                    _give_up(waiting)
+            _give_up(waiting)  # the one whose turn it is has been told, and has not run yet
+            await asyncio.gather(*waiting, return_exceptions=True)
         assert await sessions(pool, 1) == open_already
+
+
+def _give_up(waiting):
+    for one in waiting:
+        one.cancel()
