@@ -6,11 +6,12 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harness import mesh
+from harness import gateway_api, mesh
 from point_local.alone import apiserver
 from point_local.drill import attacks
 from point_local.programs import paths
 from point_operator.model import api, gateways, kinds
+from point_operator.model.gateways import ListedGateway
 from point_operator.resources import plan
 from point_operator.resources.gateway.gateway import Sharer
 from point_operator.resources.surroundings import Release, Surroundings
@@ -30,32 +31,40 @@ def tenant(
     host: str,
     issuer: Any,
     *,
+    place: ListedGateway = gateways.DEFAULT,
     timeout: int = 5,
+    attempts: int = 0,
     jwt: Mapping[str, Any] | None = None,
     **gateway: Any,
 ) -> api.PointService:
-    """A PointService that believes an issuer; `jwt` are other fields of gateway.jwt, `timeout` is seconds."""
+    """A PointService that believes an issuer; `jwt` are other fields of gateway.jwt, `timeout` is seconds, `attempts` are
+    repeats of a read."""
+    where = {"parentRef": {"name": place.parent, "namespace": place.namespace}} if place.parent else {}
     keys = json.dumps({"keys": [issuer.key.as_dict(private=False)]})
     believed = {"issuer": issuer.claims()["iss"], "audiences": ["points"], "jwks": keys} | dict(jwt or {})
     spec = {
         "image": "i",
         "database": {"host": "h", "credentialsSecret": "a", "migrationSecret": "b"},
         "cache": {"host": "c"},
-        "gateway": {"hosts": [host], "jwt": believed} | gateway,
-        "mesh": {"timeoutSeconds": timeout, "retries": {"attempts": 0}},
+        "gateway": {"hosts": [host], "jwt": believed} | where | gateway,
+        "mesh": {"timeoutSeconds": timeout, "retries": {"attempts": attempts}},
     }
-    return api.parse({"metadata": {"name": name, "namespace": "points", "uid": "u"}, "spec": spec})
+    return api.parse({"metadata": {"name": name, "namespace": "points", "uid": "u"}, "spec": spec}, [place])
 
 
 @contextmanager
 def opened(
-    tenants: Sequence[api.PointService], backends: Mapping[str, int], proxy: Mapping[str, Any] = mesh.TRUSTING
+    tenants: Sequence[api.PointService],
+    backends: Mapping[str, int],
+    proxy: Mapping[str, Any] = mesh.TRUSTING,
+    place: ListedGateway = gateways.DEFAULT,
 ) -> Generator[mesh.Door]:
     """Run a gateway that tenants share; `backends` are ports on loopback by the names of their Services."""
+    surroundings = Surroundings(listeners=(gateway_api.SECURE,))
     made = [
         one
         for tenant in tenants
-        for one in plan.build(tenant, Surroundings(), Release(tenant.spec.image)).everything
+        for one in plan.build(tenant, surroundings, Release(tenant.spec.image)).everything
     ]
     sharers = [
         Sharer(
@@ -67,12 +76,13 @@ def opened(
         )
         for one in tenants
     ]
-    shared = [
-        plan.build_shared(kind, gateways.DEFAULT, sharers) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)
-    ]
+    shared = [plan.build_shared(kind, place, sharers) for kind in (kinds.ENVOY_FILTER, kinds.GATEWAY)]
+    # Of two ways to say whom a policy is for, Istio may be told to know one only at gateways of Gateway API.
+    settings = {"ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY": "false"}
+    everything = [*made, *(one for one in shared if one)]
     with (
-        apiserver.start([apiserver.istio_crds()]) as server,
-        mesh.gateway(server, [*made, *(one for one in shared if one)], backends, proxy) as running,
+        apiserver.start([apiserver.istio_crds(), *gateway_api.crds()]) as server,
+        mesh.gateway(server, everything, backends, proxy, place, **settings) as running,
     ):
         yield running
 

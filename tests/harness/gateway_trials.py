@@ -5,6 +5,7 @@ from harness.trials import TRAVERSAL, Trials
 JWT = {"issuer": "https://issuer.localhost", "jwks": '{"keys": []}'}
 URI = {"issuer": "https://issuer.localhost", "jwksUri": "https://login.example.com/keys"}
 
+PARENT = {"name": "shared", "namespace": "istio-ingress"}
 OURS = {"hosts": ["points.localhost"], "jwt": JWT}
 
 TRIALS: Trials = [
@@ -45,6 +46,32 @@ TRIALS: Trials = [
             ({**OURS, "name": "default", "namespace": "istio-ingress"}, "not both"),
             ({**OURS, "name": "default", "selector": {"istio": "ingressgateway"}}, "not both"),
             ({**OURS, "name": "default", "serviceAccount": "istio-ingressgateway"}, "not both"),
+        ],
+    ),
+    (
+        "gateway.parentRef",
+        [{"name": "shared", "namespace": "istio-ingress"},
+         {"name": "a.b", "namespace": "a", "sectionName": "https.shop"}],
+        [
+            ({"name": "shared"}, "gateway.parentRef.namespace: Required"),
+            ({"namespace": "istio-ingress"}, "gateway.parentRef.name: Required"),
+            ({"name": TRAVERSAL, "namespace": "a"}, "must be the name of a Gateway"),
+            ({"name": "A", "namespace": "a"}, "must be the name of a Gateway"),
+            ({"name": "a", "namespace": TRAVERSAL}, "must be the name of a namespace"),
+            ({"name": "a", "namespace": "a.b"}, "must be the name of a namespace"),
+            ({"name": "a", "namespace": "a", "sectionName": "a b"}, "must be the name of a listener"),
+            ({"name": "a", "namespace": "a", "sectionName": ""}, "must be the name of a listener"),
+        ],
+    ),
+    (
+        "gateway",
+        [{**OURS, "parentRef": PARENT, "tls": {}}],
+        [
+            ({**OURS, "parentRef": PARENT, "name": "default"}, "gateway.parentRef says which gateway it is"),
+            ({**OURS, "parentRef": PARENT, "namespace": "istio-ingress"}, "gateway.parentRef says which"),
+            ({**OURS, "parentRef": PARENT, "selector": {"istio": "ingressgateway"}}, "gateway.parentRef says which"),
+            ({**OURS, "parentRef": PARENT, "serviceAccount": "shared-istio"}, "gateway.parentRef says which"),
+            ({**OURS, "parentRef": PARENT, "tls": {"credentialName": "a"}}, "has its own certificates"),
         ],
     ),
     (

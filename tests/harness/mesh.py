@@ -12,15 +12,16 @@ from typing import Any
 import httpx
 import msgspec
 import yaml
+from harness import gateway_api
 from point_local.alone import apiserver
 from point_local.alone.servers import free_port
 from point_local.build import tools
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs import paths
-from point_operator.model import kinds
+from point_operator.model import gateways, kinds
+from point_operator.model.gateways import ListedGateway
+from point_operator.resources.metadata import governing
 
-NAMESPACE = "istio-ingress"
-SELECTOR = {"istio": "ingressgateway"}
 DEADLINE = 60.0
 """Seconds that istiod and Envoy may take to be ready."""
 TRUSTING: Mapping[str, Any] = {"gatewayTopology": {"numTrustedProxies": 1}}
@@ -28,6 +29,7 @@ TRUSTING: Mapping[str, Any] = {"gatewayTopology": {"numTrustedProxies": 1}}
 _UNDERSTOOD = {
     kinds.GATEWAY.kind,
     kinds.VIRTUAL_SERVICE.kind,
+    kinds.HTTP_ROUTE.kind,
     kinds.ENVOY_FILTER.kind,
     kinds.REQUEST_AUTHENTICATION.kind,
     kinds.AUTHORIZATION_POLICY.kind,
@@ -46,6 +48,8 @@ class Door(msgspec.Struct, frozen=True):
 
     port: int
     authority: Path
+    plain: int = 0
+    """Where a Gateway of Gateway API listens without TLS."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -59,17 +63,19 @@ def gateway(
     manifests: Sequence[Mapping[str, Any]],
     backends: Mapping[str, int],
     proxy: Mapping[str, Any] = TRUSTING,
+    place: ListedGateway = gateways.DEFAULT,
     **settings: str,
 ) -> Generator[Door]:
     """Run a gateway that has `manifests`; `backends` are ports on loopback by the names of Services, `settings`
-    variables of istiod, `proxy` its own pods' ProxyConfig.
+    variables of istiod, `proxy` its own pods' ProxyConfig, `place` is what the operator's list says of it.
 
     Raises RuntimeError when istiod or Envoy ends, or is not ready in time.
     """
     directory = server.directory / "mesh"
     directory.mkdir()
-    port = free_port()
-    hosts = [host for one in manifests if one["kind"] == "VirtualService" for host in one["spec"]["hosts"]]
+    port, plain = free_port(), free_port() if place.parent else 0
+    routes = [one["spec"] for one in manifests if one["kind"] in {kind.kind for kind in kinds.ROUTES}]
+    hosts = [host for route in routes for host in route.get("hosts") or route["hostnames"]]
     authority = Authority("gateway", directory / "ca.crt", directory / "ca.key")
     certificate, key = authority.issue(hosts[0], [*hosts, "localhost"])
     (directory / "tls.crt").write_text(certificate)
@@ -77,8 +83,13 @@ def gateway(
     wanted = [
         *(_on_loopback(one, port) for one in manifests if one["kind"] in _UNDERSTOOD),
         *(_backend(host, backend) for host, backend in backends.items()),
-        _local_listener(directory),
+        _local_listener(directory, place, port),
     ]
+    if place.parent:
+        ports = {gateway_api.SECURE: port, gateway_api.PLAIN: plain}
+        wanted += gateway_api.manifests(place, ports, certificate, key)
+        # An HTTPRoute names Services, which must be there; where they are is still for `backends` to say.
+        wanted += [_on_loopback(one, port) for one in manifests if one["kind"] == kinds.SERVICE.kind]
     for namespace in sorted({one["metadata"]["namespace"] for one in wanted} | {"istio-system"}):
         server.kubectl("create", "namespace", namespace, check=False)
     # As JSON: a hash such as 12e34 is text in PyYAML's YAML and a number in kubectl's.
@@ -86,8 +97,8 @@ def gateway(
     server.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(together))
     with ExitStack() as stack:
         discovery = _istiod(stack, server, directory, settings)
-        _envoy(stack, directory, _bootstrap(discovery, proxy), port)
-        yield Door(port, authority.cert)
+        _envoy(stack, directory, _bootstrap(discovery, proxy, place), port)
+        yield Door(port, authority.cert, plain)
 
 
 def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path, chosen: Mapping[str, str]) -> int:
@@ -112,6 +123,7 @@ def _istiod(stack: ExitStack, server: apiserver.ApiServer, directory: Path, chos
         "PILOT_ENABLE_ALPN_FILTER": "false",
         "PILOT_CERT_PROVIDER": "none",
         "ENABLE_CA_SERVER": "false",
+        "PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER": "false",
         "POD_NAMESPACE": "istio-system",
         "POD_NAME": "istiod",
         **chosen,
@@ -184,7 +196,7 @@ def _backend(host: str, port: int) -> dict[str, Any]:
     }
 
 
-def _local_listener(directory: Path) -> dict[str, Any]:
+def _local_listener(directory: Path, place: ListedGateway, port: int) -> dict[str, Any]:
     """Put the listener on loopback, with its certificate from files: istiod gives secrets to proxies it knows.
 
     (A Gateway's own `bind` becomes part of the route's name, which the patches of routes then don't know.)
@@ -205,19 +217,24 @@ def _local_listener(directory: Path) -> dict[str, Any]:
         # Of another name, it takes the place of Istio's instead of being merged into it.
         "FILTER_CHAIN": {"transport_socket": {"name": "files", "typed_config": tls}},
     }
+    matches: dict[str, Any] = {"LISTENER": {}, "FILTER_CHAIN": {"listener": {"portNumber": port}}}
     patches = [
-        {"applyTo": what, "match": {"context": "GATEWAY"}, "patch": {"operation": "MERGE", "value": value}}
+        {
+            "applyTo": what,
+            "match": {"context": "GATEWAY", **matches[what]},
+            "patch": {"operation": "MERGE", "value": value},
+        }
         for what, value in changes.items()
     ]
     return {
         "apiVersion": kinds.ENVOY_FILTER.api_version,
         "kind": kinds.ENVOY_FILTER.kind,
-        "metadata": {"name": "local-listener", "namespace": NAMESPACE},
-        "spec": {"workloadSelector": {"labels": SELECTOR}, "configPatches": patches},
+        "metadata": {"name": "local-listener", "namespace": place.namespace},
+        "spec": {**governing(place, "workloadSelector", "labels"), "configPatches": patches},
     }
 
 
-def _bootstrap(discovery: int, proxy: Mapping[str, Any]) -> dict[str, Any]:
+def _bootstrap(discovery: int, proxy: Mapping[str, Any], place: ListedGateway) -> dict[str, Any]:
     own = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     http2 = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -241,12 +258,12 @@ def _bootstrap(discovery: int, proxy: Mapping[str, Any]) -> dict[str, Any]:
         "grpc_services": [{"envoy_grpc": {"cluster_name": "istiod"}}],
     }
     node = {
-        "id": f"router~127.0.0.1~gateway.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
-        "cluster": f"gateway.{NAMESPACE}",
+        "id": f"router~127.0.0.1~gateway.{place.namespace}~{place.namespace}.svc.cluster.local",
+        "cluster": f"gateway.{place.namespace}",
         "metadata": {
-            "NAMESPACE": NAMESPACE,
-            "LABELS": SELECTOR,
-            "SERVICE_ACCOUNT": "istio-ingressgateway",
+            "NAMESPACE": place.namespace,
+            "LABELS": place.selector,
+            "SERVICE_ACCOUNT": place.service_account,
             "CLUSTER_ID": "Kubernetes",
             "ISTIO_VERSION": "1.31.0",
             "PROXY_CONFIG": proxy,

@@ -3,6 +3,8 @@
 import datetime
 from typing import Any
 
+from harness.gateway_api import CRD as GATEWAY_API_CRD
+from harness.gateway_api import MODULE as GATEWAY_API
 from point_local.machine import pki
 from point_operator.model import kinds
 from point_operator.model.kinds import Kind
@@ -23,8 +25,12 @@ PUBLISHED = {
     kinds.SERVICE_MONITOR: (PROMETHEUS, PROMETHEUS_CRD.format("servicemonitors")),
     kinds.PROMETHEUS_RULE: (PROMETHEUS, PROMETHEUS_CRD.format("prometheusrules")),
     kinds.GRAFANA_DASHBOARD: (_GRAFANA, _GRAFANA_CRD.format("grafanadashboards")),
+    **{
+        kind: (GATEWAY_API, GATEWAY_API_CRD.format(kind.plural))
+        for kind in (kinds.HTTP_ROUTE, kinds.PARENT, kinds.GATEWAY_CLASS)
+    },
 }
-"""Go module with its checksum, and the file in it that holds the CRD."""
+"""Go module, with its checksum if no other names it, and the file in it that holds the CRD."""
 
 
 def add_certificate(kube: Any, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from harness import gateway_api
 from harness.kube import Kube, Process
 from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
@@ -37,7 +38,8 @@ GATEWAYS = [gateways.DEFAULT] + [
     msgspec.structs.replace(gateways.DEFAULT, name=name, selector={"istio": name})
     for name in (f"tenant-{number}" for number in range(1, 200))
 ]
-"""The operator's list: one for all, and one that each tenant may have for itself."""
+GATEWAYS.append(gateway_api.PLACE)
+"""The operator's list: one for all, one that each tenant may have for itself, and one of Gateway API."""
 
 
 @pytest.fixture(scope="session")

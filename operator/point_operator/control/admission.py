@@ -69,7 +69,8 @@ def data(fleet: Fleet) -> dict[str, str]:
 
     `<gateway> host <host> <namespace>/<name>` for each host, `<gateway> issuer <issuer> <jwksUri> <claims>` for each
     issuer (`-` for keys given inline, which can't be compared there), and `<gateway> sole <issuer> <namespace>/<name>`
-    for who is the only one to use it and may change its keys.
+    for who is the only one to use it and may change its keys. `parents` tells which gateway is which Gateway of Gateway
+    API: `<namespace>/<name> <gateway>`.
     """
     called = {names.gateway_key(one.namespace, one.selector): one.name for one in fleet.listed}
     lines: set[str] = set()
@@ -92,6 +93,7 @@ def data(fleet: Fleet) -> dict[str, str]:
     return {
         "default": fleet.listed[0].name if fleet.listed else "",
         "gateways": _lines(one.name for one in fleet.listed),
+        "parents": _lines(f"{one.namespace}/{one.parent} {one.name}" for one in fleet.listed if one.parent),
         "claims": _lines(
             line for line in lines if len(line.split()) in (4, 6)
         ),  # no name with a space makes a line

@@ -18,7 +18,16 @@ from point_operator.observe.workload import Rollout
 Status = Literal["True", "False", "Unknown"]
 
 WAITING = frozenset(
-    {"SecretMissing", "CertificateMissing", "GatewayAbsent", "KeysUnavailable", "ApiFailed", "InternalError"}
+    {
+        "SecretMissing",
+        "CertificateMissing",
+        "GatewayAbsent",
+        "ListenerAbsent",
+        "RouteNotAccepted",
+        "KeysUnavailable",
+        "ApiFailed",
+        "InternalError",
+    }
 )
 """What may come right by itself, as a Secret that another controller makes: Stalled only after a while."""
 SERVING = frozenset({"RateLimitServiceDown", "KeysUnavailable", "NotWatched"})
@@ -168,6 +177,8 @@ def _ready(
         )
     if outcome.refusal or degraded.reason in NO_PODS:
         return Condition("False", degraded.reason, degraded.message)
+    if running.available and seen.gateway_problem:
+        return Condition("False", seen.gateway_problem.reason, seen.gateway_problem.message)
     if running.available:
         return Condition("False", "NotRouted", "The pods are ready, and the gateway has no route to them yet")
     if running.exists:

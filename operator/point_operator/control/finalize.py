@@ -58,7 +58,7 @@ class Finalizer:
             await self._orphan(metadata)
         else:
             namespace = metadata["namespace"]
-            if await self._remove(metadata, (kinds.VIRTUAL_SERVICE,), (namespace,)):
+            if await self._remove(metadata, kinds.ROUTES, (namespace,)):
                 return ROUTE_GONE_SECONDS
             removed = await self._remove(metadata, (kinds.DEPLOYMENT, kinds.JOB), (namespace,))
             patience = PODS_PATIENCE * deployment.grace_seconds(spec)

@@ -29,12 +29,11 @@ from point_operator.kube.ownership import NotOwnedError
 from point_operator.model import api, kinds, names
 from point_operator.model.api import PointService
 from point_operator.model.claims import recorded
-from point_operator.observe import look
+from point_operator.observe import look, parents
 from point_operator.observe.fleet import Fleet, Key, Refusal
 from point_operator.observe.gateways import Gateways
 from point_operator.observe.keys import Keys
 from point_operator.observe.look import Observer, Seen
-from point_operator.observe.workload import Rollout
 from point_operator.resources.plan import Plan
 from point_operator.resources.pods import deployment
 from point_operator.settings import Settings
@@ -176,15 +175,15 @@ class Reconciler:
                     await self.shared.ensure_guard(gateway)  # whoever of its sharers is paused or refused
             if decision.plan is None:
                 return self._refused(point_service, seen, decision, seen.refusal)
-            running = await self._bring_about(point_service, seen, decision.plan)
+            children = await self._bring_about(point_service, seen, decision.plan)
             unwatched = await self._have_watched(point_service, seen, decision.plan)
         except NotOwnedError as error:
             return self._refused(point_service, seen, decision, Refusal("NotOwned", str(error)))
         except (BadRequestError, ForbiddenError, UnprocessibleEntityError) as error:
             return self._refused(point_service, seen, decision, Refusal("Rejected", said(error)))
         return Outcome(
-            running=running,
-            routed=bool(decision.plan.route),
+            running=look.running(point_service, children),
+            routed=parents.is_routed(point_service, children),
             canary=decision.canary,
             claims=self._fleet.claims(point_service.key),
             unwatched=unwatched,
@@ -204,7 +203,7 @@ class Reconciler:
 
     async def _withdraw(self, seen: Seen) -> None:
         """Take the route away and, once it is gone, what protected it: it was admitted to nothing."""
-        routes = [one for one in seen.children.values() if one["kind"] == kinds.VIRTUAL_SERVICE.kind]
+        routes = [one for one in seen.children.values() if kinds.of(one) in kinds.ROUTES]
         policies = [one for one in seen.children.values() if names.is_elsewhere(one)]
         for one in routes or policies:
             await self.applier.remove(one)
@@ -221,8 +220,10 @@ class Reconciler:
             return said(error)
         return ""
 
-    async def _bring_about(self, point_service: PointService, seen: Seen, plan: Plan) -> Rollout:
-        """Go through the plan's stages; return how the service's own pods are then."""
+    async def _bring_about(
+        self, point_service: PointService, seen: Seen, plan: Plan
+    ) -> dict[Identity, Object]:
+        """Go through the plan's stages; return the children as they are then."""
         children = dict(seen.children)
         await self._ensure(point_service, plan.policies, children)
         await self._renew_migration(seen, plan, children)
@@ -239,7 +240,7 @@ class Reconciler:
         )
         await self.applier.prune(old, plan.everything)
         self._fleet.settle(point_service.key)
-        return look.running(point_service, children)
+        return children
 
     async def _ensure(
         self, point_service: PointService, manifests: tuple[Object, ...], children: dict[Identity, Object]
@@ -280,7 +281,7 @@ class Reconciler:
         if (soon := canary.next_look(outcome.canary, clock())) is not None:
             return soon
         unsettled = {"Reconciling", "Stalled"} & {one["type"] for one in after["conditions"]}
-        unsettled |= {"NotWatched"} & {one["reason"] for one in after["conditions"]}
+        unsettled |= {"NotWatched", "NotRouted"} & {one["reason"] for one in after["conditions"]}
         return UNSETTLED_SECONDS if unsettled else self._settings.resync_seconds
 
 

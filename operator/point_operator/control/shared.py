@@ -52,7 +52,7 @@ class Shared:
             manifest = plan.build_shared(kind, gateway, self._sharers(gateway))
             if manifest is not None:
                 await self._applier.ensure(manifest, live, OWNER)
-            elif live is not None and _gateway_of(live) and not await self._is_routed(namespace, name):
+            elif live is not None and _gateway_of(live) and not await self._is_routed(live):
                 await self._applier.remove(live)
 
     def _sharers(self, gateway: ListedGateway) -> list[Sharer]:
@@ -77,16 +77,16 @@ class Shared:
                     await self._remove_left(live)
 
     async def _is_left(self, live: Object) -> bool:
-        namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+        namespace = live["metadata"]["namespace"]
         if gateway := _gateway_of(live):
-            return not self._fleet.at_gateway(gateway) and not await self._is_routed(namespace, name)
+            return not self._fleet.at_gateway(gateway) and not await self._is_routed(live)
         if namespace in self._fleet.gateway_namespaces or not _is_made(live):
             return False
         labels = live["metadata"]["labels"]
         owner = labels[names.OWNER_NAMESPACE], labels[names.OWNER_NAME]
-        route = await self._cluster.get(kinds.VIRTUAL_SERVICE, *owner)
-        through = route["spec"].get("gateways", ()) if route is not None else ()
-        return not any(gateway.startswith(f"{namespace}/") for gateway in through)
+        routes = [await self._cluster.get(kind, *owner) for kind in kinds.ROUTES]
+        through = [place for route in routes if route is not None for place in _leads_through(route)]
+        return not any(place.startswith(f"{namespace}/") for place in through)
 
     async def _remove_left(self, live: Object) -> None:
         async with self._locks[_gateway_of(live)]:
@@ -99,10 +99,13 @@ class Shared:
                     extra={"child": "/".join(identity(live))},
                 )
 
-    async def _is_routed(self, namespace: str, name: str) -> bool:
-        """Whether a route still leads through a listener: that of a PointService that left it behind, say."""
-        routes = await self._cluster.list(kinds.VIRTUAL_SERVICE, selector=names.SELECTOR)
-        return any(f"{namespace}/{name}" in route["spec"].get("gateways", ()) for route in routes)
+    async def _is_routed(self, live: Object) -> bool:
+        """Whether a route still leads where a shared child is: that of a PointService that left it behind, say."""
+        namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+        targets = live["spec"].get("targetRefs") or []
+        places = {f"{namespace}/{one}" for one in (name, *(target["name"] for target in targets))}
+        routes = [await self._cluster.list(kind, selector=names.SELECTOR) for kind in kinds.ROUTES]
+        return any(places & {*_leads_through(route)} for some in routes for route in some)
 
 
 def _is_made(live: Object) -> bool:
@@ -111,6 +114,12 @@ def _is_made(live: Object) -> bool:
     return names.is_elsewhere(live) and is_child(
         live, labels[names.OWNER_NAMESPACE], labels.get(names.OWNER_NAME, ""), ""
     )
+
+
+def _leads_through(route: Object) -> list[str]:
+    """Return the gateways of a route, as `namespace/name`."""
+    parents = route["spec"].get("parentRefs") or []
+    return route["spec"].get("gateways") or [f"{one.get('namespace')}/{one['name']}" for one in parents]
 
 
 def _gateway_of(live: Object) -> str:

@@ -30,8 +30,8 @@ def holds(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 def additions(live: Mapping[str, Any], *, adopted: bool = False) -> Fields:
     """Return the fields that others have added and that we take back, empty when there are none.
 
-    Those are additions to what guards: anything in a kind of Istio's, and what changes how the pods run or what
-    their proxies let through. Everything else stays with whoever set it: how many pods there are, annotations that
+    Those are additions to what guards: anything in a kind of Istio's or a route, and what changes how the pods run or
+    what their proxies let through. Everything else stays with whoever set it: how many pods there are, annotations that
     restart them (`kubectl rollout restart`, a reloader), other variables, what a cluster adds to ServiceAccounts.
     Of a child that is `adopted` everything is taken over but the number of pods.
     """
@@ -120,7 +120,7 @@ def _is_foreign(entry: Mapping[str, Any]) -> bool:
 
 def _guarded(kind: kinds.Kind, fields: Fields) -> Fields:
     """Return the part of a set of fields that is not left to others."""
-    if kind.group.endswith("istio.io"):
+    if kind.group.endswith("istio.io") or kind is kinds.HTTP_ROUTE:
         return _content(kind, fields)
     if kind is not kinds.DEPLOYMENT:
         return {}

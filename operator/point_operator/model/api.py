@@ -11,7 +11,7 @@ import msgspec
 
 from point_operator.model import gateways
 from point_operator.model.claims import Claim, read
-from point_operator.model.gateways import ListedGateway
+from point_operator.model.gateways import ListedGateway, ParentRef
 from point_operator.model.pods import Autoscaling, PodTemplate, Resources
 
 GROUP = "pointservice.io"
@@ -112,7 +112,8 @@ class Cors(_Struct, frozen=True):
 
 
 class Gateway(_Struct, frozen=True):
-    """How the service is reached: `name`, or the three after it, say by which listed gateway; `parse` fills in all."""
+    """How the service is reached: `name`, the three after it or `parent_ref` say by which listed gateway; `parse` fills
+    in all but the last."""
 
     hosts: tuple[str, ...]
     jwt: Jwt
@@ -120,6 +121,7 @@ class Gateway(_Struct, frozen=True):
     namespace: str = ""
     selector: dict[str, str] = {}
     service_account: str = ""
+    parent_ref: ParentRef | None = None
     tls: GatewayTls = GatewayTls()
     rate_limit: RateLimit = RateLimit()
     cors: Cors | None = None
@@ -254,8 +256,12 @@ class PointService(_Struct, frozen=True):
 
     @property
     def credential_name(self) -> str:
-        """Name of the gateway's certificate Secret."""
-        return self.spec.gateway.tls.credential_name or f"{self.name}-tls"
+        """Name of the gateway's certificate Secret; empty at a Gateway API Gateway, which has its own."""
+        return (
+            ""
+            if self.spec.gateway.parent_ref
+            else self.spec.gateway.tls.credential_name or f"{self.name}-tls"
+        )
 
 
 def parse(body: Mapping[str, Any], listed: Sequence[ListedGateway] = (gateways.DEFAULT,)) -> PointService:
@@ -269,7 +275,10 @@ def parse(body: Mapping[str, Any], listed: Sequence[ListedGateway] = (gateways.D
     except msgspec.ValidationError as error:
         raise InvalidSpecError(str(error).replace("`$", "`spec")) from error
     wanted = spec.gateway
-    found = gateways.find(listed, wanted.name, wanted.namespace, wanted.selector, wanted.service_account)
+    if wanted.parent_ref is not None:
+        found = gateways.find_parent(listed, wanted.parent_ref)
+    else:
+        found = gateways.find(listed, wanted.name, wanted.namespace, wanted.selector, wanted.service_account)
     if isinstance(found, ListedGateway):
         fields = msgspec.structs.asdict(found)
         spec = msgspec.structs.replace(spec, gateway=msgspec.structs.replace(wanted, **fields))

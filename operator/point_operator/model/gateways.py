@@ -14,6 +14,10 @@ _LABEL = re.compile(
 )
 
 
+PARENT = "gateway.networking.k8s.io/gateway-name"
+"""Label that Istio gives to the pods of a Gateway API Gateway, and by which it knows them; its value is the name."""
+
+
 class ListError(ValueError):
     """A list of gateways that can't be used; its text says which entry and why."""
 
@@ -27,9 +31,22 @@ class ListedGateway(msgspec.Struct, frozen=True):
     selector: dict[str, str]
     service_account: str
 
+    @property
+    def parent(self) -> str:
+        """Name of the Gateway API Gateway whose pods these are; empty when they are a classic gateway's."""
+        return self.selector.get(PARENT, "")
+
     def __str__(self) -> str:
         labels = ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
         return f"{self.name}={self.namespace}/{labels}/{self.service_account}"
+
+
+class ParentRef(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A Gateway of Gateway API; an empty `section_name` means each of its HTTPS listeners."""
+
+    name: str
+    namespace: str
+    section_name: str = ""
 
 
 DEFAULT = ListedGateway("default", "istio-ingress", {"istio": "ingressgateway"}, "istio-ingressgateway")
@@ -61,8 +78,22 @@ def find(
 ) -> ListedGateway | str:
     """Return the gateway that a spec means, or in words why there is none.
 
-    It names one, or describes one by what is not empty of the rest, or means the first by saying nothing.
+    It names one, or describes one by what is not empty of the rest, or means the first by saying nothing. Only
+    `find_parent` gives one of Gateway API: Istio would drop that one's own listeners for another one on their port.
     """
+    found = _find(listed, name, namespace, selector, service_account)
+    if isinstance(found, ListedGateway) and found.parent:
+        return f"{found} is a Gateway of Gateway API: give gateway.parentRef {found.namespace}/{found.parent} instead"
+    return found
+
+
+def _find(
+    listed: Sequence[ListedGateway],
+    name: str,
+    namespace: str,
+    selector: Mapping[str, str],
+    service_account: str,
+) -> ListedGateway | str:
     known = ", ".join(map(str, listed)) or "none"
     if name:
         named = next((one for one in listed if one.name == name), None)
@@ -83,6 +114,18 @@ def find(
     described = "/".join(part or "*" for part in (namespace, labels, service_account))
     return (
         f"what spec.gateway describes ({described}) {what} the operator's list ({known}); give gateway.name"
+    )
+
+
+def find_parent(listed: Sequence[ListedGateway], parent: ParentRef) -> ListedGateway | str:
+    """Return the gateway whose pods are those of a Gateway API Gateway, or in words why there is none."""
+    for one in listed:
+        if (one.namespace, one.parent) == (parent.namespace, parent.name):
+            return one
+    known = ", ".join(map(str, listed)) or "none"
+    return (
+        f"gateway.parentRef {parent.namespace}/{parent.name} is not on the operator's list ({known}), which would "
+        f"name it by {PARENT}={parent.name}"
     )
 
 

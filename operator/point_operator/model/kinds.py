@@ -60,6 +60,7 @@ DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionB
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 GATEWAY = Kind("networking.istio.io", "v1", "gateways", "Gateway")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 DESTINATION_RULE = Kind("networking.istio.io", "v1", "destinationrules", "DestinationRule")
 ENVOY_FILTER = Kind("networking.istio.io", "v1alpha3", "envoyfilters", "EnvoyFilter")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "v1", "requestauthentications", "RequestAuthentication")
@@ -69,6 +70,9 @@ SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "servicemonitors", "Servic
 PROMETHEUS_RULE = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
 GRAFANA_DASHBOARD = Kind("grafana.integreatly.org", "v1beta1", "grafanadashboards", "GrafanaDashboard")
 
+PARENT = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
+GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
+"""Gateway API's Gateway and its class, which are only read; a class has no namespace."""
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 POD = Kind("", "v1", "pods", "Pod")
 SECRET = Kind("", "v1", "secrets", "Secret")
@@ -97,8 +101,14 @@ GATEWAY_NAMESPACE = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY,
 AT_GATEWAY = (ENVOY_FILTER, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY)
 """Those of them that belong to one PointService alone, and only a finalizer removes."""
 
-OPTIONAL = (SERVICE_MONITOR, PROMETHEUS_RULE, GRAFANA_DASHBOARD)
+WATCHING = (SERVICE_MONITOR, PROMETHEUS_RULE, GRAFANA_DASHBOARD)
+"""Kinds that serve nobody."""
+
+OPTIONAL = (*WATCHING, HTTP_ROUTE)
 """Kinds made in the PointService's namespace where the cluster knows them."""
+
+ROUTES = (VIRTUAL_SERVICE, HTTP_ROUTE)
+"""What leads from a gateway to the pods."""
 
 MADE = tuple(dict.fromkeys((*OWN_NAMESPACE, *GATEWAY_NAMESPACE, *OPTIONAL)))
 """Every kind that the operator makes, once."""

@@ -13,7 +13,7 @@ from point_operator.kube.ownership import is_child
 from point_operator.model import kinds, names
 from point_operator.model.api import PointService
 from point_operator.model.claims import Claim
-from point_operator.observe import gateways, secrets, traffic, workload
+from point_operator.observe import gateways, parents, secrets, traffic, workload
 from point_operator.observe.fleet import Fleet, Refusal
 from point_operator.observe.gateways import GatewayPods, Gateways
 from point_operator.observe.keys import Keys, KeysSeen
@@ -101,6 +101,7 @@ class Observer:
         at_gateway = (
             await self._gateways.pods(gateway.namespace, gateway.selector) if listed else GatewayPods()
         )
+        parent = await parents.look(self._cluster, point_service)
         canary_pods = workload.of_component(pods, names.CANARY)
         canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
         limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
@@ -112,6 +113,7 @@ class Observer:
                 config_hash=found.config_hash,
                 login=found.login,
                 optional_kinds=optional_kinds,
+                listeners=parent.listeners,
                 runbook_url=self._settings.runbook_url,
                 rate_limit_image=self._settings.rate_limit_image,
                 rate_limit_service_ready=workload.rollout(limiter).serving > 0,
@@ -120,8 +122,10 @@ class Observer:
             refusal=refusal,
             claims=claims,
             gateway=at_gateway,
-            gateway_problem=gateways.problem(gateway, at_gateway) if listed else None,
-            routed=(kinds.VIRTUAL_SERVICE.kind, namespace, point_service.name) in children,
+            gateway_problem=parent.problem
+            or (gateways.problem(gateway, at_gateway) if listed else None)
+            or parents.route_problem(point_service, children, now),
+            routed=parents.is_routed(point_service, children),
             secret_problems=found.problems,
             certificate_problem=certificate_problem,
             certified=bool(claims)
@@ -149,7 +153,7 @@ class Observer:
         return self._kinds
 
     async def _certificate_problem(self, point_service: PointService) -> str:
-        if point_service.no_gateway:
+        if point_service.no_gateway or not point_service.credential_name:
             return ""
         problem = await secrets.certificate_problem(self._cluster, point_service)
         namespace = point_service.spec.gateway.namespace
@@ -185,7 +189,7 @@ class Observer:
         try:
             return await self._cluster.list(kind, namespace, selector)
         except DynamicApiError:
-            if kind in kinds.OPTIONAL:
+            if kind in kinds.WATCHING:
                 return []
             raise
 

@@ -15,7 +15,7 @@ from point_operator.process.queue import Queue
 COALESCE_SECONDS = 0.1
 """Children change in bursts; one look is enough for all."""
 
-WITH_STATUS = (kinds.DEPLOYMENT, kinds.JOB)
+WITH_STATUS = (kinds.DEPLOYMENT, kinds.JOB, kinds.HTTP_ROUTE)
 """Kinds whose status matters. Of others (an autoscaler's is written every 15 s) only the rest does."""
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from point_operator.model import kinds, names
-from point_operator.model.api import PointService
+from point_operator.model.api import Gateway, PointService
+from point_operator.model.gateways import PARENT, ListedGateway
 
 Manifest = dict[str, Any]
 
@@ -43,6 +44,18 @@ def in_gateway(kind: kinds.Kind, point_service: PointService) -> Manifest:
         "labels": labels,
     }
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+
+def governing(gateway: Gateway | ListedGateway, selector: str, labels: str) -> Manifest:
+    """Return what ties a policy to the pods of a gateway: their labels, in the field `selector` under `labels`, or the
+    Gateway API Gateway that they are labelled with.
+
+    Istio heeds `targetRefs` only at pods with that label, and may be told to heed nothing else there
+    (`ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY`).
+    """
+    if parent := gateway.selector.get(PARENT):
+        return {"targetRefs": [{"group": kinds.PARENT.group, "kind": kinds.PARENT.kind, "name": parent}]}
+    return {selector: {labels: gateway.selector}}
 
 
 def shared(kind: kinds.Kind, namespace: str, selector: dict[str, str]) -> Manifest:

@@ -19,6 +19,7 @@ from point_operator.resources.gateway import (
 from point_operator.resources.mesh import (
     authorization_policy,
     destination_rule,
+    http_route,
     network_policy,
     peer_authentication,
     virtual_service,
@@ -69,7 +70,7 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
             authorization_policy.build_workload(point_service),
             peer_authentication.build(point_service),
             network_policy.build(point_service),
-            rate_limit.build(point_service, surroundings),
+            rate_limit.build(point_service, surroundings, http_route.patches(point_service)),
         ),
         foundation=_present(
             service_account.build(point_service),
@@ -84,7 +85,10 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
             autoscaler.build(point_service),
             disruption_budget.build(point_service),
         ),
-        route=_present(virtual_service.build(point_service, release.weight)),
+        route=_present(
+            virtual_service.build(point_service, release.weight),
+            http_route.build(point_service, surroundings, release.weight),
+        ),
         watching=_present(
             dashboard.build(point_service),
             dashboard.build_for_operator(point_service, surroundings),
@@ -107,10 +111,15 @@ def build_pods(
 def build_shared(
     kind: kinds.Kind, place: ListedGateway, sharers: Sequence[gateway.Sharer]
 ) -> Manifest | None:
-    """Return one gateway's guard (EnvoyFilter) or listener (Gateway), or None when nobody shares it."""
-    if not sharers:
+    """Return one gateway's guard (EnvoyFilter) or listener (Gateway), or None when nobody shares it.
+
+    Whoever has a listener of Gateway API brings no certificate.
+    """
+    guarded = kind == kinds.ENVOY_FILTER
+    sharing = [one for one in sharers if guarded or one.credential_name]
+    if not sharing:
         return None
-    return _hashed((gateway_guard if kind == kinds.ENVOY_FILTER else gateway).build(place, sharers))
+    return _hashed((gateway_guard if guarded else gateway).build(place, sharing))
 
 
 def _plan(**stages: tuple[Manifest, ...]) -> Plan:

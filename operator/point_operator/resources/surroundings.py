@@ -28,6 +28,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     optional_kinds: frozenset[Kind] = frozenset()
     """Kinds of other projects (`kinds.OPTIONAL`) that the cluster knows."""
 
+    listeners: tuple[str, ...] = ()
+    """HTTPS listeners of the Gateway API Gateway that is meant, by name."""
     runbook_url: str = ""
     """The page that holds the runbook; empty when nobody has said where it is."""
     rate_limit_image: str = ""

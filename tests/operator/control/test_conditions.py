@@ -32,6 +32,7 @@ TRIAL = Record(image=NEW, attempt="a", state="Running", since=NOW)
 FAILED_TRIAL = msgspec.structs.replace(TRIAL, state="Failed", message="9 of 20 requests failed")
 TAKEN, REJECTED = Refusal("HostConflict", "taken"), Refusal("Rejected", "quota")
 ABSENT, IDENTITY = Refusal("GatewayAbsent", "no pod"), Refusal("GatewayIdentity", "other account")
+UNROUTED = Refusal("RouteNotAccepted", "not from here")
 
 
 def _seen(**changes: Any) -> Seen:
@@ -126,6 +127,11 @@ TABLE: dict[str, tuple[Seen, Outcome, str, str, str, str, str]] = {
     "no gateway": (
         _seen(gateway_problem=ABSENT), _did(),
         "False GatewayAbsent 3", "False Complete", "True GatewayAbsent", "Reconciling GatewayAbsent", "InProgress",
+    ),
+    "the gateway does not take the route": (
+        _seen(gateway_problem=UNROUTED, routed=False), _did(routed=False),
+        "False RouteNotAccepted 3", "False Complete", "True RouteNotAccepted", "Reconciling RouteNotAccepted",
+        "InProgress",
     ),
     "the gateway is somebody else": (
         _seen(gateway_problem=IDENTITY), _did(),

@@ -63,7 +63,7 @@ def test_a_settled_point_service_costs_no_write(tenant: Any, operator: Any) -> N
 @pytest.mark.usefixtures("optional_kinds")
 def test_nor_do_children_of_kinds_of_other_projects(tenant: Any, operator: Any) -> None:
     test_a_settled_point_service_costs_no_write(tenant, operator)
-    for kind in kinds.OPTIONAL:
+    for kind in kinds.WATCHING:
         assert tenant.get(kind)["spec"], kind.kind
     assert tenant.condition("Degraded")["status"] == "False"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from harness import gateway_api
 from point_operator.model import kinds, names
 
 pytestmark = pytest.mark.integration
@@ -51,7 +52,7 @@ def _live_a_full_life(tenant: Any) -> None:
         (kinds.AUTHORIZATION_POLICY, "points"),
         (kinds.DESTINATION_RULE, "points"),
         (kinds.VIRTUAL_SERVICE, "points"),
-        *((kind, "points") for kind in kinds.OPTIONAL),
+        *((kind, "points") for kind in kinds.WATCHING),
     ):
         tenant.kube.delete(kind, tenant.namespace, name)
         tenant.kube.wait(f"{kind.kind} to return", lambda k=kind, n=name: tenant.get(k, n))
@@ -75,6 +76,11 @@ def _live_a_full_life(tenant: Any) -> None:
     tenant.spec(gateway={"selector": {"istio": tenant.namespace}})
     own = names.shared_name("istio-ingress", {"istio": tenant.namespace})
     tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
+    place = gateway_api.PLACE
+    parent = {"name": place.parent, "namespace": place.namespace}
+    tenant.kube.create(kinds.PARENT, {"metadata": parent, "spec": gateway_api.gateway_spec()})
+    tenant.spec(gateway={"selector": None, "tls": None, "parentRef": parent})
+    tenant.kube.wait("its route", lambda: tenant.get(kinds.HTTP_ROUTE))
     tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
     tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
 

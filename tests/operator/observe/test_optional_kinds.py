@@ -12,9 +12,9 @@ pytestmark = pytest.mark.integration
 @pytest.mark.usefixtures("optional_kinds")
 def test_uninstalling_prometheus_harms_no_point_service(tenant: Any, server: Any) -> None:
     tenant.ready()
-    for kind in kinds.OPTIONAL:
+    for kind in kinds.WATCHING:
         assert tenant.get(kind) is not None
-    names = [f"{kind.plural}.{kind.group}" for kind in kinds.OPTIONAL]
+    names = [f"{kind.plural}.{kind.group}" for kind in kinds.WATCHING]
     server.kubectl("delete", "crd", *names)
     tenant.spec(logLevel="DEBUG")
     tenant.kube.wait("the new log level", lambda: "DEBUG" in str(tenant.get(kinds.DEPLOYMENT)))
@@ -30,7 +30,7 @@ def test_a_kind_uninstalled_while_the_api_server_was_away_ends_no_watch(
     tenant.ready()
     operator.process.send_signal(signal.SIGSTOP)
     try:  # when it goes on, its watches find the connection gone and the kind unknown, in this order
-        server.kubectl("delete", "crd", *(f"{kind.plural}.{kind.group}" for kind in kinds.OPTIONAL))
+        server.kubectl("delete", "crd", *(f"{kind.plural}.{kind.group}" for kind in kinds.WATCHING))
         server.restart()
     finally:
         operator.process.send_signal(signal.SIGCONT)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("name", ["minimal", "full", "rate_limit"])
+@pytest.mark.parametrize("name", ["minimal", "full", "rate_limit", "gateway_api"])
 def test_istio_finds_nothing_wrong(name: str) -> None:
     istioctl = paths.BIN / "istioctl"
     if not istioctl.exists():

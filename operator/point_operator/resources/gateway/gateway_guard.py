@@ -49,7 +49,7 @@ def build(gateway: ListedGateway, sharers: Sequence[Sharer] = ()) -> metadata.Ma
     """
     manifest = metadata.shared(kinds.ENVOY_FILTER, gateway.namespace, gateway.selector)
     manifest["spec"] = {
-        "workloadSelector": {"labels": gateway.selector},
+        **metadata.governing(gateway, "workloadSelector", "labels"),
         "priority": 100,  # after other EnvoyFilters, so that nothing else comes to stand before it
         "configPatches": [
             _patch(

@@ -1,6 +1,7 @@
 """How many requests the gateway lets through for one PointService."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from point_operator.model import kinds, names
@@ -49,8 +50,11 @@ def sharers(point_service: PointService, surroundings: Surroundings) -> int:
     return 1 if scope(point_service, surroundings) == "Global" else max(surroundings.gateway_pods, 1)
 
 
-def build(point_service: PointService, surroundings: Surroundings) -> metadata.Manifest | None:
-    """Return the EnvoyFilter, or None when there is no limit.
+def build(
+    point_service: PointService, surroundings: Surroundings, routes: Sequence[dict[str, Any]] = ()
+) -> metadata.Manifest | None:
+    """Return the EnvoyFilter, or None when there is no limit and nothing else to say, as in `routes`, its patches of
+    the PointService's own routes.
 
     The filters stand right before the router: what was refused for its token (401, 403) or answered as a
     preflight uses up nothing. They count requests to the API of this PointService's hosts only, all of them
@@ -61,15 +65,18 @@ def build(point_service: PointService, surroundings: Surroundings) -> metadata.M
     since it counts everything that it is asked about: what a member has too much takes nothing from the
     others. When it does not answer, the gateway's own buckets decide.
     """
-    gateway = point_service.spec.gateway
-    if not gateway.rate_limit.enabled:
+    gateway, patches = point_service.spec.gateway, list(routes)
+    if gateway.rate_limit.enabled:
+        filters = [
+            *_askers(point_service),
+            *(_bucket_filter(point_service, one) for one in _own(point_service)),
+        ]
+        patches += [*map(_before_router, filters), _limits(point_service, surroundings)]
+    if not patches:
         return None
-    filters = [*_askers(point_service), *(_bucket_filter(point_service, one) for one in _own(point_service))]
     manifest = metadata.in_gateway(kinds.ENVOY_FILTER, point_service)
-    manifest["spec"] = {
-        "workloadSelector": {"labels": gateway.selector},
-        "configPatches": [*map(_before_router, filters), _limits(point_service, surroundings)],
-    }
+    governed = metadata.governing(gateway, "workloadSelector", "labels")
+    manifest["spec"] = {**governed, "configPatches": patches}
     return manifest
 
 
@@ -147,7 +154,10 @@ def _bucket_filter(point_service: PointService, bucket: str) -> dict[str, Any]:
 
 def _limits(point_service: PointService, surroundings: Surroundings) -> dict[str, Any]:
     gateway = point_service.spec.gateway
-    shared = names.shared_name(gateway.namespace, gateway.selector)
+    match: dict[str, Any] = {"context": "GATEWAY"}
+    if gateway.parent_ref is None:
+        shared = names.shared_name(gateway.namespace, gateway.selector)
+        match["routeConfiguration"] = {"gateway": f"{gateway.namespace}/{shared}"}
     actions = _actions(point_service)
     own = {
         _own_name(point_service, bucket): _bucket_limits(point_service, bucket, surroundings)
@@ -162,10 +172,7 @@ def _limits(point_service: PointService, surroundings: Surroundings) -> dict[str
     }
     return {
         "applyTo": "ROUTE_CONFIGURATION",
-        "match": {
-            "context": "GATEWAY",
-            "routeConfiguration": {"gateway": f"{gateway.namespace}/{shared}"},
-        },
+        "match": match,
         "patch": {"operation": "MERGE", "value": {"typed_per_filter_config": configs}},
     }
 

@@ -36,5 +36,5 @@ def build(point_service: PointService) -> metadata.Manifest:
     else:
         rule["jwksUri"] = jwt.jwks_uri
     manifest = metadata.in_gateway(kinds.REQUEST_AUTHENTICATION, point_service)
-    manifest["spec"] = {"selector": {"matchLabels": gateway.selector}, "jwtRules": [rule]}
+    manifest["spec"] = {**metadata.governing(gateway, "selector", "matchLabels"), "jwtRules": [rule]}
     return manifest

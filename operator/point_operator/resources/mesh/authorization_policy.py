@@ -26,7 +26,8 @@ def build_gateway(point_service: PointService) -> metadata.Manifest:
     health = {"hosts": hosts, "methods": READS, "paths": [HEALTH_PATH]}
     rules = [_token_rule(point_service, hosts), {"to": [{"operation": health}]}]
     manifest = metadata.in_gateway(kinds.AUTHORIZATION_POLICY, point_service)
-    manifest["spec"] = {"selector": {"matchLabels": gateway.selector}, "action": "ALLOW", "rules": rules}
+    governed = metadata.governing(gateway, "selector", "matchLabels")
+    manifest["spec"] = {**governed, "action": "ALLOW", "rules": rules}
     return manifest
 
 

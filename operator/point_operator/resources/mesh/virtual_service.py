@@ -12,8 +12,9 @@ RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
 """Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
 
 
-def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manifest:
-    """Return the VirtualService: /healthz and /v1/ only, everything else is 404, said by the gateway itself.
+def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manifest | None:
+    """Return the VirtualService: /healthz and /v1/ only, everything else is 404, said by the gateway itself. None at a
+    Gateway API Gateway, which takes an HTTPRoute.
 
     A canary gets `canary_weight` percent of /v1/; the health check stays with the service's own pods, so that
     a bad image can't have a load balancer take the whole gateway out.
@@ -23,6 +24,8 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
     """
     spec = point_service.spec
     gateway = spec.gateway
+    if gateway.parent_ref is not None:
+        return None
     timeout = {"timeout": f"{spec.mesh.timeout_seconds}s"}
     whole = {**timeout, "route": [_destination(point_service)]}
     route = {**timeout, "route": _split(point_service, canary_weight)}

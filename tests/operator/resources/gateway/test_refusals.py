@@ -5,18 +5,20 @@ behind it, and a neighbour of another issuer, without CORS.
 """
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
-from harness import browser, gateway, mesh
+from harness import browser, gateway, gateway_api, mesh
 from harness.gateway import Answer, Client, bearer, tenant
 from point_local.alone.servers import free_port
 from point_local.drill import attacks
-from point_operator.model import names
+from point_operator.model import gateways, names
 from point_service.contract import errors
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -30,13 +32,17 @@ EXPOSED = "idempotency-replayed,ratelimit,ratelimit-policy,retry-after,www-authe
 
 
 class Service(BaseHTTPRequestHandler):
-    """Behind the gateway: answers with what it got, or never when the address says so."""
+    """Behind the gateway: answers with what it got; when the address says so never, or not the first time."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         """Answer."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "flaky" in self.path and self.path not in self.server.failed:  # type: ignore[attr-defined]
+            self.server.failed.add(self.path)  # type: ignore[attr-defined]
+            self.close_connection = True
+            return
         if "slow" in self.path:
             self.close_connection = True
             self.server.stopping.wait(2 * TIMEOUT)  # type: ignore[attr-defined]
@@ -60,7 +66,7 @@ class Service(BaseHTTPRequestHandler):
 def backend() -> Iterator[int]:
     """The port of a service behind the gateway."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.stopping = Event()  # type: ignore[attr-defined]
+    server.stopping, server.failed = Event(), set()  # type: ignore[attr-defined]
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -75,22 +81,27 @@ def other_issuer(issuer: Any) -> Any:
     return type(issuer)("https://neighbour-issuer.localhost")
 
 
-@pytest.fixture(scope="module")
-def door(backend: int, issuer: Any, other_issuer: Any) -> Iterator[mesh.Door]:
+PLACES = {"istio": gateways.DEFAULT, "gateway-api": gateway_api.PLACE}
+"""A gateway of Istio's own kinds and one of Gateway API: the same requests, the same answers."""
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def door(backend: int, issuer: Any, other_issuer: Any, request: pytest.FixtureRequest) -> Iterator[mesh.Door]:
     """The gateway."""
     if reason := gateway.missing():
         pytest.skip(reason)
+    place = PLACES[request.param]
     cors = {"allowOrigins": [ORIGIN]}
     once = {"perMember": {"requestsPerSecond": 1, "burst": 1}}
     tenants = [
-        tenant("points", HOST, issuer, timeout=TIMEOUT, cors=cors),
-        tenant("strict", STRICT, issuer, timeout=TIMEOUT, cors=cors, rateLimit=once),
-        tenant("down", DOWN, issuer, timeout=TIMEOUT, cors=cors),
-        tenant("neighbour", NEIGHBOUR, other_issuer, timeout=TIMEOUT),
+        tenant("points", HOST, issuer, place=place, timeout=TIMEOUT, cors=cors),
+        tenant("strict", STRICT, issuer, place=place, timeout=TIMEOUT, cors=cors, rateLimit=once),
+        tenant("down", DOWN, issuer, place=place, timeout=TIMEOUT, cors=cors),
+        tenant("neighbour", NEIGHBOUR, other_issuer, place=place, timeout=TIMEOUT, attempts=1),
     ]
     hosts = [names.service_host(one) for one in tenants]
     backends = dict(zip(hosts, (backend, backend, free_port(), backend), strict=True))
-    with gateway.opened(tenants, backends) as running:
+    with gateway.opened(tenants, backends, place=place) as running:
         yield running
 
 
@@ -183,6 +194,25 @@ def test_what_can_not_be_read_is_told_so(client: Client) -> None:
     answer = client.call("/v1/points", ("Content-Length", "-1"), method="POST")
     assert answer.status == 400
     assert answer.problem()["type"] == errors.TYPE_PREFIX + "invalid-request"
+
+
+def test_what_was_not_answered_is_repeated_when_it_was_a_read(client: Client, other_issuer: Any) -> None:
+    token, place = bearer(other_issuer.token()), f"/v1/flaky/{uuid.uuid4()}"
+    assert client.call(place, token, host=NEIGHBOUR).status == 200
+    answer = client.call(f"{place}/write", token, host=NEIGHBOUR, method="POST")
+    assert answer.problem()["type"] == errors.TYPE_PREFIX + "unavailable"
+
+
+def test_what_was_not_answered_is_not_repeated_when_the_spec_says_so(client: Client, issuer: Any) -> None:
+    assert client.call(f"/v1/flaky/{uuid.uuid4()}", bearer(issuer.token())).status == 503
+
+
+@pytest.mark.parametrize("door", ["gateway-api"], indirect=True)
+def test_a_listener_without_tls_serves_nobody(door: mesh.Door, issuer: Any) -> None:
+    headers = {"Host": HOST, "Authorization": f"Bearer {issuer.token()}"}
+    for path in ("/v1/points", "/healthz"):
+        answer = httpx.get(f"http://127.0.0.1:{door.plain}{path}", headers=headers)
+        assert answer.status_code in (403, 404)
 
 
 def test_what_the_service_answers_is_left_as_it_is(client: Client, issuer: Any) -> None:

@@ -1,0 +1,158 @@
+"""What a Gateway of Gateway API and the route there say of themselves."""
+
+import copy
+from typing import Any
+
+import pytest
+from harness import gateway_api
+from point_operator.model import api, gateways, kinds
+from point_operator.model.gateways import ParentRef
+from point_operator.observe import parents
+
+WANTED = ParentRef(name="shared", namespace="istio-ingress")
+MADE, SOON, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2026-01-01T00:01:00Z"
+FOREIGN = {
+    "controllerName": "example.com/other",
+    "conditions": [{"type": "Accepted", "status": "True", "reason": "A"}],
+}
+"""What another controller says of a route counts for nothing."""
+ACCEPTED = {"type": "Accepted", "status": "True", "reason": "Accepted"}
+RESOLVED = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs"}
+REFUSED = {
+    "type": "Accepted",
+    "status": "False",
+    "reason": "NotAllowedByListeners",
+    "message": "not from here",
+}
+UNRESOLVED = {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}
+
+
+def _gateway(**told: dict[str, str]) -> dict[str, Any]:
+    """A Gateway with a listener for HTTPS and one for HTTP; `told` are conditions by listener."""
+    listeners = [
+        {"name": name, "conditions": [one | {"type": "Programmed", "status": "False"}]}
+        for name, one in told.items()
+    ]
+    return {"spec": gateway_api.gateway_spec(), "status": {"listeners": listeners}}
+
+
+def _section(name: str) -> ParentRef:
+    return ParentRef(name="shared", namespace="istio-ingress", section_name=name)
+
+
+def test_only_listeners_for_https_are_meant() -> None:
+    assert parents.read(_gateway(), WANTED) == parents.Parent(("https",))
+    assert parents.read(_gateway(), _section("https")) == parents.Parent(("https",))
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("http", "takes no HTTPS: its listener http is of another protocol"),
+        ("gone", "has no listener gone (it has https, http)"),
+    ],
+)
+def test_a_listener_that_can_t_be_meant_is_none(section: str, said: str) -> None:
+    seen = parents.read(_gateway(), _section(section))
+    assert seen.listeners == ()
+    assert seen.problem is not None
+    assert seen.problem.reason == "ListenerAbsent"
+    assert said in seen.problem.message
+
+
+def test_a_gateway_without_https_has_none() -> None:
+    plain = {"spec": {"listeners": [{"name": "http", "protocol": "HTTP"}]}}
+    assert parents.read(plain, WANTED).listeners == ()
+    assert parents.read({"spec": {}}, WANTED).problem is not None
+
+
+def test_a_listener_without_its_certificate_is_a_problem_and_stays_meant() -> None:
+    seen = parents.read(_gateway(https={"reason": "Invalid", "message": "no such secret"}), WANTED)
+    assert seen.listeners == ("https",)
+    assert seen.problem is not None
+    assert seen.problem.message.endswith("does not listen: https: Invalid: no such secret")
+
+
+def test_one_of_two_that_listens_is_enough() -> None:
+    both = _gateway(https={"reason": "Invalid"})
+    both["spec"]["listeners"].append({"name": "other", "protocol": "HTTPS"})
+    assert parents.read(both, WANTED) == parents.Parent(("https", "other"))
+
+
+def _children(*told: list[dict[str, Any]], kind: kinds.Kind = kinds.HTTP_ROUTE) -> Any:
+    said = [{"controllerName": parents.CONTROLLER, "conditions": conditions} for conditions in told]
+    status = {"status": {"parents": [FOREIGN, *said]}}
+    return {(kind.kind, "points", "points"): {"metadata": {"creationTimestamp": MADE}} | status}
+
+
+@pytest.fixture
+def attached(spec: dict[str, Any]) -> api.PointService:
+    """A PointService at that Gateway."""
+    spec = copy.deepcopy(spec)
+    spec["gateway"]["parentRef"] = {"name": "shared", "namespace": "istio-ingress"}
+    metadata = {"name": "points", "namespace": "points", "uid": "u"}
+    return api.parse({"metadata": metadata, "spec": spec}, [gateway_api.PLACE])
+
+
+@pytest.mark.parametrize(
+    ("told", "routed", "problem"),
+    [
+        ([], False, "no controller has said anything of it"),
+        ([[ACCEPTED, RESOLVED]], True, ""),
+        ([[REFUSED, RESOLVED]], False, "does not take the HTTPRoute: NotAllowedByListeners: not from here"),
+        ([[ACCEPTED, UNRESOLVED]], True, "BackendNotFound"),
+        ([[REFUSED, RESOLVED], [ACCEPTED, RESOLVED]], True, ""),
+    ],
+)
+def test_a_route_is_one_when_a_listener_takes_it(
+    attached: api.PointService, told: list[Any], problem: str, *, routed: bool
+) -> None:
+    children = _children(*told)
+    assert parents.is_routed(attached, children) == routed
+    found = parents.route_problem(attached, children, LATER)
+    assert (found is not None) == bool(problem)
+    if found is not None:
+        assert found.reason == "RouteNotAccepted"
+        assert problem in found.message
+
+
+def test_a_new_route_is_given_a_moment(attached: api.PointService) -> None:
+    assert parents.route_problem(attached, _children(), SOON) is None
+    assert parents.route_problem(attached, {}, LATER) is None
+
+
+def test_a_virtual_service_is_a_route_of_its_own(spec: dict[str, Any]) -> None:
+    metadata = {"name": "points", "namespace": "points", "uid": "u"}
+    classic = api.parse({"metadata": metadata, "spec": spec})
+    assert parents.is_routed(classic, _children(kind=kinds.VIRTUAL_SERVICE))
+    assert not parents.is_routed(classic, {})
+    assert parents.route_problem(classic, _children(kind=kinds.VIRTUAL_SERVICE), LATER) is None
+
+
+def test_the_gateway_must_be_on_the_list(spec: dict[str, Any]) -> None:
+    def found(*listed: gateways.ListedGateway, **parent: str) -> str:
+        where = {"name": "shared", "namespace": "istio-ingress"} | parent
+        return str(gateways.find_parent(listed, ParentRef(**where)))
+
+    both = gateways.read(f"{gateways.DEFAULT};{gateway_api.PLACE}")
+    assert found(*both) == str(gateway_api.PLACE)
+    assert "istio-ingress/other is not on the operator's list (default=" in found(*both, name="other")
+    assert "other/shared is not on the operator's list" in found(*both, namespace="other")
+    assert "list (none)" in found()
+    assert "gateway.parentRef istio-ingress/other" in _no_gateway(
+        spec, *both, parentRef={"name": "other", "namespace": "istio-ingress"}
+    )
+
+
+def test_a_gateway_of_gateway_api_gets_no_listener_of_istios_own_beside_its_own(spec: dict[str, Any]) -> None:
+    said = "is a Gateway of Gateway API: give gateway.parentRef istio-ingress/shared instead"
+    for described in ({"name": "shared"}, {"selector": gateway_api.PLACE.selector}):
+        assert said in _no_gateway(spec, gateways.DEFAULT, gateway_api.PLACE, **described)
+    assert said in _no_gateway(spec, gateway_api.PLACE)
+    assert _no_gateway(spec, gateways.DEFAULT, gateway_api.PLACE) == ""
+
+
+def _no_gateway(spec: dict[str, Any], *listed: gateways.ListedGateway, **gateway: Any) -> str:
+    metadata = {"name": "points", "namespace": "points", "uid": "u"}
+    body = {"metadata": metadata, "spec": spec | {"gateway": spec["gateway"] | gateway}}
+    return api.parse(body, listed).no_gateway
