@@ -51,7 +51,7 @@ TRIALS: Trials = [
     (
         "gateway.parentRef",
         [{"name": "shared", "namespace": "istio-ingress"},
-         {"name": "a.b", "namespace": "a", "sectionName": "https.shop"}],
+         {"name": "shared", "namespace": "istio-ingress", "sectionName": "https.shop"}],
         [
             ({"name": "shared"}, "gateway.parentRef.namespace: Required"),
             ({"namespace": "istio-ingress"}, "gateway.parentRef.name: Required"),
