@@ -73,14 +73,14 @@ def _live_a_full_life(tenant: Any) -> None:
     tenant.kube.wait("its rate limit service", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit"))
     tenant.spec(gateway={"rateLimit": {"scope": "Local"}})
     tenant.kube.wait("it to go", lambda: tenant.get(kinds.DEPLOYMENT, "points-rate-limit") is None)
-    tenant.spec(gateway={"selector": {"istio": tenant.namespace}})
-    own = names.shared_name("istio-ingress", {"istio": tenant.namespace})
-    tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
     place = gateway_api.PLACE
     parent = {"name": place.parent, "namespace": place.namespace}
     tenant.kube.create(kinds.PARENT, {"metadata": parent, "spec": gateway_api.gateway_spec()})
-    tenant.spec(gateway={"selector": None, "tls": None, "parentRef": parent})
+    tenant.spec(gateway={"tls": None, "parentRef": parent})
     tenant.kube.wait("its route", lambda: tenant.get(kinds.HTTP_ROUTE))
+    tenant.spec(gateway={"parentRef": None, "selector": {"istio": tenant.namespace}})
+    own = names.shared_name("istio-ingress", {"istio": tenant.namespace})
+    tenant.kube.wait("a listener of its own", lambda: tenant.kube.get(kinds.GATEWAY, "istio-ingress", own))
     tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
     tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None)
 
