@@ -179,7 +179,8 @@ def test_with_namespaces_to_watch_it_has_no_right_elsewhere() -> None:
         one["rules"] for key, one in made.items() if key == ("ClusterRole", "", "point-operator")
     ]
     assert [(rule["resources"], rule["verbs"]) for rule in everywhere] == [
-        (["customresourcedefinitions"], ["list", "watch"])
+        (["customresourcedefinitions"], ["list", "watch"]),
+        (["gatewayclasses"], ["get"]),
     ]
     roles = {namespace: one for (kind, namespace, name), one in made.items() if (kind, name) == WATCH_ROLE}
     assert roles.keys() == {"here", "old", "istio-ingress"}
