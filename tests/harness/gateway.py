@@ -37,8 +37,10 @@ def tenant(
     jwt: Mapping[str, Any] | None = None,
     **gateway: Any,
 ) -> api.PointService:
-    """A PointService that believes an issuer; `jwt` are other fields of gateway.jwt, `timeout` is seconds, `attempts` are
-    repeats of a read."""
+    """A PointService that believes an issuer, at a gateway of the operator's list.
+
+    `jwt` are other fields of gateway.jwt, `timeout` is seconds, `attempts` are repeats of a read.
+    """
     where = {"parentRef": {"name": place.parent, "namespace": place.namespace}} if place.parent else {}
     keys = json.dumps({"keys": [issuer.key.as_dict(private=False)]})
     believed = {"issuer": issuer.claims()["iss"], "audiences": ["points"], "jwks": keys} | dict(jwt or {})
