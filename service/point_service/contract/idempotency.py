@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 from point_service.contract.errors import IdempotencyKeyReused, InvalidIdempotencyKey
-from point_service.contract.schemas import IDEMPOTENCY_KEY
+from point_service.contract.schemas import IDEMPOTENCY_KEY, Request
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -51,7 +51,15 @@ def check_key(values: list[str]) -> str:
     return values[0]
 
 
-def request_hash(operation: str, request: msgspec.Struct) -> str:
-    """Return the hash by which a repeated request is known: the same fields, however they were written."""
-    canonical = msgspec.json.encode([operation, request], order="deterministic")
-    return hashlib.sha256(canonical).hexdigest()
+def request_hash(operation: str, request: Request) -> str:
+    """Return the hash by which a repeated request is known: the same fields, however they were written.
+
+    A field that is absent is no part of it: one that a later version adds changes no request without it, so two
+    versions that run together know each other's requests.
+    """
+    said = {
+        name: value
+        for name, value in msgspec.structs.asdict(request).items()
+        if value is not None or name in request.hashed_when_absent
+    }
+    return hashlib.sha256(msgspec.json.encode([operation, said])).hexdigest()

@@ -4,7 +4,7 @@ Amounts are whole points, never floats or booleans; unknown fields are refused.
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -59,7 +59,13 @@ Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="Days of 24 hour
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body."""
+    """A request body.
+
+    `hashed_when_absent` names fields that are part of `request_hash` as null when they are absent. Those that the first
+    version had are; none that comes later may be.
+    """
+
+    hashed_when_absent: ClassVar[tuple[str, ...]] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

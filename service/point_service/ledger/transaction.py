@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from asyncmy.connection import Connection
 
-from point_service.contract.errors import Refusal, encode
+from point_service.contract.errors import InvalidField, Problem, Refusal, encode
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
@@ -46,7 +46,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
     snapshots = await lock_members(connection, wanted, wait=wait)
     results: dict[str, Result] = {}
-    decided: list[tuple[Command, Snapshot, Decision | Refusal]] = []
+    decided: list[tuple[Command, Snapshot, Decision | Problem]] = []
     for command in commands:
         snapshot = snapshots.get(command.key.member_id)
         if snapshot is None:
@@ -62,15 +62,15 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     return results
 
 
-def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Refusal:
+def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Problem:
     try:
         return operation.decide(snapshot)
-    except Refusal as refusal:
+    except (Refusal, InvalidField) as refusal:
         return refusal
 
 
 async def _write(
-    connection: Connection, decided: Sequence[tuple[Command, Snapshot, Decision | Refusal]]
+    connection: Connection, decided: Sequence[tuple[Command, Snapshot, Decision | Problem]]
 ) -> dict[str, Result]:
     """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
     new_grants = [
@@ -84,7 +84,7 @@ async def _write(
     results: dict[str, Result] = {}
     for command, snapshot, decision in decided:
         key, moves, added, refused = command.key, snapshot.expired, list[Entry](), None
-        if isinstance(decision, Refusal):
+        if isinstance(decision, Problem):
             refused = decision.code
             answer = StoredAnswer(
                 key.request_hash, decision.status, encode(decision, command.request_id).decode()

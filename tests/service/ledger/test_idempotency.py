@@ -7,7 +7,12 @@ import pytest
 from asyncmy.errors import OperationalError
 from point_service.contract.errors import IdempotencyKeyReused, MemberBusy
 from point_service.contract.idempotency import Key, StoredAnswer, check_key, request_hash
+from point_service.domain.grants import GrantKind
+from point_service.domain.operations.cancel_earn import CancelEarnRequest
+from point_service.domain.operations.cancel_use import CancelUseRequest
+from point_service.domain.operations.earn import Earn, EarnRequest
 from point_service.domain.operations.use import UseRequest
+from point_service.domain.policy import Policy
 from point_service.telemetry import metrics
 
 
@@ -177,6 +182,57 @@ def test_the_hash_of_a_request_ignores_how_it_was_written_but_not_what_it_says()
     assert request_hash("use", one) == request_hash("use", UseRequest(amount=1, order_id="o"))
     assert request_hash("use", one) != request_hash("use", UseRequest(order_id="o", amount=2))
     assert request_hash("use", one) != request_hash("earn", one)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_body", "known"),
+    [
+        ("use", UseRequest(order_id="o", amount=1), "3efc98dd56dde289ee97b436a0161aed"),
+        ("earn", EarnRequest(amount=1), "ac6b03ca43b492da60db2999bde2b66f"),
+        ("earn", EarnRequest(amount=1, reason="é", expires_in_days=3), "83e8e4a64d3a04b64e5acedea587f882"),
+        ("cancel-use", CancelUseRequest(order_id="o", amount=1), "48b79d31d10e15a96fe4fda78270454e"),
+        ("cancel-earn 7", CancelEarnRequest(), "68c1fdbf0193045f8d83f9fb96abad61"),
+    ],
+)
+def test_the_hash_of_a_request_is_the_first_versions_for_ever(operation, request_body, known):
+    assert request_hash(operation, request_body)[:32] == known
+
+
+def test_a_field_that_a_later_version_adds_changes_no_request_without_it():
+    class LaterUse(UseRequest, frozen=True, kw_only=True):
+        channel: str | None = None
+
+    class LaterEarn(EarnRequest, frozen=True, kw_only=True):
+        channel: str | None = None
+
+    later = request_hash("use", LaterUse(order_id="o", amount=1))
+    assert later == request_hash("use", UseRequest(order_id="o", amount=1))
+    assert later != request_hash("use", LaterUse(order_id="o", amount=1, channel="app"))
+    assert request_hash("earn", LaterEarn(amount=1)) == request_hash("earn", EarnRequest(amount=1))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("cached", [True, False], ids=["with Redis", "without Redis"])
+async def test_what_was_granted_is_answered_again_when_the_policy_forbids_it_by_now(pod, member_of, cached):
+    request = EarnRequest(amount=100, expires_in_days=90)
+    async with pod(cached=cached) as points:
+        member = member_of(points)
+        first = await member.do(Earn(request, GrantKind.NORMAL, Policy()), "k-1")
+        lower = Policy(max_earn=99, max_expiry_days=30)
+        again = await member.do(Earn(request, GrantKind.NORMAL, lower), "k-1")
+        assert (again.status, again.body, again.replayed) == (201, first.body, True)
+        assert await member.balance() == 100
+
+
+@pytest.mark.integration
+async def test_what_the_policy_forbids_is_refused_for_good_and_names_the_field(member):
+    refused = await member.earn(100_001, key="k-1")
+    assert (refused.status, json.loads(refused.body)["field"]) == (422, "amount")
+    again = await member.do(
+        Earn(EarnRequest(amount=100_001), GrantKind.NORMAL, Policy(max_earn=200_000)), "k-1"
+    )
+    assert (again.status, again.body, again.replayed) == (422, refused.body, True)
+    assert await member.balance() == 0
 
 
 def test_a_stored_answer_is_only_for_its_own_request():

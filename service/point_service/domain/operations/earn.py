@@ -1,6 +1,7 @@
 """Granting points."""
 
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ class EarnRequest(Request, frozen=True, kw_only=True):
     amount: Amount
     expires_in_days: Days | None = None
     reason: Reason | None = None
+    hashed_when_absent: ClassVar[tuple[str, ...]] = ("expires_in_days", "reason")
 
 
 class Earned(Answer, frozen=True, kw_only=True):
@@ -31,14 +33,11 @@ class Earned(Answer, frozen=True, kw_only=True):
 
 
 class Earn(msgspec.Struct, frozen=True):
-    """Grant points, within the policy. Raises InvalidField when that forbids the amount or the expiry."""
+    """Grant points, within the policy."""
 
     request: EarnRequest
     kind: GrantKind
     policy: Policy
-
-    def __post_init__(self) -> None:
-        policy.check_earn(self.policy, self.request.amount, self.request.expires_in_days)
 
     @property
     def name(self) -> str:
@@ -49,10 +48,10 @@ class Earn(msgspec.Struct, frozen=True):
         return Reads()
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Raises HoldingCapExceeded."""
+        """Raises InvalidField when the policy forbids the amount or the expiry, HoldingCapExceeded."""
         amount, balance = self.request.amount, snapshot.held
-        policy.check_holding(self.policy, balance, amount)
         lifetime = policy.check_earn(self.policy, amount, self.request.expires_in_days)
+        policy.check_holding(self.policy, balance, amount)
         grant = NewGrant(
             kind=self.kind, amount=amount, expires_at=snapshot.now + lifetime, reason=self.request.reason
         )

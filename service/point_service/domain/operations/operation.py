@@ -38,5 +38,9 @@ class Operation(Protocol):
         ...
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Decide from what was read under the member's lock, and nothing else. Raises Refusal."""
+        """Decide from what was read under the member's lock, and nothing else.
+
+        Raises Refusal, or InvalidField when the policy of today forbids what a field says: an answer like any other,
+        which a policy of tomorrow doesn't change.
+        """
         ...
