@@ -16,7 +16,8 @@ from point_service.domain.entries import Entry, EntryKind
 from point_service.domain.snapshot import Reads
 from point_service.mysql.pool import opener
 from point_service.mysql.store.change import Change, commit
-from point_service.mysql.store.member import Wanted, lock_members
+from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.questions import Wanted
 from point_service.settings import load
 
 BODY = '{"order_id":"bare-0000000000","amount":1,"allocations":[{"grant_id":100000,"amount":1}],"balance":1000000}'
@@ -25,7 +26,7 @@ BODY = '{"order_id":"bare-0000000000","amount":1,"allocations":[{"grant_id":1000
 async def use(connection: Connection, member: str, name: str) -> None:
     """Use one point: both round trips, nothing decided."""
     key = Key(f"member:{member}", member, name, "0" * 64)
-    wanted = Wanted(member, key, Reads(live_grants=True, used_order=name))
+    wanted = Wanted(member, key, Reads(points=1, used_order=name))
     snapshot = (await lock_members(connection, [wanted], wait=True))[member]
     grant = snapshot.grants[0].grant_id
     entry = Entry(grant_id=grant, kind=EntryKind.USE, amount=-1, order_id=name)

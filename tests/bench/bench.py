@@ -30,8 +30,10 @@ REQUESTS = int(os.environ.get("POINT_BENCH_REQUESTS", "60000"))  # for the memor
 SECONDS = float(os.environ.get("POINT_BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("POINT_BENCH_ROUNDS", "3"))
 CONNECTIONS = 32  # of the client and of the pool alike
+FEW_GRANTS, MANY_GRANTS = 10, int(os.environ.get("POINT_BENCH_GRANTS", "100000"))  # live, of one member
 PATIENT_CONNECTIONS = 128  # of the client at half the rate: enough that pauses, not answers, set the pace
 FEW_ROWS = 1_000
+DUE_DEADLINE = 300  # seconds
 MIB = 2**20
 
 console = Console(width=120)
@@ -75,6 +77,7 @@ class Bench:
         """Return the service's variables for a schema."""
         return serve.environment(self._database, self._redis) | {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "POINT_DATABASE_NAME": schema,
             "POINT_DATABASE_POOL_SIZE": str(CONNECTIONS),
             "POINT_HTTP_ADDRESS": servers.HOST,
@@ -108,21 +111,22 @@ class Bench:
             process.terminate()
             process.wait(30)
 
-    def http(self, service: Service, *, members: int | None = None, rate: float | None = None) -> Load:
+    def http(
+        self,
+        service: Service,
+        *,
+        prefix: str = "b",
+        members: int | None = None,
+        amount: int = 1,
+        connections: int = CONNECTIONS,
+        rate: float | None = None,
+    ) -> Load:
         """Use points through HTTP as fast as it goes, or at `rate` uses per second."""
-        connections = CONNECTIONS if rate is None else PATIENT_CONNECTIONS
+        connections = connections if rate is None else PATIENT_CONNECTIONS
         pause = 0 if rate is None else 1000 * connections / rate
-        wrk = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS:.0f}s", "-T5s", "-s", str(HERE / "use.lua")]
-        arguments = [
-            service.url,
-            "--",
-            "b",
-            str(members or service.members),
-            f"{pause:.3f}",
-            uuid.uuid4().hex,
-        ]
+        uses = [prefix, str(members or service.members), f"{pause:.3f}", uuid.uuid4().hex, str(amount)]
         before = [service.cpu(), *self._cpu(), _children()]
-        done = subprocess.run([*wrk, *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(_wrk(service, connections, uses), capture_output=True, text=True, check=True)
         after = [service.cpu(), *self._cpu(), _children()]
         seen = json.loads(done.stdout.splitlines()[-1])
         if seen["failed"]:
@@ -130,6 +134,12 @@ class Bench:
         uses = seen["requests"]
         own, database, redis, client = (1000 * (b - a) / uses for a, b in zip(before, after, strict=True))
         return Load(uses, uses / seen["seconds"], own, client, database, redis, seen["p50"], seen["p99"])
+
+    def beside(self, service: Service, prefix: str) -> Load:
+        """Use points as ever, while one member of its own uses some as fast as it can."""
+        uses = [prefix, "1", "0", uuid.uuid4().hex, "10"]
+        with subprocess.Popen(_wrk(service, 1, uses), stdout=subprocess.DEVNULL):
+            return self.http(service)
 
     def bare(self, schema: str, members: int) -> Load:
         """Use points over bare connections as fast as it goes."""
@@ -166,6 +176,8 @@ def main() -> None:
         bench = Bench(database, redis)
         started = time.perf_counter()
         few, many = bench.schema("few", FEW_ROWS, 0), bench.schema("many", ROWS, 8)
+        rows.grants(database, "many", "small-1", FEW_GRANTS)
+        rows.grants(database, "many", "large-1", MANY_GRANTS)
         console.print(f"{ROWS} ledger rows of {many} members made in {time.perf_counter() - started:.0f} s")
         with ExitStack() as stack:
             usual = stack.enter_context(bench.service("many", many))
@@ -189,10 +201,15 @@ def main() -> None:
                 for name, service in others.items():
                     loads.setdefault(name, []).append(bench.http(service))
                 loads.setdefault("one hot member", []).append(bench.http(usual, members=1))
+                for prefix, count in (("small", FEW_GRANTS), ("large", MANY_GRANTS)):
+                    alone = bench.http(usual, prefix=prefix, members=1, connections=1, amount=10)
+                    loads.setdefault(f"one with {count} grants", []).append(alone)
+                    loads.setdefault(f"beside {count} grants", []).append(bench.beside(usual, prefix))
                 half = loads["the service"][-1].rate / 2
                 loads.setdefault("half of the maximum", []).append(bench.http(usual, rate=half))
             _print_loads(loads)
             _print_memory(bench, usual)
+        _print_due(bench, database, many)
         for schema in ("few", "many"):
             console.print(f"verify {schema}: {bench.verify(schema)}")
 
@@ -218,6 +235,29 @@ def _print_memory(bench: Bench, service: Service) -> None:
         sent += bench.http(service).uses
         seen.append((sent, service.process.memory_info().rss / MIB))
     console.print("memory: " + ", ".join(f"{mib:.0f} MiB after {count} more uses" for count, mib in seen))
+
+
+def _print_due(bench: Bench, database: servers.DatabaseServer, members: int) -> None:
+    """Let very many grants of one member be due at once, and use its others until they have expired."""
+    rows.grants(database, "many", "due-1", MANY_GRANTS, days=-1)
+    rows.grants(database, "many", "due-1", FEW_GRANTS)
+    seen: list[Load] = []
+    started = time.perf_counter()
+    with bench.service("many", members, POINT_UPKEEP_INTERVAL_SECONDS="1") as service:
+        while (left := rows.due(database, "many")) and time.perf_counter() - started < DUE_DEADLINE:
+            seen.append(bench.http(service, prefix="due", members=1, connections=1))
+    p50, p99 = statistics.median(load.p50 for load in seen), max(load.p99 for load in seen)
+    console.print(
+        f"{MANY_GRANTS - left} of {MANY_GRANTS} due grants of one member expired in"
+        f" {time.perf_counter() - started:.0f} s; {sum(load.uses for load in seen)} uses of it meanwhile:"
+        f" p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+    )
+
+
+def _wrk(service: Service, connections: int, uses: Sequence[str]) -> list[str]:
+    """Return the command that sends uses as fast as `use.lua` makes them."""
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS:.0f}s", "-T5s", "-s", str(HERE / "use.lua")]
+    return [*wrk, service.url, "--", *uses]
 
 
 def _children() -> float:

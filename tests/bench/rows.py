@@ -1,5 +1,8 @@
 """Many rows at once, as if earned and used: every invariant of the ledger holds."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import pymysql
 from point_local.alone import servers
 
@@ -22,6 +25,25 @@ STATEMENTS = (
     " SELECT CONCAT('b-', i), 2 * i - 1, 'USE', -1, CONCAT('o-', j), 0, {at} FROM n, k ORDER BY i, j",
 )
 
+# A thousand times a thousand of them, whatever the server's bound on recursion is.
+A_MILLION = (
+    "WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 999),"
+    " n AS (SELECT 1000 * a.n + b.n AS i FROM d a, d b WHERE a.n <= %(count)s DIV 1000)"
+)
+MANY_GRANTS = (
+    "INSERT INTO member_point (member_id, balance, version, created_at, updated_at)"
+    " VALUES (%(member)s, 0, 0, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE version = version",
+    "INSERT INTO point_ledger (member_id, kind, amount, remaining, expires_at, created_at)"
+    f" {A_MILLION} SELECT %(member)s, IF(MOD(i, 3), 'NORMAL', 'MANUAL'), %(amount)s, %(amount)s,"
+    " UTC_TIMESTAMP(6) + INTERVAL %(days)s DAY + INTERVAL MOD(i, 7) HOUR, UTC_TIMESTAMP(6) - INTERVAL 90 DAY"
+    " FROM n WHERE i < %(count)s",
+    "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at)"
+    " SELECT member_id, grant_id, 'EARN', amount, 0, created_at FROM point_ledger g WHERE member_id = %(member)s"
+    " AND grant_id NOT IN (SELECT grant_id FROM ledger_entry WHERE member_id = %(member)s)",
+    "UPDATE member_point SET balance = (SELECT SUM(remaining) FROM point_ledger WHERE member_id = %(member)s)"
+    " WHERE member_id = %(member)s",
+)
+
 
 def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> int:
     """Fill an empty schema with about `rows` ledger entries, `uses` of each member's for orders.
@@ -29,17 +51,7 @@ def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> i
     Return how many members, b-1, b-2, ..., have them.
     """
     members = rows // (GRANTS + uses)
-    with (
-        pymysql.connect(
-            host=servers.HOST,
-            port=server.port,
-            user="master",
-            password=(server.master / "password").read_text(),
-            database=schema,
-            ssl_ca=str(server.ca_file),
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
         # What the checks would check is right by construction, and verified at the end of the bench.
         cursor.execute(
             "SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_log_bin = 0, time_zone = '+00:00',"
@@ -58,3 +70,32 @@ def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> i
                 )
             connection.commit()
     return members
+
+
+def grants(server: servers.DatabaseServer, schema: str, member: str, count: int, *, days: int = 60) -> None:
+    """Give a member that many grants of 1000 points each, which expire in `days` days."""
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
+        for statement in MANY_GRANTS:
+            cursor.execute(statement, {"member": member, "count": count, "amount": 1_000, "days": days})
+        connection.commit()
+
+
+def due(server: servers.DatabaseServer, schema: str) -> int:
+    """Return how many grants are due to expire."""
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM point_ledger WHERE live = 1 AND expires_at <= UTC_TIMESTAMP(6)")
+        [(count,)] = cursor.fetchall()
+        return count
+
+
+@contextmanager
+def _connection(server: servers.DatabaseServer, schema: str) -> Generator[pymysql.connections.Connection]:
+    with pymysql.connect(
+        host=servers.HOST,
+        port=server.port,
+        user="master",
+        password=(server.master / "password").read_text(),
+        database=schema,
+        ssl_ca=str(server.ca_file),
+    ) as connection:
+        yield connection

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 import pymysql
+from bench.rows import MANY_GRANTS
 from point_local.alone import servers
 from point_service.contract.idempotency import Key, request_hash
 from point_service.domain.grants import GrantKind
@@ -76,6 +77,17 @@ class Master:
             "UPDATE point_ledger SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE grant_id = %s",
             grant_id,
         )
+
+    def grant_many(self, member_id: str, count: int, *, amount: int = 1, days: int = 60) -> None:
+        """Give a member many grants, a third of them MANUAL, that expire in seven hours of the same day."""
+        values = {"member": member_id, "count": count, "amount": amount, "days": days}
+        with self.connect() as connection, connection.cursor() as cursor:
+            for statement in MANY_GRANTS:
+                cursor.execute(statement, values)
+
+    def rows_read(self) -> int:
+        """Return how many rows, and entries of indexes, the server has read."""
+        return sum(int(count) for _, count in self.rows("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
 
     def sees_a_lock_wait(self) -> bool:
         """Tell whether some transaction waits for a lock."""

@@ -157,6 +157,11 @@ class InsufficientPoints(Refusal):
     title = "The member doesn't have enough points"
 
 
+class TooManyGrants(Refusal):
+    code = "too-many-grants"
+    title = "The points would come from too many grants"
+
+
 class OrderAlreadyUsed(Refusal):
     code = "order-already-used"
     title = "Points were already used for this order"

@@ -3,15 +3,16 @@
 Amounts are whole points; moments are aware datetimes in UTC.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
-from point_service.contract.errors import InsufficientPoints
 from point_service.contract.schemas import Answer
 from point_service.domain.entries import Entry, EntryKind
+
+MOST_GRANTS = 5_000  # that one use takes from
 
 
 class GrantKind(StrEnum):
@@ -54,22 +55,9 @@ class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def due(grants: Iterable[Grant], now: datetime) -> list[Grant]:
-    """Return the grants that have points left and are past their expiry at `now`."""
-    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at <= now]
-
-
-def live(grants: Iterable[Grant], now: datetime) -> list[Grant]:
-    """Return the grants whose points can be spent at `now`."""
-    return [grant for grant in grants if grant.remaining > 0 and grant.expires_at > now]
-
-
-def expire(grants: Iterable[Grant], now: datetime) -> list[Entry]:
-    """Return the EXPIRE entries that are due at `now`."""
-    return [
-        Entry(grant_id=grant.grant_id, kind=EntryKind.EXPIRE, amount=-grant.remaining)
-        for grant in due(grants, now)
-    ]
+def expire(due: Iterable[Grant]) -> list[Entry]:
+    """Return the EXPIRE entries of grants that are due."""
+    return [Entry(grant_id=grant.grant_id, kind=EntryKind.EXPIRE, amount=-grant.remaining) for grant in due]
 
 
 class Allocation(Answer, frozen=True, kw_only=True):
@@ -79,18 +67,14 @@ class Allocation(Answer, frozen=True, kw_only=True):
     amount: int
 
 
-def allocate(grants: Sequence[Grant], amount: int, now: datetime) -> list[Allocation]:
-    """Take `amount` points from live grants: manual first, then soonest to expire, then the oldest.
+def allocate(grants: Iterable[Grant], amount: int) -> list[Allocation]:
+    """Take points from live grants: manual first, then soonest to expire, then the oldest.
 
-    Raises InsufficientPoints when the live grants hold less than `amount`.
+    Return `amount` points, or what there is when that is less.
     """
     spendable = sorted(
-        live(grants, now),
-        key=lambda grant: (grant.kind != GrantKind.MANUAL, grant.expires_at, grant.grant_id),
+        grants, key=lambda grant: (grant.kind != GrantKind.MANUAL, grant.expires_at, grant.grant_id)
     )
-    held = sum(grant.remaining for grant in spendable)
-    if held < amount:
-        raise InsufficientPoints(f"{amount} points asked for, {held} there", balance=held)
     allocations: list[Allocation] = []
     missing = amount
     for grant in spendable:

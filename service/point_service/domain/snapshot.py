@@ -6,14 +6,14 @@ import msgspec
 
 from point_service.contract.idempotency import StoredAnswer
 from point_service.domain.entries import Entry
-from point_service.domain.grants import Grant, due, expire
+from point_service.domain.grants import Grant, expire
 from point_service.domain.orders import OrderEntry, OrderUse
 
 
 class Reads(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision needs to know of the member, besides the grants that are due to expire."""
+    """What a decision needs to know of the member, besides the points that are due to expire."""
 
-    live_grants: bool = False
+    points: int = 0  # grants that hold this many, in the order in which they are spent
     used_order: str | None = None  # whether points were used for it
     order: str | None = None  # its entries, and the grants they are of
     grant: int | None = None
@@ -22,15 +22,19 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, kw_only=True):
     """A member, as far as `Reads` asked for it, at one moment.
 
-    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before.
+    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before. A snapshot
+    that is not `whole` lacks something that a decision needs: the member has much of it.
     """
 
     member_id: str
     balance: int
     version: int
     now: datetime
+    whole: bool = True
     answer: StoredAnswer | None = None
-    grants: list[Grant] = []
+    due: list[Grant] = []  # to expire: all that are due, or the first of very many
+    due_points: int | None = None  # of all that are due, when `due` may lack some
+    grants: list[Grant] = []  # none of which is due
     order_used: OrderUse | None = None
     order_entries: list[OrderEntry] = []
     order_grants: list[Grant] = []
@@ -39,10 +43,12 @@ class Snapshot(msgspec.Struct, kw_only=True):
 
     @property
     def expired(self) -> list[Entry]:
-        """The EXPIRE entries that are due."""
-        return expire(self.grants, self.now)
+        """The EXPIRE entries of the grants in `due`."""
+        return expire(self.due)
 
     @property
     def held(self) -> int:
         """The balance without the points that are due to expire."""
-        return self.balance - sum(grant.remaining for grant in due(self.grants, self.now))
+        if self.due_points is not None:
+            return self.balance - self.due_points
+        return self.balance - sum(grant.remaining for grant in self.due)

@@ -98,7 +98,7 @@ ROUTES: Sequence[Write | Read] = (
         summary="Use the member's points for an order, once for each order",
         body=UseRequest,
         answer=Used,
-        problems=(errors.InsufficientPoints, errors.OrderAlreadyUsed),
+        problems=(errors.InsufficientPoints, errors.OrderAlreadyUsed, errors.TooManyGrants),
         operation=lambda body, _: Use(body),
     ),
     Write(

@@ -1,5 +1,7 @@
 """What changes points: each command in its member's turn, once for its key."""
 
+import asyncio
+
 import msgspec
 
 from point_service.contract.idempotency import Key, StoredAnswer
@@ -10,6 +12,8 @@ from point_service.mysql.database import Database
 from point_service.settings import SHARED_REQUESTS
 from point_service.telemetry import logs, metrics
 from point_service.turns.lock import MemberLock
+
+LARGE_SHARE = 4  # one in so many connections is for members with much to read
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -26,6 +30,7 @@ class Points:
     def __init__(self, database: Database, lock: MemberLock, shared_requests: int = SHARED_REQUESTS) -> None:
         self._database = database
         self._shared = SharedTransactions(database, shared_requests)
+        self._large = asyncio.Semaphore(max(1, database.pool.size // LARGE_SHARE))
         self._lock = lock
 
     async def do(self, key: Key, operation: Operation) -> Outcome:
@@ -47,8 +52,14 @@ class Points:
         return Outcome(result.answer.status, result.answer.body, False)
 
     async def _alone(self, command: Command) -> Result:
-        results = await self._database.transact(lambda connection: execute(connection, [command], wait=True))
-        return results[command.key.member_id]
+        if self._shared.is_large(command.key.member_id):
+            async with self._large:  # they take their time, and never all the connections
+                return await self._transact(command)
+        return await self._transact(command)
+
+    async def _transact(self, command: Command) -> Result:
+        done = await self._database.transact(lambda connection: execute(connection, [command], wait=True))
+        return done.results[command.key.member_id]
 
 
 def _replay(answer: StoredAnswer, source: str) -> Outcome:

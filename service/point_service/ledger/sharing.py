@@ -1,8 +1,8 @@
 """Group commit: requests that arrive while a transaction runs share the next one.
 
 One runs at a time, so that the next one is as large as it can be. The shared transaction is only ever a first try.
-Whatever it can't do or doesn't end in, a member in other hands, a fault, a bug in somebody else's decision, is done
-again by each request alone, under its own key.
+Whatever it can't do or doesn't end in, a member in other hands or with much to read, a fault, a bug in somebody else's
+decision, is done again by each request alone, under its own key.
 """
 
 import logging
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = 2.0  # seconds; then each goes alone, with what is left of its own time
 # Seconds in which everybody goes alone after the database was lost: an outage then takes a request's time only once.
 PAUSE = 1.0
+LARGE = 10.0  # seconds in which a large member goes alone at once
+MOST_LARGE = 10_000  # members that are remembered
 
 
 class SharedTransactions:
@@ -31,21 +33,23 @@ class SharedTransactions:
         self._alone = most == 1
         self._batches = Batches(self._share, most)
         self._paused_until = 0.0
+        self._large: dict[str, float] = {}  # members, until when they go alone
 
     async def attempt(self, command: Command) -> Result | None:
         """Do a command together with others; None when it has to go alone, done or not."""
-        if self._alone or self._paused():
+        if self._alone or self._paused() or self.is_large(command.key.member_id):
             return None
         with traces.span("shared transaction", "mysql"):
             return await self._batches.put(command)
 
     async def _share(self, commands: Sequence[Command]) -> Sequence[Result | None]:
         results: dict[str, Result] = {}
+        large: Sequence[str] = ()
         if self._paused():  # since they began to wait
             return [None] * len(commands)
         generation = self._database.pool.generation
         try:
-            results = await self._database.attempt(
+            results, large = await self._database.attempt(
                 lambda connection: execute(connection, commands, wait=False), limit=TIMEOUT, reserved=True
             )
         except Problem as problem:  # busy: no fault of the database
@@ -59,7 +63,17 @@ class SharedTransactions:
             if fault is NOT_OPENED or self._database.pool.generation != generation:
                 self._paused_until = time.monotonic() + PAUSE
         metrics.SHARED.observe(len(commands))
+        if len(self._large) > MOST_LARGE:
+            self._large.clear()
+        self._large |= dict.fromkeys(large, time.monotonic() + LARGE)
         return [results.get(command.key.member_id) for command in commands]
+
+    def is_large(self, member_id: str) -> bool:
+        """Tell whether a member had much to read not long ago."""
+        if self._large.get(member_id, 0.0) > time.monotonic():
+            return True
+        self._large.pop(member_id, None)
+        return False
 
     def _paused(self) -> bool:
         return time.monotonic() < self._paused_until

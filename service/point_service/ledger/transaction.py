@@ -1,6 +1,7 @@
 """One transaction: members locked, commands decided each on its own, everything written and committed at once."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from asyncmy.connection import Connection
@@ -11,7 +12,8 @@ from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
 from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.change import Change, add_grants, commit
-from point_service.mysql.store.member import Wanted, lock_members
+from point_service.mysql.store.member import lock_members, read_rest
+from point_service.mysql.store.questions import Wanted
 
 CREATED = 201
 
@@ -36,16 +38,34 @@ class Result(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def execute(connection: Connection, commands: Sequence[Command], *, wait: bool) -> dict[str, Result]:
-    """Do commands of different members in one transaction; return the results by member.
+class Executed(NamedTuple):
+    """The results by member, and the members that were left out because there is much to read of them."""
 
-    With `wait`, behind whoever has the members. Without, those whose member is new or in other hands are left out: it
-    waits for no lock then, so it can't be part of a deadlock.
-    Two round trips, one more when points are granted, two more for new members.
+    results: dict[str, Result]
+    large: Sequence[str]
+
+
+async def execute(connection: Connection, commands: Sequence[Command], *, wait: bool) -> Executed:
+    """Do commands of different members in one transaction.
+
+    With `wait`, behind whoever has the members, and whatever there is to read of them. Without, those whose member is
+    new, large or in other hands are left out: it waits for no lock then, so it can't be part of a deadlock, and nobody
+    waits for what one of them takes.
+    Two round trips, one more when points are granted, two more for new members, some more for large ones.
     """
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
     snapshots = await lock_members(connection, wanted, wait=wait)
     results: dict[str, Result] = {}
+    large: list[str] = []
+    for one in wanted:
+        snapshot = snapshots.get(one.member_id)
+        if snapshot is None or snapshot.whole or snapshot.answer is not None:
+            continue
+        if wait:
+            await read_rest(connection, snapshot, one)
+        else:
+            del snapshots[one.member_id]
+            large.append(one.member_id)
     decided: list[tuple[Command, Snapshot, Decision | Problem]] = []
     for command in commands:
         snapshot = snapshots.get(command.key.member_id)
@@ -59,7 +79,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
         results |= await _write(connection, decided)
     else:
         await connection.rollback()
-    return results
+    return Executed(results, large)
 
 
 def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Problem:
@@ -74,12 +94,11 @@ async def _write(
 ) -> dict[str, Result]:
     """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
     new_grants = [
-        (snapshot, grant)
+        (snapshot, decision.new_grants)
         for _, snapshot, decision in decided
-        if isinstance(decision, Decision)
-        for grant in decision.new_grants
+        if isinstance(decision, Decision) and decision.new_grants
     ]
-    ids = iter(await add_grants(connection, new_grants) if new_grants else ())
+    added_ids = iter(await add_grants(connection, new_grants) if new_grants else ())
     changes: list[Change] = []
     results: dict[str, Result] = {}
     for command, snapshot, decision in decided:
@@ -90,7 +109,7 @@ async def _write(
                 key.request_hash, decision.status, encode(decision, command.request_id).decode()
             )
         else:
-            own = [next(ids) for _ in decision.new_grants]
+            own = next(added_ids) if decision.new_grants else []
             moves += decision.entries
             added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
             body = msgspec.json.encode(decision.answer(own)).decode()

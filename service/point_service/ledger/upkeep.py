@@ -17,7 +17,8 @@ from point_service.domain.entries import EntryKind
 from point_service.mysql.database import Database
 from point_service.mysql.store import upkeep
 from point_service.mysql.store.change import Change, commit
-from point_service.mysql.store.member import Wanted, lock_members
+from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.questions import Wanted
 from point_service.telemetry import logs, metrics
 
 log = logging.getLogger(__name__)
@@ -25,13 +26,14 @@ log = logging.getLogger(__name__)
 MEMBERS_AT_ONCE = 500
 ANSWERS_AT_ONCE = 1_000
 LIMIT = 10.0  # seconds for each transaction and read, reruns included: a database that is silent ends the run
+GRANTS_AT_ONCE = 500  # of a member: its row is held meanwhile, and what it asks for has its turn in between
 
 
 async def expire_due(database: Database) -> int:
-    """Write the EXPIRE entries that are due, one member a transaction; return the points that expired.
+    """Write the EXPIRE entries that are due, some of one member's a transaction; return the points that expired.
 
-    A member somebody works on is left out: that operation expires what is due itself. One whose expiry fails is told
-    and passed, too. May be stopped and run again at any point. Raises Unavailable.
+    A member somebody works on is left out: that operation expires some of what is due itself. One whose expiry fails
+    is told and passed, too. May be stopped and run again at any point. Raises Unavailable.
     """
     total = 0
     while expired := await _expire_once(database):
@@ -110,7 +112,7 @@ async def _expire_member(database: Database, member_id: str) -> int:
 
 async def _expire(database: Database, member_id: str) -> int:
     async def work(connection: Connection) -> int:
-        locked = await lock_members(connection, [Wanted(member_id)], wait=False)
+        locked = await lock_members(connection, [Wanted(member_id)], wait=False, rows=GRANTS_AT_ONCE)
         changes = [Change(snapshot, snapshot.expired) for snapshot in locked.values() if snapshot.expired]
         if changes:
             await commit(connection, changes)

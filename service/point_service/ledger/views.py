@@ -101,13 +101,13 @@ class Views:
 
     async def balance(self, member_id: str) -> Balance:
         """Return what the member can spend now; nothing for a member never seen."""
-        days = await self._writer.read(
-            lambda connection: reads.live_by_day(connection, member_id, self._policy.expiring_soon_days)
+        points, days = await self._writer.read(
+            lambda connection: reads.balance(connection, member_id, self._policy.expiring_soon_days)
         )
         return Balance(
             member_id=member_id,
-            balance=sum(amount for _, amount in days),
-            expiring=[Expiring(on=day, amount=amount) for day, amount in days if day is not None],
+            balance=points,
+            expiring=[Expiring(on=day, amount=amount) for day, amount in days],
         )
 
     async def order(self, member_id: str, order_id: str) -> OrderTrace:

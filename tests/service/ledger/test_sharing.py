@@ -8,7 +8,8 @@ import pytest
 from point_service.contract.idempotency import StoredAnswer
 from point_service.domain.operations.use import Use, UseRequest
 from point_service.mysql.store.change import Change, StaleVersionError, commit
-from point_service.mysql.store.member import Wanted, lock_members
+from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.questions import Wanted
 from point_service.telemetry import metrics
 
 pytestmark = pytest.mark.integration

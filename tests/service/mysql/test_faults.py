@@ -13,7 +13,8 @@ from point_service.mysql.database import backoff
 from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store.change import Change, StaleVersionError, commit
 from point_service.mysql.store.execution import run
-from point_service.mysql.store.member import Wanted, lock_members
+from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.questions import Wanted
 from point_service.telemetry import metrics
 
 

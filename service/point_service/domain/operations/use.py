@@ -2,7 +2,7 @@
 
 import msgspec
 
-from point_service.contract.errors import OrderAlreadyUsed
+from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed, TooManyGrants
 from point_service.contract.schemas import Amount, Answer, NewOrderId, Request
 from point_service.domain.entries import Entry, EntryKind
 from point_service.domain.grants import Allocation, allocate
@@ -37,10 +37,10 @@ class Use(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> Reads:
-        return Reads(live_grants=True, used_order=self.request.order_id)
+        return Reads(points=self.request.amount, used_order=self.request.order_id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Raises OrderAlreadyUsed, InsufficientPoints."""
+        """Raises OrderAlreadyUsed, InsufficientPoints, TooManyGrants."""
         order_id, amount = self.request.order_id, self.request.amount
         if (before := snapshot.order_used) is not None:
             # A shop that gets this without having asked before sees that it was for another sum.
@@ -49,7 +49,13 @@ class Use(msgspec.Struct, frozen=True):
                 used=before.amount,
                 used_at=before.at,
             )
-        allocations = allocate(snapshot.grants, amount, snapshot.now)
+        if (held := snapshot.held) < amount:
+            raise InsufficientPoints(f"{amount} points asked for, {held} there", balance=held)
+        allocations = allocate(snapshot.grants, amount)
+        if (most := sum(taken.amount for taken in allocations)) < amount:
+            raise TooManyGrants(
+                f"{amount} points would come from too many grants, {most} can be used at once", balance=held
+            )
         entries = [
             Entry(
                 grant_id=taken.grant_id,
@@ -60,7 +66,5 @@ class Use(msgspec.Struct, frozen=True):
             )
             for position, taken in enumerate(allocations)
         ]
-        answer = Used(
-            order_id=order_id, amount=amount, allocations=allocations, balance=snapshot.held - amount
-        )
+        answer = Used(order_id=order_id, amount=amount, allocations=allocations, balance=held - amount)
         return Decision(entries=entries, answer=lambda _: answer)

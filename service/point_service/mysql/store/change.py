@@ -1,6 +1,7 @@
 """What changes in a transaction: members' balances, grants, entries and answers, checked against each other."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -13,11 +14,16 @@ from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.execution import naive, run
 
-ADD_GRANT = (
+# Grants and entries travel as one JSON value, however many they are, and get their ids in the order they have there.
+ADD_GRANTS = (
     "INSERT INTO point_ledger"
     " (member_id, kind, amount, remaining, expires_at, source_grant_id, reason, created_at)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+    " SELECT member_id, kind, amount, amount, expires_at, NULLIF(source_grant_id, 0), NULLIF(reason, ''), %s"
+    " FROM JSON_TABLE(%s, '$[*]' COLUMNS (member_id VARCHAR(255) PATH '$[0]', kind VARCHAR(8) PATH '$[1]',"
+    " expires_at VARCHAR(26) PATH '$[2]', reason VARCHAR(200) PATH '$[3]', NESTED PATH '$[4][*]' COLUMNS ("
+    "amount BIGINT PATH '$[0]', source_grant_id BIGINT UNSIGNED PATH '$[1]'))) granted"
 )
+NEWEST = "(SELECT grant_id FROM point_ledger WHERE member_id = %s ORDER BY grant_id DESC LIMIT %s)"
 # The next three check each other on the server, so that they and the commit may travel in one round trip: balances
 # that did not all move leave the grants alone, and grants that did not all move make `position` null, which the
 # table refuses. The members' locks make that impossible; this is what holds if it ever were not.
@@ -26,15 +32,19 @@ MOVE_BALANCES = (
     " updated_at = %s WHERE member_id IN ({places}) AND version = CASE member_id{cases} END"
 )
 MOVE_GRANTS = (
-    "UPDATE point_ledger SET remaining = remaining + CASE grant_id{cases} ELSE 0 END"
-    " WHERE grant_id IN ({places}) AND ROW_COUNT() = %s ORDER BY grant_id"
+    "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]')) moved"
+    " STRAIGHT_JOIN point_ledger g ON g.grant_id = moved.grant_id"
+    " SET g.remaining = g.remaining + moved.amount WHERE ROW_COUNT() = %s"
 )
 ADD_ENTRIES = (
     "INSERT INTO ledger_entry"
-    " (member_id, grant_id, kind, amount, order_id, position, reversed_entry_id, created_at) VALUES "
+    " (member_id, grant_id, kind, amount, order_id, position, reversed_entry_id, created_at)"
+    " SELECT member_id, grant_id, kind, amount, NULLIF(order_id, ''), IF(ROW_COUNT() = %s, entry.position, NULL),"
+    " NULLIF(reversed_entry_id, 0), %s FROM JSON_TABLE(%s, '$[*]' COLUMNS (member_id VARCHAR(255) PATH '$[0]',"
+    " kind VARCHAR(12) PATH '$[1]', order_id VARCHAR(64) PATH '$[2]', NESTED PATH '$[3][*]' COLUMNS ("
+    "grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]', position INT UNSIGNED PATH '$[2]',"
+    " reversed_entry_id BIGINT UNSIGNED PATH '$[3]'))) entry"
 )
-FIRST_ENTRY_VALUES = "(%s, %s, %s, %s, %s, IF(ROW_COUNT() = %s, %s, NULL), %s, %s)"
-ENTRY_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s)"
 NULL_REFUSED = 1048
 ADD_ANSWERS = (
     "INSERT INTO idempotency"
@@ -64,14 +74,22 @@ class StaleVersionError(Exception):
     """A row under the member's lock was not as it was read: the lock did not hold."""
 
 
-async def add_grants(connection: Connection, grants: Sequence[tuple[Snapshot, NewGrant]]) -> list[int]:
-    """Insert grants for their members and return their ids, in order. One round trip."""
-    parameters: list[Any] = []
-    for snapshot, grant in grants:
-        parameters += [snapshot.member_id, grant.kind, grant.amount, grant.amount, naive(grant.expires_at)]
-        parameters += [grant.source_grant_id, grant.reason, naive(snapshot.now)]
-    results = await run(connection, [ADD_GRANT] * len(grants), parameters)
-    return [result.last_id for result in results]
+async def add_grants(
+    connection: Connection, grants: Sequence[tuple[Snapshot, Sequence[NewGrant]]]
+) -> list[list[int]]:
+    """Insert grants for their members, each named once, and return their ids, in order. One round trip."""
+    now = naive(grants[0][0].now)
+    together: list[Any] = []  # grants that follow each other and differ in their numbers alone
+    for snapshot, new in grants:
+        for alike, group in groupby(new, lambda grant: (grant.kind, grant.expires_at, grant.reason)):
+            kind, expires_at, reason = alike
+            numbers = [(grant.amount, grant.source_grant_id or 0) for grant in group]
+            together.append((snapshot.member_id, kind, str(naive(expires_at)), reason or "", numbers))
+    # Nobody else adds grants to a member that is locked: the newest are these.
+    places = [value for snapshot, new in grants for value in (snapshot.member_id, len(new))]
+    statements = [ADD_GRANTS, *[NEWEST] * len(grants)]
+    _, *newest = await run(connection, statements, [now, _json(together), *places])
+    return [sorted(row[0] for row in result.rows) for result in newest]
 
 
 async def commit(connection: Connection, changes: Sequence[Change]) -> None:
@@ -109,23 +127,20 @@ def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     ]
     moved = len(members)
     if by_grant:
-        statements.append(
-            (
-                MOVE_GRANTS.format(cases=_cases(by_grant), places=_places(by_grant)),
-                [*_pairs(by_grant), *by_grant, moved],
-            )
-        )
+        statements.append((MOVE_GRANTS, [_json(list(by_grant.items())), moved]))
         moved = len(by_grant)
-    rows: list[str] = []
-    values: list[Any] = []
+    together: list[Any] = []  # entries that follow each other and differ in their numbers alone
     for change in moving:
-        for entry in change.entries:
-            values += [change.snapshot.member_id, entry.grant_id, entry.kind, entry.amount, entry.order_id]
-            values += [] if rows else [moved]
-            values += [entry.position, entry.reversed_entry_id, now]
-            rows.append(ENTRY_VALUES if rows else FIRST_ENTRY_VALUES)
-    statements.append((ADD_ENTRIES + ", ".join(rows), values))
+        member_id = change.snapshot.member_id
+        for (kind, order_id), entries in groupby(change.entries, lambda entry: (entry.kind, entry.order_id)):
+            numbers = [(e.grant_id, e.amount, e.position, e.reversed_entry_id or 0) for e in entries]
+            together.append((member_id, kind, order_id or "", numbers))
+    statements.append((ADD_ENTRIES, [moved, now, _json(together)]))
     return statements
+
+
+def _json(rows: Sequence[Any]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def _answers(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:

@@ -7,14 +7,21 @@ from asyncmy.connection import Connection
 
 from point_service.domain.orders import OrderEntry
 from point_service.mysql.store.execution import Row, run
-from point_service.mysql.store.member import ONE_ORDER, ORDER_ENTRIES, order_entry
+from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_ENTRIES, order_entry
 
-# Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year.
-LIVE_BY_DAY = (
-    "SELECT CASE WHEN expires_at < UTC_TIMESTAMP(6) + INTERVAL %s DAY"
-    " THEN DATE(expires_at + INTERVAL 9 HOUR) END AS expires_on, SUM(remaining)"
-    " FROM point_ledger WHERE member_id = %s AND live = 1 AND expires_at > UTC_TIMESTAMP(6)"
-    " GROUP BY expires_on ORDER BY expires_on"
+# Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
+DUE_SUM = (
+    "SELECT SUM(g.remaining) FROM point_ledger g FORCE INDEX (point_ledger_member_due)"
+    " WHERE g.member_id = m.member_id AND g.live = 1 AND g.expires_at <= UTC_TIMESTAMP(6)"
+)
+BALANCE = (
+    f"SELECT CAST(NULL AS DATE) AS expires_on, m.balance - COALESCE(({DUE_SUM}), 0) AS points"  # noqa: S608 - constants
+    " FROM member_point m WHERE m.member_id = %s"
+    " UNION ALL SELECT DATE(expires_at + INTERVAL 9 HOUR) AS expires_on, SUM(remaining)"
+    " FROM point_ledger FORCE INDEX (point_ledger_member_due)"
+    " WHERE member_id = %s AND live = 1 AND expires_at > UTC_TIMESTAMP(6) AND expires_at <"
+    " DATE(UTC_TIMESTAMP() + INTERVAL 9 HOUR) + INTERVAL %s DAY - INTERVAL 9 HOUR"
+    " GROUP BY expires_on"
 )
 GRANTS = (
     "SELECT grant_id, kind, amount, CASE WHEN expires_at > UTC_TIMESTAMP(6) THEN remaining ELSE 0 END,"
@@ -30,15 +37,18 @@ ENTRIES = (
 SCHEMA_VERSION = "SELECT version_num, @@global.read_only OR @@global.innodb_read_only FROM alembic_version"
 
 
-async def live_by_day(connection: Connection, member_id: str, days: int) -> list[tuple[str | None, int]]:
-    """Return live points by the day (Asia/Seoul, ISO) they expire on; None: later than `days` from now."""
-    [result] = await run(connection, [LIVE_BY_DAY], [days, member_id])
-    return [(row[0].isoformat() if row[0] else None, int(row[1])) for row in result.rows]
+async def balance(connection: Connection, member_id: str, days: int) -> tuple[int, list[tuple[str, int]]]:
+    """Return the points that can be spent, and those of them that expire by the end of the day in `days` days, by
+    the day (Asia/Seoul, ISO). It looks at no grant that expires later."""
+    [result] = await run(connection, [BALANCE], [member_id, member_id, days + 1])
+    by_day = {day: int(points) for day, points in result.rows}
+    points = by_day.pop(None, 0)  # a member never seen has none
+    return points, [(day.isoformat(), by_day[day]) for day in sorted(by_day)]
 
 
 async def order_entries(connection: Connection, member_id: str, order_id: str) -> list[OrderEntry]:
     """Return the movements of a member's order, in the order they happened."""
-    [result] = await run(connection, [ORDER_ENTRIES.format(ONE_ORDER)], [member_id, order_id])
+    [result] = await run(connection, [ORDER_ENTRIES.format(ONE_ORDER)], [member_id, order_id, EVERY_ROW])
     return [order_entry(row[1:]) for row in result.rows]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed
+from point_service.contract.errors import InsufficientPoints, OrderAlreadyUsed, TooManyGrants
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.operations.use import Use, UseRequest
 from point_service.domain.orders import OrderUse
@@ -20,8 +20,12 @@ def snapshot(*held, order_used=None):
         Grant(number, GrantKind.NORMAL, points, points, NOW + timedelta(days=days))
         for number, (points, days) in enumerate(held, start=1)
     ]
+    live = [grant for grant in grants if grant.expires_at > NOW]
+    due = [grant for grant in grants if grant.expires_at <= NOW]
     balance = sum(points for points, _ in held)
-    return Snapshot(member_id="m", balance=balance, version=1, now=NOW, grants=grants, order_used=order_used)
+    return Snapshot(
+        member_id="m", balance=balance, version=1, now=NOW, grants=live, due=due, order_used=order_used
+    )
 
 
 def use(amount):
@@ -53,6 +57,24 @@ def test_points_that_are_due_to_expire_are_not_held():
     member = snapshot((100, 0), (50, 1))
     assert member.held == 50
     assert [(entry.grant_id, entry.amount) for entry in member.expired] == [(1, -100)]
+
+
+def test_all_that_is_due_counts_when_not_all_of_it_was_read():
+    member = snapshot((100, 0), (50, 1))
+    member.balance += 10
+    member.due_points = 110
+    assert member.held == 50
+    with pytest.raises(InsufficientPoints) as refused:
+        use(51).decide(member)
+    assert refused.value.balance == 50
+
+
+def test_points_that_lie_in_more_grants_than_were_read_are_refused_with_what_can_be_used_at_once():
+    member = snapshot((10, 1), (10, 1))
+    member.balance += 100
+    with pytest.raises(TooManyGrants, match="20 can be used at once") as refused:
+        use(21).decide(member)
+    assert refused.value.balance == 120
 
 
 def test_an_order_is_used_once():

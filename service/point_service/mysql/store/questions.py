@@ -1,0 +1,166 @@
+"""What is read of members under their locks: each question one statement for all the members that need it.
+
+A member may have any number of grants, so none is read that a decision doesn't need: live ones in the order in which
+they are spent, until they hold enough, and of those that are due the first ones. What a question gives is bounded, for
+all its members together or for each; `member.py` reads the rest where there is more.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from point_service.contract.idempotency import Key, StoredAnswer
+from point_service.domain.grants import Grant, GrantKind
+from point_service.domain.orders import OrderEntry, OrderUse
+from point_service.domain.snapshot import Reads, Snapshot
+from point_service.mysql.store.execution import utc
+
+GRANTS_AT_FIRST = 50  # of a member, to be spent; nearly every use needs fewer
+DUE_AT_ONCE = 200  # grants of a member that one operation expires; `upkeep` expires the others
+EVERY_ROW = 2**32
+
+# One moment for every statement of a transaction, taken after the locks were waited for.
+TAKE_MOMENT = "SET @moment = UTC_TIMESTAMP(6)"
+MOMENT = "CAST(@moment AS DATETIME(6))"
+ANSWERS = "SELECT member_id, LOWER(HEX(request_hash)), status, body FROM idempotency WHERE {}"
+GRANTS = "SELECT member_id, grant_id, kind, amount, remaining, expires_at FROM point_ledger"
+# The index has the order in which points are spent: the kinds are spent in the order of their names.
+SPENDING = f"{GRANTS} FORCE INDEX (point_ledger_spending) WHERE member_id = %s AND live = 1"
+SPENDING_ORDER = "ORDER BY kind, expires_at, grant_id LIMIT %s"
+FIRST_GRANTS = f"({SPENDING} AND kind IN ('MANUAL', 'NORMAL') AND expires_at > {MOMENT} {SPENDING_ORDER})"
+NEXT_GRANTS = (  # after the kind, expiry (twice) and id of the last one; the kind again
+    f"{SPENDING} AND ((kind = %s AND (expires_at > %s OR (expires_at = %s AND grant_id > %s)))"
+    f" OR (%s = 'MANUAL' AND kind = 'NORMAL' AND expires_at > {MOMENT})) {SPENDING_ORDER}"
+)
+DUE = f"FORCE INDEX (point_ledger_member_due) WHERE live = 1 AND expires_at <= {MOMENT}"
+DUE_GRANTS = f"{GRANTS} {DUE} AND ({{}}) ORDER BY member_id, expires_at LIMIT %s"
+DUE_POINTS = f"SELECT SUM(remaining) FROM point_ledger {DUE} AND member_id = %s"  # noqa: S608 - constants
+ORDERS_USED = (
+    "SELECT f.member_id, (SELECT -SUM(u.amount) FROM ledger_entry u WHERE u.member_id = f.member_id"
+    " AND u.order_id = f.used_order_id AND u.kind = 'USE'), f.created_at FROM ledger_entry f WHERE {}"
+)
+ORDER_ENTRIES = (
+    "SELECT member_id, entry_id, grant_id, kind, amount, reversed_entry_id, created_at FROM ledger_entry"
+    " WHERE {} ORDER BY member_id, order_id, entry_id LIMIT %s"
+)
+ORDER_GRANTS = (
+    "SELECT g.member_id, g.grant_id, g.kind, g.amount, g.remaining, g.expires_at"
+    " FROM ledger_entry e JOIN point_ledger g ON g.member_id = e.member_id AND g.grant_id = e.grant_id WHERE {}"
+    " ORDER BY e.member_id, e.order_id, e.entry_id LIMIT %s"
+)
+ONE_GRANT = (
+    "SELECT g.member_id, g.grant_id, g.kind, g.amount, g.remaining, g.expires_at,"
+    " (SELECT MIN(e.entry_id) FROM ledger_entry e WHERE e.member_id = g.member_id AND e.grant_id = g.grant_id)"
+    " FROM point_ledger g WHERE {}"
+)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A member to lock, and what to read of it: the answer given under `key`, and what `reads` says."""
+
+    member_id: str
+    key: Key | None = None
+    reads: Reads = Reads()
+
+    @property
+    def grants_at_first(self) -> int:
+        """The most live grants that are read at first: a grant holds a point at least."""
+        return min(self.reads.points, GRANTS_AT_FIRST)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One statement for all the members that need it; its rows begin with the member's id."""
+
+    statement: str  # {} stands for the members' conditions
+    condition: str  # one member's
+    values: Callable[[Wanted], Sequence[Any]]  # of the condition; none: this member doesn't need it
+    keep: Callable[[Snapshot, Sequence[Any]], None]  # puts the rest of a row into the member's snapshot
+    between: str = " OR "
+    alone: int = (
+        0  # the most rows of one member alone; 0: it gives few. If not, rows come by member, in their order
+    )
+
+    def ask(self, values: Sequence[Sequence[Any]], rows: int) -> tuple[str, Sequence[Any]]:
+        """Return the statement that asks for members with these values, and its parameters."""
+        statement = self.statement.format(self.between.join([self.condition] * len(values)))
+        parameters = [value for each in values for value in each]
+        return statement, [*parameters, rows] if self.alone else parameters
+
+
+def grant_of(row: Sequence[Any]) -> Grant:
+    """Return a grant from its id, kind, amount, what remains, and expiry."""
+    return Grant(row[0], GrantKind(row[1]), row[2], row[3], utc(row[4]))
+
+
+def order_entry(row: Sequence[Any]) -> OrderEntry:
+    """Return an entry from its id, grant, kind, amount, the entry it reverses, and moment."""
+    return OrderEntry(row[0], row[1], row[2], row[3], row[4], utc(row[5]))
+
+
+def _answer(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.answer = StoredAnswer(*row)
+
+
+def _grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.grants.append(grant_of(row))
+
+
+def _due(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.due.append(grant_of(row))
+
+
+def _order_used(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_used = OrderUse(int(row[0]), utc(row[1]))
+
+
+def _order_entry(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_entries.append(order_entry(row))
+
+
+def _order_grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.order_grants.append(grant_of(row))
+
+
+def _one_grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    snapshot.grant, snapshot.first_entry = grant_of(row), row[5]
+
+
+def _of_order(one: Wanted) -> Sequence[Any]:
+    return (one.member_id, one.reads.order) if one.reads.order is not None else ()
+
+
+ONE_ORDER = "(member_id = %s AND order_id = %s)"
+
+QUESTIONS = (
+    Question(
+        ANSWERS,
+        "(member_id = %s AND caller = %s AND idempotency_key = %s)",
+        lambda one: (one.member_id, one.key.caller, one.key.value) if one.key is not None else (),
+        _answer,
+    ),
+    Question(
+        "{}",
+        FIRST_GRANTS,
+        lambda one: (one.member_id, one.grants_at_first) if one.reads.points else (),
+        _grant,
+        between=" UNION ALL ",
+    ),
+    Question(DUE_GRANTS, "member_id = %s", lambda one: (one.member_id,), _due, alone=DUE_AT_ONCE),
+    Question(
+        ORDERS_USED,
+        "(f.member_id = %s AND f.used_order_id = %s)",
+        lambda one: (one.member_id, one.reads.used_order) if one.reads.used_order is not None else (),
+        _order_used,
+    ),
+    Question(ORDER_ENTRIES, ONE_ORDER, _of_order, _order_entry, alone=EVERY_ROW),
+    Question(
+        ORDER_GRANTS, "(e.member_id = %s AND e.order_id = %s)", _of_order, _order_grant, alone=EVERY_ROW
+    ),
+    Question(
+        ONE_GRANT,
+        "(g.member_id = %s AND g.grant_id = %s)",
+        lambda one: (one.member_id, one.reads.grant) if one.reads.grant is not None else (),
+        _one_grant,
+    ),
+)
