@@ -33,7 +33,7 @@ CONNECTIONS = 32  # of the client and of the pool alike
 FEW_GRANTS, MANY_GRANTS = 10, int(os.environ.get("POINT_BENCH_GRANTS", "100000"))  # live, of one member
 PATIENT_CONNECTIONS = 128  # of the client at half the rate: enough that pauses, not answers, set the pace
 FEW_ROWS = 1_000
-DUE_DEADLINE = 300  # seconds
+DUE_DEADLINE = 60  # seconds
 MIB = 2**20
 
 console = Console(width=120)
