@@ -9,6 +9,7 @@ import typer
 
 from point_infra import offline
 from point_infra.config.reader import ConfigError
+from point_infra.cost import capacity as sizing
 from point_infra.cost import estimate, prices, usage
 from point_infra.cost.pricelist import PriceListError, refresh
 from point_infra.doctor.account import Account
@@ -43,6 +44,28 @@ def cost(
         priced[stack] = estimate.lines(offline.declared(stack), known, expected)
         typer.echo(f"\n{stack}\n{estimate.table(priced[stack], known, expected)}")
     typer.echo(f"\n{estimate.compare(priced)}")
+
+
+@app.command()
+def capacity(
+    stack: Annotated[str, typer.Argument(help="The stack that grows, of this checkout.")] = "prod",
+    members: Annotated[int | None, typer.Option(min=1, help="Members, instead of the usual table.")] = None,
+    uses: Annotated[float | None, typer.Option(min=0.1, help="Uses a second at the busiest.")] = None,
+    years: Annotated[float, typer.Option(min=0.1, help="Years of history.")] = 5,
+) -> None:
+    """Print what members, uses a second and years of history need, and cost a month, from measured costs of a use."""
+    if (members is None) != (uses is None):
+        raise typer.BadParameter("give --members and --uses together")
+    asked = sizing.DEMANDS if members is None or uses is None else ((members, uses, years),)
+    measured = sizing.read()
+    region = offline.settings(stack).region
+    known = sizing.priced(prices.load(region))
+    costs: list[tuple[sizing.Sizing, list[estimate.Line]]] = []
+    for one in asked:
+        needed = sizing.size(sizing.Demand(*one), measured)
+        declared = offline.declared(stack, **needed.changes) if needed.database else []
+        costs.append((needed, estimate.lines(declared, known, needed.usage)))
+    typer.echo(sizing.table(costs, measured, region))
 
 
 @app.command()

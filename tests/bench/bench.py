@@ -89,7 +89,7 @@ class Bench:
         """Make a schema with `entries` ledger rows, `uses` of each member's for orders; return its members."""
         command = [sys.executable, "-m", "point_service", "migrate"]
         subprocess.run(command, env=self.environment(name), check=True, stdout=subprocess.DEVNULL)
-        return rows.load(self._database, name, entries, uses)
+        return rows.load(self._database, name, entries, uses) if entries else 0
 
     @contextmanager
     def service(self, schema: str, members: int, **more: str) -> Generator[Service]:

@@ -15,14 +15,14 @@ NUMBERS = (
     " k AS (SELECT 1 AS j UNION ALL SELECT j + 1 FROM k WHERE j < {times})"
 )
 STATEMENTS = (
-    "INSERT INTO member_point {numbers} SELECT CONCAT('b-', i), 2 * {granted} - {uses}, 1, {at}, {at} FROM n",
+    "INSERT INTO member_point {numbers} SELECT CONCAT('{prefix}-', i), 2 * {granted} - {uses}, 1, {at}, {at} FROM n",
     "INSERT INTO point_ledger (grant_id, member_id, kind, amount, remaining, expires_at, created_at) {numbers}"
-    " SELECT 2 * i - 2 + j, CONCAT('b-', i), 'NORMAL', {granted}, {granted} - IF(j = 1, {uses}, 0),"
+    " SELECT 2 * i - 2 + j, CONCAT('{prefix}-', i), 'NORMAL', {granted}, {granted} - IF(j = 1, {uses}, 0),"
     " {at} + INTERVAL 360 + j DAY, {at} FROM n, k",
     "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at) {numbers}"
-    " SELECT CONCAT('b-', i), 2 * i - 2 + j, 'EARN', {granted}, 0, {at} FROM n, k ORDER BY i, j",
+    " SELECT CONCAT('{prefix}-', i), 2 * i - 2 + j, 'EARN', {granted}, 0, {at} FROM n, k ORDER BY i, j",
     "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, order_id, position, created_at) {numbers}"
-    " SELECT CONCAT('b-', i), 2 * i - 1, 'USE', -1, CONCAT('o-', j), 0, {at} FROM n, k ORDER BY i, j",
+    " SELECT CONCAT('{prefix}-', i), 2 * i - 1, 'USE', -1, CONCAT('o-', j), 0, {at} FROM n, k ORDER BY i, j",
 )
 
 # A thousand times a thousand of them, whatever the server's bound on recursion is.
@@ -45,10 +45,10 @@ MANY_GRANTS = (
 )
 
 
-def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> int:
+def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int, prefix: str = "b") -> int:
     """Fill an empty schema with about `rows` ledger entries, `uses` of each member's for orders.
 
-    Return how many members, b-1, b-2, ..., have them.
+    Return how many members, b-1, b-2, ... (or of another prefix), have them.
     """
     members = rows // (GRANTS + uses)
     with _connection(server, schema) as connection, connection.cursor() as cursor:
@@ -65,7 +65,11 @@ def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int) -> i
                 numbers = NUMBERS.format(first=first, last=last, times=times)
                 cursor.execute(
                     statement.format(
-                        numbers=numbers, granted=GRANTED, uses=uses, at="UTC_TIMESTAMP(6) - INTERVAL 1 DAY"
+                        numbers=numbers,
+                        prefix=prefix,
+                        granted=GRANTED,
+                        uses=uses,
+                        at="UTC_TIMESTAMP(6) - INTERVAL 1 DAY",
                     )
                 )
             connection.commit()

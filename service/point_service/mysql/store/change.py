@@ -34,7 +34,7 @@ MOVE_BALANCES = (
 MOVE_GRANTS = (
     "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]')) moved"
     " STRAIGHT_JOIN point_ledger g ON g.grant_id = moved.grant_id"
-    " SET g.remaining = g.remaining + moved.amount WHERE ROW_COUNT() = %s"
+    " SET g.remaining = g.remaining + moved.amount WHERE ROW_COUNT() = %s AND g.member_id IN ({places})"
 )
 ADD_ENTRIES = (
     "INSERT INTO ledger_entry"
@@ -127,7 +127,8 @@ def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     ]
     moved = len(members)
     if by_grant:
-        statements.append((MOVE_GRANTS, [_json(list(by_grant.items())), moved]))
+        move = MOVE_GRANTS.format(places=_places(members))
+        statements.append((move, [_json(list(by_grant.items())), moved, *members]))
         moved = len(by_grant)
     together: list[Any] = []  # entries that follow each other and differ in their numbers alone
     for change in moving:
