@@ -31,6 +31,8 @@ async def watch(
     """
     loop, stop, ended = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
     registry, settings = kopf.OperatorRegistry(), _settings()
+    # Without a right over the whole cluster kopf would ask for namespaces again and again before it watches anything.
+    settings.scanning.disabled = bool(namespaces)
     connection.login(registry, client, kubeconfig)
     register(registry, settings, handlers, loop)
 
