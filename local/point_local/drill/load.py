@@ -154,7 +154,8 @@ class Generator:
             except httpx.HTTPError as error:
                 self.load.failed(f"{write.kind}: {type(error).__name__}")
             else:
-                # 409 while the first try is still at work, 429 and 5xx are not the last word.
+                # 409 while the first try, or another of the member's requests, is still at work, 429 and 5xx are not
+                # the last word. The first is no failure either: the service says when to come back.
                 final = answer.status_code < 500 and answer.status_code != 429
                 still_running = answer.status_code == 409 and "running" in answer.text
                 if final and not still_running:
@@ -165,7 +166,8 @@ class Generator:
                     if write.kind == "use" and write.status == 201:
                         self._orders[write.member].append(write)
                     return
-                self.load.failed(f"{write.kind}: {answer.status_code} {_told(answer)}")
+                if not still_running:
+                    self.load.failed(f"{write.kind}: {answer.status_code} {_told(answer)}")
             await asyncio.sleep(0.2 + self._random.random() * 0.3)
 
     def _request(self, write: Write) -> tuple[str, dict[str, object], str]:

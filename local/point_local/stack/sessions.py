@@ -9,6 +9,7 @@ import functools
 import json
 import ssl
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -67,7 +68,13 @@ class MySql(_Session):
 
     def value(self, statement: str) -> Any:
         """Ask one question; return the first column of its first row. Raises SilentError."""
-        ((value, *_), *_) = self.run(statement)
+        kept, asked = self._kept is not None, time.monotonic()
+        try:
+            ((value, *_), *_) = self.run(statement)
+        except SilentError:
+            if not _was_dead(kept, asked):
+                raise
+            ((value, *_), *_) = self.run(statement)
         return value
 
     def run(
@@ -123,14 +130,23 @@ class Valkey(_Session):
     def call(self, *command: str) -> Any:
         """Run a command and return its answer as the server gives it. Raises SilentError."""
         with self._lock:
+            kept, asked = self._kept is not None, time.monotonic()
             try:
-                self._kept = self._kept or self._open()
-                return self._kept.execute_command(*command)
-            except (RedisError, OSError) as error:
-                if self._kept is not None:
-                    self._kept.close()
-                    self._kept = None
-                raise self._silent(error, refused=isinstance(error, AuthenticationError)) from error
+                return self._call(*command)
+            except SilentError:
+                if not _was_dead(kept, asked):
+                    raise
+                return self._call(*command)
+
+    def _call(self, *command: str) -> Any:
+        try:
+            self._kept = self._kept or self._open()
+            return self._kept.execute_command(*command)
+        except (RedisError, OSError) as error:
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
+            raise self._silent(error, refused=isinstance(error, AuthenticationError)) from error
 
     def _open(self) -> Redis:
         client = Redis(
@@ -149,6 +165,11 @@ class Valkey(_Session):
         )
         client.response_callbacks.clear()  # answers as they are
         return client
+
+
+def _was_dead(kept: bool, asked: float) -> bool:
+    """Whether a kept connection failed at once: its server was started anew meanwhile, and is asked once more."""
+    return kept and time.monotonic() - asked < PATIENCE_SECONDS / 4
 
 
 @functools.cache
