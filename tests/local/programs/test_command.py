@@ -63,7 +63,7 @@ def test_a_members_own_token_names_no_role() -> None:
     ("words", "said"),
     [
         (["token", "m-1", "--role", "king"], "allowed are member, service and admin"),
-        (["token", "x" * 200], "MEMBER"),
+        (["token", "x" * 256], "MEMBER"),
     ],
     ids=["role", "member"],
 )
