@@ -119,7 +119,7 @@ class Edge(pulumi.ComponentResource):
         # Load balancers know 301 and 302 alone, by which a client makes a GET of a POST and drops its body. Only who
         # reads a page is sent on; a client of the API is told, and finds out before a token goes in plain text every
         # time.
-        refused = {
+        refused: aws.lb.ListenerDefaultActionArgsDict = {
             "type": "fixed-response",
             "fixed_response": {
                 "content_type": "application/json",
