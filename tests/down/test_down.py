@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from harness.uplink import Uplink
 from point_local.commands import leftovers
 from point_local.commands import up as stack
-from point_local.drill.observe import uplink_is_quiet, uplink_packets
 from point_local.machine import cluster
 from point_local.programs.command import wait
 
@@ -70,13 +70,12 @@ def test_a_killed_start_goes_without_a_trace(reached: Callable[[], bool]) -> Non
 
 @pytest.mark.usefixtures("bare_machine")
 def test_a_warm_start_sends_nothing_off_this_machine() -> None:
-    quiet, before = uplink_is_quiet(), uplink_packets()
-    stack.up()
-    sent = uplink_packets() - before
+    with Uplink() as uplink:
+        stack.up()
     stack.down()
-    if not quiet:
-        pytest.skip("other programs use the uplink: the counter says nothing about ours")
-    assert sent == 0
+    if not uplink.quiet:
+        pytest.skip("other programs use the uplink: what left says nothing about ours")
+    assert not uplink.sent
 
 
 @pytest.mark.usefixtures("bare_machine")

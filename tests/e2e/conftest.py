@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from harness.neighbour import Neighbour
+from harness.uplink import Uplink
 from point_local.commands import preflight
 from point_local.commands import up as stack
 from point_local.commands.demo import Client
-from point_local.drill.observe import get, uplink_is_quiet, uplink_packets
+from point_local.drill.observe import get
 from point_local.machine import cluster
 from point_local.programs.command import kubectl
 from point_local.stack import application, edge
@@ -30,10 +31,10 @@ def running_stack() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def silent_uplink(running_stack: None) -> Iterator[None]:  # noqa: ARG001  (after the stack is up)
     """Nothing that these tests do may send a packet off this machine."""
-    quiet, before = uplink_is_quiet(), uplink_packets()
-    yield
-    if quiet:  # where other programs use the uplink, the counter says nothing about ours
-        assert uplink_packets() == before, "packets left this machine while the tests ran"
+    with Uplink() as uplink:
+        yield
+    if uplink.quiet:  # where other programs use the uplink, what left says nothing about ours
+        assert not uplink.sent, "packets left this machine while the tests ran"
 
 
 @pytest.fixture

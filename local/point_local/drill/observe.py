@@ -1,8 +1,6 @@
 """Look at the running stack: objects, pods by zone, and what the proxies are doing."""
 
 import json
-import time
-from pathlib import Path
 from typing import Any, cast
 
 from point_local.machine.cluster import WORKERS
@@ -52,23 +50,6 @@ def proxy_admin(pod: str, path: str, namespace: str = GATEWAY_NAMESPACE) -> str:
     """What a pod's proxy answers to GET `path` on its admin interface."""
     request = ["pilot-agent", "request", "GET", path]
     return kubectl("exec", "-n", namespace, pod, "-c", "istio-proxy", "--", *request)
-
-
-def uplink_packets() -> int:
-    """Packets sent by the interface of the default route since it came up; 0 without one."""
-    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()]
-    uplinks = [r[0] for r in routes if r[1] == "00000000"]
-    return sum(int(Path(f"/sys/class/net/{u}/statistics/tx_packets").read_text()) for u in uplinks)
-
-
-def uplink_is_quiet(seconds: float = 2) -> bool:
-    """Whether nothing on this machine sends through the uplink for that long."""
-    before, deadline = uplink_packets(), time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if uplink_packets() != before:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _serving(pod: Object) -> bool:
