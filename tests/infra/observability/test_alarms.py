@@ -1,6 +1,8 @@
 """An alarm asks for data as often as there is any, about something that there is, with a limit that fits."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,15 @@ def test_every_alarm_has_a_value_in_each_of_its_periods_and_can_fire(updated: An
             # CloudWatch looks back a day, and seven with periods of an hour and longer (PutMetricAlarm).
             most = 7 * DAY if metric["period"] >= 3600 else DAY
             assert metric["period"] * alarm["evaluationPeriods"] <= most, name
+
+
+def test_every_alarm_leads_somewhere_in_the_runbook(updated: Any) -> None:
+    page = (Path(__file__).parents[3] / "docs/runbook.md").read_text()
+    table = page[page.index("## Alarms of CloudWatch") : page.index("## After the night")]
+    names = {name.removeprefix("observability-") for name in updated.of(":MetricAlarm")}
+    said = set(re.findall(r"`([a-z0-9-]+)`", table))
+    said |= {f"cache-1{part}" for part in said} | {f"nat-ports{part}" for part in said}
+    assert {name.replace("cache-2", "cache-1") for name in names} - said == set()
 
 
 def test_targets_are_counted_over_all_zones_because_two_pods_can_t_be_in_three(updated: Any) -> None:

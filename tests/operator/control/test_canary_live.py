@@ -3,7 +3,8 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -15,6 +16,10 @@ NEW = "docker.io/library/point-service:0.2.0"
 CANARY = "points-canary"
 TERMS = {"strategy": "Canary", "canary": {"weight": 20, "bakeSeconds": 5, "maxErrorPercent": 5}}
 _addresses = itertools.count(21)
+
+
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
 
 
 class Proxy:
@@ -36,7 +41,8 @@ class Proxy:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer((self.address, 15020), Handler)
+        # No HTTPServer: that would ask the machine's resolver for the address's name.
+        self.server = _Server((self.address, 15020), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def text(self) -> str:
