@@ -97,9 +97,9 @@ generate: $(VENV)/.installed ## Make operator/deploy from operator/chart, and wh
 	@$(VENV)/bin/python operator/generate.py
 
 .PHONY: test-unit
-test-unit: $(VENV)/.installed ## Pure tests (seconds)
+test-unit: $(VENV)/.installed ## Pure tests (minutes)
 	@echo "== unit: pure, no server =="
-	$(PYTEST) -q --junitxml=$(REPORTS)/$@.xml -m "not integration and not engine and not e2e and not down"
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --junitxml=$(REPORTS)/$@.xml -m "not integration and not engine and not e2e and not down"
 
 .PHONY: test-integration
 test-integration: $(VENV)/.installed ## Tests on real MySQL, Redis and kube-apiserver (minutes)

@@ -27,12 +27,12 @@ Object: TypeAlias = dict[str, Any]
 
 def documents(folder: Path) -> Iterator[Object]:
     """Every object of a kustomization, in its order; it may list files and folders only."""
-    for entry in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]:
+    for entry in yaml.load((folder / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]:
         path = (folder / entry).resolve()
         if path.is_dir():
             yield from documents(path)
         else:
-            yield from (d for d in yaml.safe_load_all(path.read_text()) if d)
+            yield from (d for d in yaml.load_all(path.read_text(), yaml.CSafeLoader) if d)
 
 
 def declare(

@@ -157,4 +157,4 @@ class Mesh(pulumi.ComponentResource):
 
 def values(chart: str) -> dict[str, Any]:
     """The base values of one of Istio's charts, which the local cluster uses too."""
-    return yaml.safe_load((_VALUES / f"{chart}.yaml").read_text())
+    return yaml.load((_VALUES / f"{chart}.yaml").read_text(), yaml.CSafeLoader)
