@@ -21,6 +21,30 @@ def _rule(props: dict[str, Any]) -> dict[str, Any]:
     return {"GroupId": props["securityGroupId"], "IpPermissions": [permission]}
 
 
+def _listener_rule(props: dict[str, Any]) -> dict[str, Any]:
+    def configs(one: dict[str, Any]) -> dict[str, Any]:
+        """What a condition or an action says under its kind's name: fixedResponse is FixedResponseConfig."""
+        return {
+            f"{_capital(kind)}Config": {_capital(name): value for name, value in said.items()}
+            for kind, said in one.items()
+            if isinstance(said, dict)
+        }
+
+    return {
+        "ListenerArn": props["listenerArn"],
+        "Priority": int(props["priority"]),
+        "Conditions": [
+            {"Field": "".join("-" + c.lower() if c.isupper() else c for c in next(iter(one))), **configs(one)}
+            for one in props["conditions"]
+        ],
+        "Actions": [{"Type": one["type"], **configs(one)} for one in props["actions"]],
+    }
+
+
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
 def _ec2(noun: str, root: str, id_: str, **more: Any) -> Row:
     snake = "".join("_" + c.lower() if c.isupper() else c for c in noun).lstrip("_")
     return Row(
@@ -102,26 +126,7 @@ ROWS: dict[str, Row] = {
         *("elbv2", "create_rule", "Rules[0].RuleArn", "delete_rule", "RuleArn"),
         *("describe_rules", "RuleArns[]", "Rules[0]"),
         out={"arn": "RuleArn"},
-        build=lambda p: {
-            "ListenerArn": p["listenerArn"],
-            "Priority": int(p["priority"]),
-            "Conditions": [
-                {
-                    "Field": "http-request-method",
-                    "HttpRequestMethodConfig": {"Values": p["conditions"][0]["httpRequestMethod"]["values"]},
-                }
-            ],
-            "Actions": [
-                {
-                    "Type": "redirect",
-                    "RedirectConfig": {
-                        "Protocol": p["actions"][0]["redirect"]["protocol"],
-                        "Port": p["actions"][0]["redirect"]["port"],
-                        "StatusCode": p["actions"][0]["redirect"]["statusCode"],
-                    },
-                }
-            ],
-        },
+        build=_listener_rule,
     ),
     "aws:rds/subnetGroup:SubnetGroup": Row(
         *("rds", "create_db_subnet_group", "DBSubnetGroup.DBSubnetGroupName", "delete_db_subnet_group"),
