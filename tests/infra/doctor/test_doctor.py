@@ -52,7 +52,7 @@ def little(wanted: Needs) -> Needs:
     return replace(wanted, addons={}, policies=(), database=None, cache=None)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def name_server(monkeypatch: pytest.MonkeyPatch) -> Generator[dict[str, list[str]], None, None]:
     """The world's DNS, on loopback: name servers by zone; other names are not there."""
     zones: dict[str, list[str]] = {}
