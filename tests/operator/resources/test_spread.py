@@ -84,3 +84,16 @@ def test_a_zone_that_is_full_stops_nothing(kube: Any, nodes: Any, spec: dict[str
     zones = _zones(kube, spec, "spread-full", 10)
     assert (zones.count("a"), zones.count("b")) == (5, 5)
     assert set(zones[:2]) == {"a", "b"}
+
+
+def test_the_second_of_two_pods_waits_for_a_zone_of_its_own(
+    kube: Any, nodes: Any, spec: dict[str, Any]
+) -> None:
+    nodes(a=8, b=0, c=0)
+    two = spec | {"autoscaling": {"minReplicas": 2, "maxReplicas": 2}}
+    assert _zones(kube, two, "spread-two", 2) == ["a", ""]
+
+
+def test_of_more_than_two_pods_none_waits_for_a_zone(kube: Any, nodes: Any, spec: dict[str, Any]) -> None:
+    nodes(a=8, b=0, c=0)
+    assert _zones(kube, spec, "spread-one-zone", 3) == ["a", "a", "a"]

@@ -110,13 +110,14 @@ def _proxy(point_service: PointService, component: str) -> str:
 
 def _pod(point_service: PointService, component: str, image: str) -> dict[str, Any]:
     files = container.service_files(point_service)
+    two_at_most = component == names.SERVICE and point_service.spec.autoscaling.max_replicas <= 2
     return {
         "serviceAccountName": point_service.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds(point_service.spec),
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": spread(names.pod_labels(point_service, component), strictly=False),
+        "topologySpreadConstraints": spread(names.pod_labels(point_service, component), strictly=two_at_most),
         "tolerations": tolerations(),
         "containers": [_container(point_service, image, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
@@ -162,9 +163,11 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
 def spread(labels: dict[str, str], *, strictly: bool) -> list[dict[str, Any]]:
     """Two pods with these labels in two zones, three in three, per revision of the pods.
 
-    A must (`strictly`) is only right for two pods: as soon as one zone of three is full, it would stop the others from
-    taking more. The scheduler has no rule for the first two of many, but follows the wish as long as there is room.
-    Zones are counted only by nodes whose taints a pod tolerates: a zone that is down is tainted and drops out.
+    A must (`strictly`) is only right where there are never more than two pods. A maxSkew of S keeps the other zones at
+    S pods while one has none, and one that is full may have none for good: S = 1 makes the first two a must and stops
+    at one in each other zone, S = half of the most stops two zones at half and says nothing of the first two.
+    `minDomains` counts zones, not those that have pods. So of many it is a wish, which the scheduler follows as long as
+    there is room. Zones are counted only by nodes whose taints a pod tolerates: a zone that is down drops out.
     """
     zones = {
         "maxSkew": 1,
