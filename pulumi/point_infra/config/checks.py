@@ -46,6 +46,10 @@ def _names(s: Settings) -> Iterator[Rule]:
         *("jwtAudiences", s.jwt_audiences, not s.jwt_audiences),
         "at least one, or any token of the issuer would do",
     )
+    yield (
+        *("roleClaim", s.role_claim, s.role_claim == s.member_claim),
+        f"another claim than {s.member_claim} (memberClaim)",
+    )
 
 
 def _network(s: Settings) -> Iterator[Rule]:

@@ -97,6 +97,17 @@ class Reader:
         """An https URL."""
         return self.matching(key, _HTTPS, "an https URL such as https://login.example.com")
 
+    def claim(self, key: str, others: Collection[str]) -> str:
+        """A claim at the top of a token that is none of `others`, which say something else."""
+        value = self.matching(
+            key,
+            r"[-A-Za-z0-9_:/]{1,128}",
+            "a claim at the top of the token: up to 128 letters, digits, _, :, / and -, but no dot",
+        )
+        if value in others:
+            raise ConfigError(key, value, f"a claim other than {', '.join(others)}")
+        return value
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts, each once."""
         value = self.text(key)

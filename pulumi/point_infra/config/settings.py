@@ -89,6 +89,9 @@ class Settings:
     jwt_issuer: str
     jwks_uri: str
     jwt_audiences: tuple[str, ...]
+    audience_claim: str
+    member_claim: str
+    role_claim: str
     cors_origins: tuple[str, ...]
 
     @property
@@ -246,7 +249,12 @@ def load(
         create_point_service=r.flag("createPointService"),
         jwt_issuer=r.https("jwtIssuer"),
         jwks_uri=r.https("jwksUri"),
-        jwt_audiences=r.each("jwtAudiences", r"\S{1,256}", "texts without spaces, up to 256 characters"),
+        jwt_audiences=r.each(
+            "jwtAudiences", r"[^\s*]{1,256}", "texts without spaces and *, up to 256 characters"
+        ),
+        audience_claim=r.claim("audienceClaim", ("iss", "exp", "nbf", "iat")),
+        member_claim=r.claim("memberClaim", ("iss", "aud", "exp", "nbf", "iat")),
+        role_claim=r.claim("roleClaim", ("iss", "aud", "exp", "nbf", "iat")),
         cors_origins=r.origins("corsOrigins"),
     )
     checks.consistent(settings)

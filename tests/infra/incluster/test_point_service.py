@@ -43,6 +43,21 @@ def test_it_says_the_budget_s_figures(updated: Any) -> None:
     assert spec["gateway"]["jwt"]["issuer"] == "https://login.example.com"
 
 
+def test_it_names_the_claims_and_by_itself_those_that_the_crd_takes_anyway(
+    updated: Any, run_stack: Callable[..., Any]
+) -> None:
+    def claims(text: str) -> dict[str, str]:
+        jwt = _validate(text)["gateway"]["jwt"]
+        return {name: value for name, value in jwt.items() if name.endswith("Claim")}
+
+    schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    fields = schema["properties"]["spec"]["properties"]["gateway"]["properties"]["jwt"]["properties"]
+    found = claims(updated.outputs["pointServiceYaml"])
+    assert found == {name: fields[name]["default"] for name in found}
+    cognito = {"audienceClaim": "client_id", "memberClaim": "username", "roleClaim": "cognito:groups"}
+    assert claims(run_stack("prod", preview=False, **cognito).outputs["pointServiceYaml"]) == cognito
+
+
 def test_the_crd_accepts_it_without_cors_origins(run_stack: Callable[..., Any]) -> None:
     made = run_stack("prod", preview=False, corsOrigins=[])
     assert "cors" not in _validate(made.outputs["pointServiceYaml"])["gateway"]
