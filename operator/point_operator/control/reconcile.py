@@ -235,8 +235,8 @@ class Reconciler:
         # Without its Secrets nobody knows which Job is the wanted one.
         old = (
             child
-            for child in seen.children.values()
-            if not _is_running_job(child) and not (child["kind"] == kinds.JOB.kind and seen.secret_problems)
+            for key, child in seen.children.items()
+            if key not in seen.migrating and not (child["kind"] == kinds.JOB.kind and seen.secret_problems)
         )
         await self.applier.prune(old, plan.everything)
         self._fleet.settle(point_service.key)
@@ -289,8 +289,3 @@ class _Attempt:
     """How far a look has come, for whoever has to tell that it failed."""
 
     seen: Seen | None = None
-
-
-def _is_running_job(child: Object) -> bool:
-    """A migration that runs is let run: MySQL can't undo half a change of schema."""
-    return child["kind"] == kinds.JOB.kind and bool(child.get("status", {}).get("active"))

@@ -48,6 +48,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the gateway can present the certificate that it was admitted with, perhaps an earlier one."""
     keys: KeysSeen = KeysSeen()
     migration: Migration = Migration("Pending")
+    migrating: frozenset[Identity] = frozenset()
+    """Jobs that run, also of another image: they are let run, since MySQL can't undo half a change of schema."""
     rate_limit_service_down: bool = False
 
     running: Rollout = Rollout()
@@ -132,6 +134,11 @@ class Observer:
             and self._fleet.is_valid_certificate(gateway.namespace, claims[0].credential_name),
             keys=keys,
             migration=workload.migration(job, pods),
+            migrating=frozenset(
+                key
+                for key, child in children.items()
+                if child["kind"] == kinds.JOB.kind and workload.migration(child, pods).runs
+            ),
             rate_limit_service_down=workload.is_down(limiter),
             running=running(point_service, children),
             troubles=tuple(workload.troubles(pods)),

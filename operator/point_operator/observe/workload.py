@@ -24,6 +24,11 @@ class Migration(msgspec.Struct, frozen=True):
     waits: bool = False
     """Whether there is a Job and none of its pods has started."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether a pod has started and the Job has not ended. One whose image can't be had is active for ever."""
+        return self.state == "Running" and not self.waits
+
 
 class Counts(msgspec.Struct, frozen=True):
     """Requests that the pods of a canary have answered or given up, and how many of them failed (5xx, or none)."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from harness.tenants import NOW
 from point_operator.model import api, kinds, names
 from point_operator.resources.pods import migration
 
@@ -19,6 +20,11 @@ def _image(tenant: Any) -> str:
 def _migration(tenant: Any) -> tuple[str, str]:
     found = tenant.get(kinds.POINT_SERVICE)["status"]["migration"]
     return found["state"], found["job"]
+
+
+def _jobs(tenant: Any) -> list[str]:
+    found = tenant.kube.find(kinds.JOB, tenant.namespace)
+    return [one["metadata"]["name"] for one in found if not one["metadata"].get("deletionTimestamp")]
 
 
 def _config(tenant: Any) -> str:
@@ -47,6 +53,33 @@ def test_an_image_that_has_served_is_set_back_at_once(tenant: Any) -> None:
     tenant.migrated()
     tenant.wait_reason("Progressing", "Complete")
     assert tenant.get(kinds.POINT_SERVICE)["status"]["served"]["images"] == [OLD, NEW]
+
+
+@pytest.mark.parametrize("strategy", ["RollingUpdate", "Canary"])
+def test_the_migration_of_a_mistyped_image_goes_when_the_image_is_put_right(
+    tenant: Any, strategy: str
+) -> None:
+    """Its pod waits for the image for ever, and so the Job is active for ever."""
+    tenant.ready()
+    tenant.spec(image="docker.io/library/point-service:0.2.o", rollout={"strategy": strategy})
+    job = tenant.job()["metadata"]["name"]
+    tenant.kube.patch(kinds.JOB, tenant.namespace, job, {"status": {"active": 1, "startTime": NOW}}, "status")
+    tenant.spec(image=NEW)
+    tenant.kube.wait("it to go", lambda: job not in _jobs(tenant))
+    tenant.migrated()
+    assert len(_jobs(tenant)) == 1
+
+
+def test_the_migration_of_another_image_that_has_started_is_let_run(tenant: Any) -> None:
+    tenant.ready()
+    tenant.spec(image=NEW)
+    job = tenant.job()["metadata"]["name"]
+    status = {"status": {"active": 1, "ready": 1, "startTime": NOW}}
+    tenant.kube.patch(kinds.JOB, tenant.namespace, job, status, "status")
+    tenant.spec(image=OLD)
+    tenant.kube.wait("the old image's", lambda: len(_jobs(tenant)) == 2)
+    _look(tenant, "once more")
+    assert job in _jobs(tenant)
 
 
 def test_a_deleted_deployment_comes_back_with_the_image_that_served(tenant: Any) -> None:

@@ -46,6 +46,26 @@ def test_a_job_waits_until_a_pod_of_it_has_started(
     assert not workload.migration(None, []).waits
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "runs"),
+    [
+        ({"active": 1}, {"running": {}}, True),
+        ({"active": 1}, {"waiting": {"reason": "ImagePullBackOff"}}, False),
+        ({"active": 1, "failed": 1}, {"waiting": {"reason": "ContainerCreating"}}, True),
+        ({}, {"waiting": {}}, False),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, {"terminated": {}}, False),
+    ],
+)
+def test_a_job_runs_from_the_first_start_of_a_pod_to_its_end(
+    status: dict[str, Any], state: dict[str, Any], runs: bool
+) -> None:
+    pod = {
+        "metadata": {"name": "p", "ownerReferences": [{"name": "j"}]},
+        "status": {"containerStatuses": [{"name": "migrate", "state": state}]},
+    }
+    assert workload.migration({"metadata": {"name": "j"}, "status": status}, [pod]).runs == runs
+
+
 def test_a_job_that_can_t_start_tells_why() -> None:
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
     pod = {
