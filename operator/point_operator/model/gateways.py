@@ -81,40 +81,30 @@ def find(
     It names one, or describes one by what is not empty of the rest, or means the first by saying nothing. Only
     `find_parent` gives one of Gateway API: Istio would drop that one's own listeners for another one on their port.
     """
-    found = _find(listed, name, namespace, selector, service_account)
-    if isinstance(found, ListedGateway) and found.parent:
-        return f"{found} is a Gateway of Gateway API: give gateway.parentRef {found.namespace}/{found.parent} instead"
-    return found
-
-
-def _find(
-    listed: Sequence[ListedGateway],
-    name: str,
-    namespace: str,
-    selector: Mapping[str, str],
-    service_account: str,
-) -> ListedGateway | str:
     known = ", ".join(map(str, listed)) or "none"
     if name:
-        named = next((one for one in listed if one.name == name), None)
-        return named or f"gateway.name {name} is not on the operator's list ({known})"
-    if not (namespace or selector or service_account):
-        return listed[0] if listed else "the operator's list of gateways is empty"
-    fitting = [
-        one
-        for one in listed
-        if namespace in ("", one.namespace)
-        and dict(selector) in ({}, one.selector)
-        and service_account in ("", one.service_account)
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    what = "fits several gateways of" if fitting else "is no gateway of"
-    labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    described = "/".join(part or "*" for part in (namespace, labels, service_account))
-    return (
-        f"what spec.gateway describes ({described}) {what} the operator's list ({known}); give gateway.name"
-    )
+        fitting = [one for one in listed if one.name == name]
+        otherwise = f"gateway.name {name} is not on the operator's list ({known})"
+    elif not (namespace or selector or service_account):
+        fitting, otherwise = listed[:1], "the operator's list of gateways is empty"
+    else:
+        fitting = [
+            one
+            for one in listed
+            if namespace in ("", one.namespace)
+            and dict(selector) in ({}, one.selector)
+            and service_account in ("", one.service_account)
+        ]
+        what = "fits several gateways of" if fitting else "is no gateway of"
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        described = "/".join(part or "*" for part in (namespace, labels, service_account))
+        otherwise = f"what spec.gateway describes ({described}) {what} the operator's list ({known}); give gateway.name"
+    if len(fitting) != 1:
+        return otherwise
+    (found,) = fitting
+    if found.parent:
+        return f"{found} is a Gateway of Gateway API: give gateway.parentRef {found.namespace}/{found.parent} instead"
+    return found
 
 
 def find_parent(listed: Sequence[ListedGateway], parent: ParentRef) -> ListedGateway | str:
