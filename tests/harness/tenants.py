@@ -66,13 +66,15 @@ class Tenant:
         metadata = {"name": name, "namespace": self.namespace}
         self.kube.create(kinds.SECRET, {"metadata": metadata, "stringData": values})
 
-    def create(self, name: str = "points", **changes: Any) -> dict[str, Any]:
+    def create(
+        self, name: str = "points", kind: Kind = kinds.POINT_SERVICE, **changes: Any
+    ) -> dict[str, Any]:
         """Create the PointService; `changes` replace top-level fields of spec, `gateway` is merged."""
         own = {"hosts": [self.host], "tls": {"credentialName": "points-tls"}}
         gateway = self._spec["gateway"] | own | changes.pop("gateway", {})
         metadata = {"name": name, "namespace": self.namespace}
         return self.kube.create(
-            kinds.POINT_SERVICE, {"metadata": metadata, "spec": self._spec | changes | {"gateway": gateway}}
+            kind, {"metadata": metadata, "spec": self._spec | changes | {"gateway": gateway}}
         )
 
     def get(self, kind: Kind, name: str = "points") -> dict[str, Any] | None:

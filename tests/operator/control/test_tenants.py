@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from harness.tenants import add_certificate
 from point_operator.model import kinds, names
@@ -90,6 +91,7 @@ def test_what_is_another_ones_is_not_had_by_editing(
         assert _claims(hostile) == [([hostile.host], "https://hostile.localhost")]
 
 
+@pytest.mark.parametrize("version", ["v1alpha1", "v1beta1"])
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -103,14 +105,15 @@ def test_what_is_another_ones_is_not_had_by_editing(
     ids=str,
 )
 def test_it_is_told_when_it_is_applied(
-    victim: Any, make_tenant: Callable[[], Any], change: dict[str, Any], said: str
+    victim: Any, make_tenant: Callable[[], Any], change: dict[str, Any], said: str, version: str
 ) -> None:
     newcomer = make_tenant()
+    kind = msgspec.structs.replace(kinds.POINT_SERVICE, version=version)
     change = {key: [victim.host] if key == "hosts" else value for key, value in change.items()}
 
     def refused() -> str:
         with pytest.raises(httpx.HTTPStatusError) as error:
-            newcomer.create(gateway=change)
+            newcomer.create(kind=kind, gateway=change)
         return error.value.response.json()["message"]
 
     assert said.replace("VICTIM", victim.host) in refused()

@@ -123,12 +123,16 @@ def test_the_chart_is_installed_upgraded_and_uninstalled(
 def test_the_way_to_v1beta1_costs_no_object_and_no_conversion(
     fresh: apiserver.ApiServer, working: Any, example: dict[str, Any]
 ) -> None:
+    """The first step is made: both are served. The others are tried."""
     _apply(fresh, "-k", str(DEPLOY))
     fresh.kubectl("apply", "-f", "-", stdin=json.dumps(example))
     crd = json.loads(fresh.kubectl("get", "crd", "pointservices.pointservice.io", "-o", "json"))
-    (old,) = crd["spec"]["versions"]
-    new = copy.deepcopy(old) | {"name": "v1beta1", "storage": False}
-    _replace_versions(fresh, [old, new])
+    old, new = crd["spec"]["versions"]
+    assert (old["name"], new["name"], crd["status"]["storedVersions"]) == (
+        "v1alpha1",
+        "v1beta1",
+        ["v1alpha1"],
+    )
     beta = "pointservices.v1beta1.pointservice.io"
     fresh_made = example | {"apiVersion": "pointservice.io/v1beta1"}
     fresh_made["metadata"] = {"name": "later", "namespace": "points"}
@@ -181,7 +185,7 @@ def _wait_served(server: apiserver.ApiServer, version: str) -> None:
 
 
 def _earlier_release(folder: Path) -> list[str]:
-    """Manifests as an earlier version had them: another image, fewer rights, a field less in the CRD."""
+    """Manifests as an earlier version had them: another image, fewer rights, a field and a version less in the CRD."""
     text = subprocess.run(
         [str(paths.BIN / "kubectl"), "kustomize", str(DEPLOY)],
         capture_output=True, text=True, check=True, timeout=60,
@@ -189,6 +193,7 @@ def _earlier_release(folder: Path) -> list[str]:
     manifests = [copy.deepcopy(one) for one in yaml.safe_load_all(text)]
     for one in manifests:
         if one["kind"] == "CustomResourceDefinition":
+            del one["spec"]["versions"][1:]
             schema = one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
             del schema["properties"]["spec"]["properties"]["rollout"]
         if one["kind"] == "ClusterRole":
