@@ -12,6 +12,7 @@ from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
 from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.change import Change, add_grants, commit
+from point_service.mysql.store.execution import rollback
 from point_service.mysql.store.member import lock_members, read_rest
 from point_service.mysql.store.questions import Wanted
 
@@ -78,7 +79,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     if decided:
         results |= await _write(connection, decided)
     else:
-        await connection.rollback()
+        await rollback(connection)
     return Executed(results, large)
 
 

@@ -17,6 +17,7 @@ from point_service.domain.entries import EntryKind
 from point_service.mysql.database import Database
 from point_service.mysql.store import upkeep
 from point_service.mysql.store.change import Change, commit
+from point_service.mysql.store.execution import rollback
 from point_service.mysql.store.member import lock_members
 from point_service.mysql.store.questions import Wanted
 from point_service.telemetry import logs, metrics
@@ -117,7 +118,7 @@ async def _expire(database: Database, member_id: str) -> int:
         if changes:
             await commit(connection, changes)
         else:
-            await connection.rollback()
+            await rollback(connection)
         return -sum(entry.amount for change in changes for entry in change.moves)
 
     expired = await database.transact(work)

@@ -13,6 +13,7 @@ from point_service.breaker import Breaker
 from point_service.contract.errors import Unavailable
 from point_service.mysql import faults
 from point_service.mysql.pool import Pool
+from point_service.mysql.store.execution import rollback
 from point_service.telemetry import metrics, traces
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Database:
                 except faults.RAISED as raised:
                     if not faults.classify(raised).keeps_connection:
                         raise
-                    await connection.rollback()
+                    await rollback(connection)
                     error = raised
         except faults.RAISED as raised:
             error = raised

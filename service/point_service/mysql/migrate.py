@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 LOCK = "point-platform-migration"
 LOCK_WAIT = 300  # seconds behind another migration
 CONNECT_TIMEOUT = 10  # seconds
+SILENT = 60  # seconds; one that is gone without a word then gives the lock back
 SCRIPTS = "point_service.mysql:migrations"
 # A change of a table waits for the transactions that use it, and every request that comes after it waits behind
 # it: so it gives up soon, lets them pass, and tries again.
@@ -119,7 +120,11 @@ def _connect(settings: DatabaseSettings, credentials: Credentials, database: str
             database=database,
             query={"charset": "utf8mb4"},
         ),
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, **({"ssl": context} if context else {})},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT,
+            "init_command": f"SET SESSION wait_timeout = {SILENT}",
+            **({"ssl": context} if context else {}),
+        },
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
     )

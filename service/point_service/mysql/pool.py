@@ -19,6 +19,7 @@ from asyncmy.errors import OperationalError
 
 from point_service.contract.errors import Unavailable
 from point_service.mysql.faults import RAISED, NotOpenedError
+from point_service.mysql.store.execution import BE_PATIENT
 from point_service.settings import DatabaseSettings, SettingError
 
 CLOSE_TIMEOUT = 2  # seconds
@@ -35,7 +36,7 @@ Login = tuple[str, str]
 # One second of lock wait is what a request may spend behind its twin before it is told 409.
 SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION innodb_lock_wait_timeout = 1, time_zone = '+00:00', "
+    f"{BE_PATIENT}, innodb_lock_wait_timeout = 1, time_zone = '+00:00', "
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "ONLY_FULL_GROUP_BY'",
 )

@@ -12,7 +12,7 @@ from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
-from point_service.mysql.store.execution import naive, run
+from point_service.mysql.store.execution import BE_PATIENT, naive, run
 
 # Grants and entries travel as one JSON value, however many they are, and get their ids in the order they have there.
 ADD_GRANTS = (
@@ -98,7 +98,7 @@ async def commit(connection: Connection, changes: Sequence[Change]) -> None:
     Raises StaleVersionError, with nothing committed, when a row was not as its snapshot says.
     """
     batch = [*_entries(changes), *_answers(changes)]
-    statements = [*(statement for statement, _ in batch), "COMMIT"]
+    statements = [*(statement for statement, _ in batch), "COMMIT", BE_PATIENT]
     try:
         await run(connection, statements, [value for _, values in batch for value in values])
     except MySQLError as error:

@@ -14,14 +14,14 @@ from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.orders import OrderEntry, OrderUse
 from point_service.domain.snapshot import Reads, Snapshot
-from point_service.mysql.store.execution import utc
+from point_service.mysql.store.execution import SILENT_IN_TRANSACTION, utc
 
 GRANTS_AT_FIRST = 50  # of a member, to be spent; nearly every use needs fewer
 DUE_AT_ONCE = 200  # grants of a member that one operation expires; `upkeep` expires the others
 EVERY_ROW = 2**32
 
-# One moment for every statement of a transaction, taken after the locks were waited for.
-TAKE_MOMENT = "SET @moment = UTC_TIMESTAMP(6)"
+# One moment for every statement of a transaction, taken after the locks were waited for. From then on silence is short.
+TAKE_MOMENT = f"SET @moment = UTC_TIMESTAMP(6), SESSION wait_timeout = {SILENT_IN_TRANSACTION}"
 MOMENT = "CAST(@moment AS DATETIME(6))"
 ANSWERS = "SELECT member_id, LOWER(HEX(request_hash)), status, body FROM idempotency WHERE {}"
 GRANTS = "SELECT member_id, grant_id, kind, amount, remaining, expires_at FROM point_ledger"
