@@ -228,6 +228,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.delay = 0.0
+        self.late = 0  # pieces on their way
         self.port = servers.free_port()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -268,6 +269,8 @@ class Proxy:
 
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(65_536):
+            self.late += 1
             await asyncio.sleep(self.delay)
+            self.late -= 1
             target.write(data)
             await target.drain()

@@ -1,16 +1,26 @@
-"""Who says nothing any more: a pod that is gone, a server that ended an idle connection."""
+"""Who says nothing any more: a pod that is gone, a server that ends an idle connection, a connection that is cut."""
 
 import asyncio
+import time
 
+import msgspec
 import pytest
+from harness.service import Member, Pod
+from point_local.alone import servers
 from point_service.contract.errors import MemberBusy
+from point_service.ledger.points import Points
 from point_service.ledger.upkeep import expire_due
-from point_service.mysql.pool import opener
+from point_service.ledger.views import Views
+from point_service.mysql.database import Database
+from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store.execution import SILENT, run
 from point_service.mysql.store.member import lock_members
 from point_service.mysql.store.questions import Wanted
+from point_service.turns.lock import MemberLock
 
 pytestmark = pytest.mark.integration
+
+REQUEST = 4.5  # seconds that a request has
 
 
 async def asked(pool, statement):
@@ -75,3 +85,49 @@ async def test_idle_connections_that_the_server_ended_cost_no_attempt(pod, membe
         for _ in range(pool.size):
             await points.database.attempt(lambda connection: run(connection, ["SELECT 1"], []))
         assert (await member.use(10)).status == 201
+
+
+@pytest.fixture
+async def way(proxy, database_server):
+    """A way to the database on which single connections can fall silent."""
+    async with proxy(database_server.port) as way:
+        yield way
+
+
+async def silenced(way, eventually, working):
+    """Let what is sent now be late for ever, on its connection alone."""
+    way.delay = 600.0
+    work = asyncio.create_task(working)
+    await eventually(lambda: way.late)
+    way.delay = 0.0
+    return await work
+
+
+@pytest.fixture
+async def far(settings, master, way):
+    """A member of a pod on that way, whose transactions go alone."""
+    del master
+    at = msgspec.structs.replace(settings.database, port=way.port)
+    pool = Pool(opener(at, servers.HOST), 4, 2, 300)
+    database = Database(pool)
+    yield Member(
+        Pod(
+            Points(database, MemberLock(None), 1),
+            Views(database, None, settings.policy),
+            database,
+            settings.policy,
+        )
+    )
+    await pool.close()
+
+
+@pytest.mark.parametrize("work", ["read", "transaction"])
+async def test_on_a_connection_that_falls_silent_nobody_stays_for_a_whole_request(far, way, eventually, work):
+    await far.earn(100)
+    began = time.monotonic()
+    if work == "read":
+        assert await silenced(way, eventually, far.balance()) == 100
+    else:
+        assert (await silenced(way, eventually, far.use(10))).status == 201
+    assert time.monotonic() - began < REQUEST
+    assert await far.balance() == 100 - 10 * (work == "transaction")

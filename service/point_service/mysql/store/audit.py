@@ -37,5 +37,5 @@ USES = (
 
 async def page(connection: Connection, question: str, after: str | int, limit: int) -> Sequence[Row]:
     """Return up to `limit` rows of a question whose key is above `after`."""
-    [result] = await run(connection, [question], [after, limit])
+    [result] = await run(connection, [question], [after, limit], patience=None)
     return result.rows

@@ -1,5 +1,6 @@
 """Sending statements and taking their results."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,6 +17,11 @@ SILENT_IN_TRANSACTION = 10
 SILENT = 600  # twice what a connection usually lives
 BE_PATIENT = f"SET SESSION wait_timeout = {SILENT}"
 
+# Seconds for the answer of one round trip. A connection that takes longer counts as silent: it is closed, and the work
+# done again on another one in what is left of a request's 4.5 s. A lock wait of one second may take a server two.
+TRIP = 2.2
+READ_TRIP = 1.5  # where no lock is waited for
+
 
 class Result(msgspec.Struct, frozen=True):
     """What one statement gave."""
@@ -25,10 +31,19 @@ class Result(msgspec.Struct, frozen=True):
     last_id: int
 
 
-async def run(connection: Connection, statements: Sequence[str], parameters: Sequence[Any]) -> list[Result]:
-    """Run statements in one round trip. The first error ends the batch and is raised."""
+async def run(
+    connection: Connection,
+    statements: Sequence[str],
+    parameters: Sequence[Any],
+    *,
+    patience: float | None = TRIP,
+) -> list[Result]:
+    """Run statements in one round trip. The first error ends the batch and is raised.
+
+    Raises TimeoutError when it takes longer than `patience` (seconds; None: as long as it takes).
+    """
     results: list[Result] = []
-    async with connection.cursor() as cursor:
+    async with asyncio.timeout(patience), connection.cursor() as cursor:
         await cursor.execute(";".join(statements), tuple(parameters))
         while True:
             rows: Sequence[Row] = await cursor.fetchall() if cursor.description else ()

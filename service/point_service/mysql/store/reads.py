@@ -6,7 +6,7 @@ from typing import Any
 from asyncmy.connection import Connection
 
 from point_service.domain.orders import OrderEntry
-from point_service.mysql.store.execution import Row, run
+from point_service.mysql.store.execution import READ_TRIP, Row, run
 from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_ENTRIES, order_entry
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
@@ -40,16 +40,16 @@ SCHEMA_VERSION = "SELECT version_num, @@global.read_only OR @@global.innodb_read
 async def balance(connection: Connection, member_id: str, days: int) -> tuple[int, list[tuple[str, int]]]:
     """Return the points that can be spent, and those of them that expire by the end of the day in `days` days, by
     the day (Asia/Seoul, ISO). It looks at no grant that expires later."""
-    [result] = await run(connection, [BALANCE], [member_id, member_id, days + 1])
-    by_day = {day: int(points) for day, points in result.rows}
+    rows = await _read(connection, BALANCE, member_id, member_id, days + 1)
+    by_day = {day: int(points) for day, points in rows}
     points = by_day.pop(None, 0)  # a member never seen has none
     return points, [(day.isoformat(), by_day[day]) for day in sorted(by_day)]
 
 
 async def order_entries(connection: Connection, member_id: str, order_id: str) -> list[OrderEntry]:
     """Return the movements of a member's order, in the order they happened."""
-    [result] = await run(connection, [ORDER_ENTRIES.format(ONE_ORDER)], [member_id, order_id, EVERY_ROW])
-    return [order_entry(row[1:]) for row in result.rows]
+    rows = await _read(connection, ORDER_ENTRIES.format(ONE_ORDER), member_id, order_id, EVERY_ROW)
+    return [order_entry(row[1:]) for row in rows]
 
 
 async def grants(
@@ -58,20 +58,20 @@ async def grants(
     """Return the newest grants with an id below `before`: id, kind, amount, what is left, expiry, expired,
     source, reason, moment of the grant."""
     statement = GRANTS.format(live=ONLY_LIVE if only_live else "")
-    return await _page(connection, statement, member_id, before, limit)
+    return await _read(connection, statement, member_id, before, limit)
 
 
 async def entries(connection: Connection, member_id: str, before: int, limit: int) -> Sequence[Row]:
     """Return the newest entries with an id below `before`: id, kind, amount, grant, order, moment."""
-    return await _page(connection, ENTRIES, member_id, before, limit)
+    return await _read(connection, ENTRIES, member_id, before, limit)
 
 
 async def schema_version(connection: Connection) -> tuple[str | None, bool]:
     """Return the schema's revision (None when there is none) and whether the server is read-only."""
-    [result] = await run(connection, [SCHEMA_VERSION], [])
-    return (result.rows[0][0], bool(result.rows[0][1])) if result.rows else (None, False)
+    rows = await _read(connection, SCHEMA_VERSION)
+    return (rows[0][0], bool(rows[0][1])) if rows else (None, False)
 
 
-async def _page(connection: Connection, statement: str, *parameters: Any) -> Sequence[Row]:
-    [result] = await run(connection, [statement], parameters)
+async def _read(connection: Connection, statement: str, *parameters: Any) -> Sequence[Row]:
+    [result] = await run(connection, [statement], parameters, patience=READ_TRIP)
     return result.rows

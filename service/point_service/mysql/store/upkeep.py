@@ -31,11 +31,11 @@ async def due(connection: Connection, limit: int, after: Due | None) -> list[Due
     """Return up to `limit` grants that are due, those behind `after`, without locking anything."""
     values = [] if after is None else [after.expires_at, after.expires_at, after.grant_id]
     statement = DUE.format(after="" if after is None else AFTER)
-    [result] = await run(connection, [statement], [*values, limit])
+    [result] = await run(connection, [statement], [*values, limit], patience=None)
     return [Due(*row) for row in result.rows]
 
 
 async def forget_answers(connection: Connection, hours: int, limit: int) -> int:
     """Delete up to `limit` answers older than `hours`; return how many went."""
-    [result] = await run(connection, [FORGET_ANSWERS], [hours, limit])
+    [result] = await run(connection, [FORGET_ANSWERS], [hours, limit], patience=None)
     return result.affected
