@@ -125,6 +125,7 @@ def _connect(settings: DatabaseSettings, credentials: Credentials, database: str
             "init_command": f"SET SESSION wait_timeout = {SILENT}",
             **({"ssl": context} if context else {}),
         },
+        hide_parameters=True,  # the application's password is one, and errors are logged
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
     )

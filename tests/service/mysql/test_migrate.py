@@ -62,10 +62,10 @@ async def _is_refused(settings):
     return False
 
 
-def start_migration(database_server):
+def start_migration(database_server, variables=None):
     return subprocess.Popen(
         [sys.executable, "-m", "point_service", "migrate"],
-        env={**os.environ, **serve.environment(database_server, None)},
+        env={**os.environ, **serve.environment(database_server, None), **(variables or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -144,3 +144,19 @@ async def test_an_entry_must_be_of_its_grants_member(master, member, member_of, 
             other.member_id,
             member.member_id,
         )
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_a_migration_that_may_make_no_user_prints_no_password(database_server, master, tmp_path, level):
+    """The application's, which is in the statement that the database refuses."""
+    for name, value in (("username", "limited"), ("password", "own-password")):
+        (tmp_path / name).write_text(value)
+    master.rows("CREATE USER IF NOT EXISTS 'limited'@'%' IDENTIFIED BY 'own-password'")
+    master.rows(f"GRANT ALL PRIVILEGES ON `{database_server.schema}`.* TO 'limited'@'%'")
+    variables = {"POINT_DATABASE_MIGRATION_CREDENTIALS_DIR": str(tmp_path), "POINT_LOG_LEVEL": level}
+    migrating = start_migration(database_server, variables)
+    printed, _ = migrating.communicate(timeout=60)
+    assert migrating.returncode == 1, printed
+    assert "CREATE USER" in printed
+    assert (database_server.application / "password").read_text() not in printed
+    assert "own-password" not in printed
