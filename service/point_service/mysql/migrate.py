@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from point_service.mysql.pool import tls_context
+from point_service.authorities import context
 from point_service.settings import Credentials, DatabaseSettings, SettingError
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,6 @@ def _grant(connection: Connection, settings: DatabaseSettings, credentials: Cred
 
 
 def _connect(settings: DatabaseSettings, credentials: Credentials, database: str | None) -> Any:
-    context = tls_context(settings)
     engine = create_engine(
         URL.create(
             "mysql+pymysql",
@@ -123,7 +122,7 @@ def _connect(settings: DatabaseSettings, credentials: Credentials, database: str
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "init_command": f"SET SESSION wait_timeout = {SILENT}",
-            **({"ssl": context} if context else {}),
+            **({"ssl": context(settings.ca_file)} if settings.tls else {}),
         },
         hide_parameters=True,  # the application's password is one, and errors are logged
         isolation_level="AUTOCOMMIT",

@@ -8,7 +8,6 @@ and the whole pool can be thrown away at once after a failover. What can't be op
 
 import asyncio
 import random
-import ssl
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -17,6 +16,7 @@ from contextlib import asynccontextmanager
 from asyncmy.connection import Connection
 from asyncmy.errors import OperationalError
 
+from point_service.authorities import Authorities
 from point_service.contract.errors import Unavailable
 from point_service.mysql.faults import RAISED, NotOpenedError
 from point_service.mysql.store.execution import BE_PATIENT
@@ -239,10 +239,11 @@ def opener(
 ) -> Callable[[], Awaitable[Connection]]:
     """Return what opens a connection to `host` as the application user, with the session set up.
 
-    The credentials are read anew each time, so a rotated password is picked up. One that the database doesn't know
-    yet (its Secret is changed first, and the migration tells the database) leaves the last one in use that it took.
+    Credentials and CA file are read anew when they changed, so a rotation is picked up. A password that the database
+    doesn't know yet (its Secret is changed first, and the migration tells the database) leaves the last one in use that
+    it took.
     """
-    context = tls_context(settings)
+    authorities = Authorities(settings.ca_file) if settings.tls else None
     statement = ";".join(session)
     taken: Login | None = None
 
@@ -255,7 +256,7 @@ def opener(
             database=settings.name,
             charset="utf8mb4",
             autocommit=True,
-            ssl=context,
+            ssl=authorities.context() if authorities else None,
             connect_timeout=CONNECT_TIMEOUT,
         )
         await raw.connect()
@@ -290,10 +291,3 @@ def _login(settings: DatabaseSettings) -> Login:
     if credentials is None:
         return "point", ""
     return credentials.username() or "point", credentials.password()
-
-
-def tls_context(settings: DatabaseSettings) -> ssl.SSLContext | None:
-    """Return the TLS context that verifies the server and its name, or None when TLS is off."""
-    if not settings.tls:
-        return None
-    return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)

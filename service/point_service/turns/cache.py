@@ -21,6 +21,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from point_service.authorities import version
 from point_service.breaker import Breaker
 from point_service.settings import CacheSettings, Credentials
 from point_service.telemetry import metrics
@@ -65,6 +66,8 @@ class Cache:
     """Runs scripts and blocking pops on Redis behind the breaker."""
 
     def __init__(self, settings: CacheSettings) -> None:
+        self._settings = settings
+        self._trusted = version(settings.ca_file)
         self._client = _client(settings)
         self._timeout = settings.timeout
         self._sent: set[str] = set()  # digests of scripts
@@ -155,16 +158,23 @@ class Cache:
             reason = f"{type(failure).__name__}: {failure}"
             surprising = None if isinstance(failure, FAILURES) else failure
             log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
-        if self.breaker.open and (self._looking_around is None or self._looking_around.done()):
+        replaced = version(self._settings.ca_file) != self._trusted
+        if (self.breaker.open or replaced) and (self._looking_around is None or self._looking_around.done()):
             self._looking_around = asyncio.create_task(self._look_around())
 
     async def _look_around(self) -> None:
         """Learn anew who is in the cluster, in no request's time.
 
         A primary that hangs, or whose zone is dark, fails no call within its limit: the client by itself would go
-        on asking it, and never the replica that took over.
+        on asking it, and never the replica that took over. Nor would its connections, opened again, read a CA file that
+        was replaced.
         """
-        if isinstance(self._client, RedisCluster):
+        trusted = version(self._settings.ca_file)
+        if trusted != self._trusted:
+            before, self._client, self._trusted = self._client, _client(self._settings), trusted
+            with suppress(Exception):
+                await before.aclose()
+        elif isinstance(self._client, RedisCluster):
             with suppress(Exception):
                 async with asyncio.timeout(LOOK_AROUND):
                     await self._client.aclose()
