@@ -12,7 +12,7 @@ from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
-from point_service.mysql.store.execution import BE_PATIENT, naive, run
+from point_service.mysql.store.execution import BE_PATIENT, TRIP, naive, run
 
 # Grants and entries travel as one JSON value, however many they are, and get their ids in the order they have there.
 ADD_GRANTS = (
@@ -46,6 +46,7 @@ ADD_ENTRIES = (
     " reversed_entry_id BIGINT UNSIGNED PATH '$[3]'))) entry"
 )
 NULL_REFUSED = 1048
+MANY = 1_000  # entries, with which a server takes its time
 ADD_ANSWERS = (
     "INSERT INTO idempotency"
     " (member_id, caller, idempotency_key, request_hash, status, body, created_at) VALUES "
@@ -99,8 +100,10 @@ async def commit(connection: Connection, changes: Sequence[Change]) -> None:
     """
     batch = [*_entries(changes), *_answers(changes)]
     statements = [*(statement for statement, _ in batch), "COMMIT", BE_PATIENT]
+    many = sum(len(change.entries) for change in changes) > MANY
+    parameters = [value for _, values in batch for value in values]
     try:
-        await run(connection, statements, [value for _, values in batch for value in values])
+        await run(connection, statements, parameters, patience=None if many else TRIP)
     except MySQLError as error:
         if error.args and error.args[0] == NULL_REFUSED:
             raise StaleVersionError("a row changed under its member's lock") from error
