@@ -1,5 +1,6 @@
 """Configuration: read once, and wrong values named in one line."""
 
+import json
 import os
 import re
 import socket
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from point_local.alone import servers
 from point_service.settings import Credentials, SettingError, load, pool_size, shown
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
@@ -91,6 +93,29 @@ def test_the_program_ends_with_status_2_and_one_line():
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "point-service: POINT_HTTP_PORT: 'http' is not a whole number from 1 to 65535\n"
+
+
+def test_an_application_that_does_not_start_ends_with_status_1_and_says_so_last(tmp_path):
+    variables = {
+        "POINT_DATABASE_HOST": "127.0.0.1",
+        "POINT_HTTP_ADDRESS": "127.0.0.1",
+        "POINT_HTTP_PORT": str(servers.free_port()),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "-1",  # which the exporter refuses
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "point_service", "serve"],
+        env={**os.environ, **variables},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (1, "")
+    assert lines[-1]["message"] == "serve failed: the application did not start"
+    assert "Task exception was never retrieved" not in done.stdout
+    assert "max_queue_size" in done.stdout
 
 
 def test_a_port_that_is_taken_is_one_line_too():

@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from litestar.types import ASGIApp
@@ -22,6 +22,10 @@ LAST_MOMENT = 1  # second for what still runs after the drain
 BACKLOG = 1024  # connections that wait to be taken
 
 log = logging.getLogger(__name__)
+
+
+class NotStartedError(Exception):
+    """The application did not start; why is in the log."""
 
 
 class Server(uvicorn.Server):
@@ -52,7 +56,7 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was begun and return. Raises SettingError."""
+    """Serve until SIGTERM or SIGINT, then finish what was begun and return. Raises SettingError, NotStartedError."""
     asyncio.run(_serve(settings, _listen(settings.http_address, settings.http_port)))
 
 
@@ -77,7 +81,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(server.serve([listener]))
+    serving = asyncio.create_task(_until_stopped(server, listener))
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"address": settings.http_address, "port": settings.http_port})
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -90,4 +94,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         server.should_exit = True
     stopping.cancel()
     await serving
+    if not server.started:
+        raise NotStartedError("the application did not start")
     log.info("stopped")
+
+
+async def _until_stopped(server: Server, listener: socket.socket) -> None:
+    # An application that does not start makes uvicorn leave the process, from within a task, or return as if it had.
+    with suppress(SystemExit):
+        await server.serve([listener])
