@@ -32,17 +32,18 @@ class Readiness:
         self._pool = pool
         self._checked = time.monotonic() - REMEMBERED
         self._reason: str | None = None
+        self._demoted = False  # it was read-only when it was last asked
         self._lock = asyncio.Lock()
 
     async def reason_against(self) -> str | None:
         """Return why not, or None when it can."""
         async with self._lock:
             if time.monotonic() - self._checked >= REMEMBERED:
-                self._reason = await self._ask(since=self._checked)
+                self._reason = await self._ask()
                 self._checked = time.monotonic()
             return self._reason
 
-    async def _ask(self, since: float) -> str | None:
+    async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(TIMEOUT):
                 at, read_only = await self._database.read(schema_version)
@@ -52,11 +53,13 @@ class Readiness:
             return problem.detail
         except Exception as error:  # no table, no right: the reason is for the operator to read
             return f"the database refuses: {error}"
+        if read_only or self._demoted:
+            # What is open leads to the old writer, or may: where nobody writes, nothing else tells, and what is read
+            # there is out of date. Once more when that is over: the name may have led there until a moment ago.
+            self._pool.retire()
+        self._demoted = read_only
         if read_only:
-            # This one leads to the old writer: let it go, and the name be resolved anew. The others do, too, if they
-            # are as old as it; those that serve meanwhile are left to the fault that a write meets there.
-            self._database.pool.discard()
-            self._pool.suspect(since)
+            self._database.pool.discard()  # its name is resolved anew
             return "the database is read-only"
         if not revision.serves(at):
             return f"the schema is at {at}, {revision.HEAD} is needed"

@@ -83,11 +83,12 @@ class Pool:
         self._slots = asyncio.Semaphore(self.size)
         self._reserve = asyncio.Semaphore(1) if self.size < size else self._slots
         self._free: list[PooledConnection] = []
-        self._lent = 0
+        self._lent: set[PooledConnection] = set()
         self._hoping: deque[asyncio.Future[PooledConnection]] = deque()  # for one that is lent
         self._acquire_timeout = acquire_timeout
         self._lifetime = lifetime
         self._generation = 0
+        self._retired = 0.0  # what was opened before then is not used twice
         self._answered = 0.0  # when a connection last came back sound
         self._refusal: BaseException | None = None  # why the server lets none be opened,
         self._opens_again = 0.0  # and when that is tried again
@@ -108,12 +109,12 @@ class Pool:
             if pooled is None or pooled.expires <= time.monotonic():
                 pooled = await self._renewed(pooled)
             clean = False
-            self._lent += 1
+            self._lent.add(pooled)
             try:
                 yield pooled.raw
                 clean = True
             finally:
-                self._lent -= 1
+                self._lent.discard(pooled)
                 self._give_back(pooled, clean)
         finally:
             self.in_use -= counted
@@ -135,6 +136,12 @@ class Pool:
         """Throw every connection away unless one has answered since then (`time.monotonic`): the server may be gone."""
         if self._answered < since:
             self.discard()
+
+    def retire(self) -> None:
+        """Have every connection replaced before its next use, if another can be opened: it may lead elsewhere now."""
+        self._retired = time.monotonic()
+        for pooled in (*self._free, *self._lent):
+            pooled.expires = self._retired
 
     async def close(self) -> None:
         """Take leave of the server on every free connection; call it when nobody uses the pool any more."""
@@ -190,7 +197,7 @@ class Pool:
     async def _opened(self) -> PooledConnection:
         if self._refusal is not None and time.monotonic() < self._opens_again:
             raise NotOpenedError(self._refusal)
-        generation = self._generation
+        generation, began = self._generation, time.monotonic()
         try:
             raw = await self._open()
         except SettingError as error:  # a secret that is being replaced
@@ -203,7 +210,7 @@ class Pool:
         self._refusal = None
         # Spread over a fifth, so that connections opened together don't all end together.
         expires = time.monotonic() + self._lifetime * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
-        return PooledConnection(raw, expires, generation)
+        return PooledConnection(raw, expires if began > self._retired else 0.0, generation)
 
     async def _given_back(self) -> PooledConnection:
         """Wait for a connection that another gives back. Raises Unavailable when none comes in time."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from point_local.alone import mysqld, serve, servers
 from point_service.contract.errors import Unavailable
+from point_service.http import probes
 from point_service.http.probes import Readiness
 from point_service.mysql.database import Database
 from point_service.mysql.migrate import migrate
@@ -75,3 +76,41 @@ async def test_a_probe_that_meets_the_old_writer_discards_no_pool_that_serves(po
     await member.balance()
     assert await readiness.reason_against() is not None
     assert serving.generation == generation
+
+
+async def test_what_was_open_when_a_writer_was_demoted_is_not_used_on(
+    settings, points, member, master, monkeypatch
+):
+    """Where nobody writes nothing fails there, and what is read is out of date."""
+    monkeypatch.setattr(probes, "REMEMBERED", 0.0)
+    await member.earn(1)
+    probe = Pool(opener(settings.database, settings.database.host), 1, 2, 300)
+    serving = points.database.pool
+    readiness = probes.Readiness(Database(probe), serving)
+
+    async def session():
+        await member.balance()  # sound, as stale reads are
+        [result] = await points.database.read(
+            lambda connection: run(connection, ["SELECT CONNECTION_ID()"], [])
+        )
+        return result.rows[0][0]
+
+    try:
+        before = await session()
+        assert await readiness.reason_against() is None
+        assert await session() == before
+        async with serving.connection() as lent:
+            [result] = await run(lent, ["SELECT CONNECTION_ID()"], [])
+            master.rows("SET GLOBAL read_only = 1")
+            assert await readiness.reason_against() == "the database is read-only"
+        meanwhile = await session()
+        assert meanwhile not in (before, result.rows[0][0])
+        master.rows("SET GLOBAL read_only = 0")
+        assert await readiness.reason_against() is None
+        after = await session()
+        assert after not in (before, meanwhile)
+        assert await readiness.reason_against() is None
+        assert await session() == after
+    finally:
+        master.rows("SET GLOBAL read_only = 0")
+        await probe.close()
