@@ -10,7 +10,7 @@ import msgspec
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from point_service.contract.errors import (
     BodyTooLarge,
@@ -112,7 +112,13 @@ def _as_routed(application: ASGIApp) -> ASGIApp:
         if scope["type"] == "http":
             scope["path"] = scope["raw_path"].decode("ascii")
             if scope["method"] == "HEAD":
-                scope = cast("Scope", {**scope, "method": "GET"})
+                got = cast("HTTPScope", {**scope, "method": "GET"})
+                try:
+                    await application(got, receive, send)
+                finally:  # what is counted and logged under it
+                    if "path_template" in got:
+                        scope["path_template"] = got["path_template"]
+                return
         await application(scope, receive, send)
 
     return answer

@@ -57,7 +57,7 @@ class Observed:
 def _record(scope: HTTPScope, status: int, seconds: float) -> None:
     # Only known routes become labels: a scan of made-up paths must not fill the metrics.
     route = scope.get("path_template") or "other"
-    method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
+    method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
     metrics.REQUESTS.labels(route, method, str(status)).inc()
     metrics.DURATION.labels(route, method).observe(seconds)
     if route not in QUIET:

@@ -52,6 +52,25 @@ async def test_head_is_answered_as_get_without_the_body(client, path):
         assert head.headers[name] == got.headers[name]
 
 
+async def test_head_is_counted_and_logged_under_the_route_it_asks(client, served):
+    member = f"m-{uuid.uuid4()}"
+    for path in ("/healthz", "/v1/points", "/v1/points/orders/o-1", "/v1/nothing"):
+        await client.head(path, headers=headers(member))
+    text = (await client.get("/metrics")).text
+    for route, status in (
+        ("/healthz", 200),
+        ("/v1/points", 200),
+        ("/v1/points/orders/{order_id}", 404),
+        ("other", 404),
+    ):
+        line = f'point_requests_total{{method="HEAD",route="{route}",status="{status}"}} 1.0'
+        assert line in text, [line for line in text.splitlines() if "HEAD" in line]
+    _, logged = await asyncio.to_thread(served.end)
+    lines = [json.loads(line) for line in logged.splitlines()]
+    logged_routes = [line["route"] for line in lines if line["message"] == "request"]
+    assert logged_routes == ["/v1/points", "/v1/points/orders/{order_id}", "other"]
+
+
 async def test_head_of_what_only_takes_posts_is_refused(client):
     answer = await client.head("/v1/points/use", headers=headers("m-head"))
     assert answer.status_code == 405
