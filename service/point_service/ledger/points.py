@@ -59,6 +59,7 @@ class Points:
 
     async def _transact(self, command: Command) -> Result:
         done = await self._database.transact(lambda connection: execute(connection, [command], wait=True))
+        self._shared.remember(done.large)
         return done.results[command.key.member_id]
 
 

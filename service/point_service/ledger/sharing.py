@@ -63,10 +63,14 @@ class SharedTransactions:
             if fault is NOT_OPENED or self._database.pool.generation != generation:
                 self._paused_until = time.monotonic() + PAUSE
         metrics.SHARED.observe(len(commands))
+        self.remember(large)
+        return [results.get(command.key.member_id) for command in commands]
+
+    def remember(self, large: Sequence[str]) -> None:
+        """Let members with much to read go alone for a while."""
         if len(self._large) > MOST_LARGE:
             self._large.clear()
         self._large |= dict.fromkeys(large, time.monotonic() + LARGE)
-        return [results.get(command.key.member_id) for command in commands]
 
     def is_large(self, member_id: str) -> bool:
         """Tell whether a member had much to read not long ago."""

@@ -40,7 +40,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Executed(NamedTuple):
-    """The results by member, and the members that were left out because there is much to read of them."""
+    """The results by member, and the members of whom there is much to read; they have a result only with `wait`."""
 
     results: dict[str, Result]
     large: Sequence[str]
@@ -62,11 +62,11 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
         snapshot = snapshots.get(one.member_id)
         if snapshot is None or snapshot.whole or snapshot.answer is not None:
             continue
+        large.append(one.member_id)
         if wait:
             await read_rest(connection, snapshot, one)
         else:
             del snapshots[one.member_id]
-            large.append(one.member_id)
     decided: list[tuple[Command, Snapshot, Decision | Problem]] = []
     for command in commands:
         snapshot = snapshots.get(command.key.member_id)

@@ -9,11 +9,13 @@ from harness.service import Master
 from point_local.alone import serve
 from point_service.domain.grants import MOST_GRANTS
 from point_service.ledger import upkeep
+from point_service.ledger.points import Points
 from point_service.ledger.upkeep import expire_due
 from point_service.mysql.migrate import migrate
 from point_service.mysql.store.questions import DUE_AT_ONCE
 from point_service.settings import load
 from point_service.telemetry import metrics
+from point_service.turns.lock import MemberLock
 
 pytestmark = pytest.mark.integration
 
@@ -218,3 +220,15 @@ def test_a_migration_that_ended_before_its_number_was_written_goes_on(master, da
     master.rows("UPDATE alembic_version SET version_num = '0002'")
     migrate(load(serve.environment(database_server, None)).database)
     assert master.rows("SELECT version_num FROM alembic_version") != [("0002",)]
+
+
+@pytest.mark.parametrize("most", [1, 32])
+async def test_a_large_member_is_known_for_one_also_where_nobody_shares(points, member_of, master, most):
+    points = points._replace(points=Points(points.database, MemberLock(None), most))
+    member, few = member_of(points), member_of(points)
+    master.grant_many(member.member_id, 200, amount=1)
+    master.grant_many(few.member_id, 10, amount=100)
+    await few.use(60)
+    await member.use(60)
+    assert points.points._shared.is_large(member.member_id)
+    assert not points.points._shared.is_large(few.member_id)
