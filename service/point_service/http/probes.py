@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -94,7 +95,12 @@ async def metrics_page() -> Response[bytes]:
 @get("/openapi.json")
 async def openapi_document() -> Response[bytes]:
     """Return the API's description."""
-    return Response(msgspec.json.encode(openapi.document()), media_type="application/json")
+    return Response(_described(), media_type="application/json")
+
+
+@cache
+def _described() -> bytes:
+    return msgspec.json.encode(openapi.document())
 
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, readyz, metrics_page, openapi_document]

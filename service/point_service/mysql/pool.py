@@ -151,7 +151,7 @@ class Pool:
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await pooled.raw.ensure_closed()
-            except (TimeoutError, OSError):
+            except OSError:  # a TimeoutError is one
                 pooled.raw.close()
         await asyncio.sleep(0)  # what was cut off ends in the loop's next turn
 

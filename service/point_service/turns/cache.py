@@ -35,7 +35,7 @@ MAX_CONNECTIONS = 64  # for each node; all but one are for contenders that wait
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
 
-FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+FAILURES = (RedisError, RedisClusterException, OSError)
 
 
 class CacheAwayError(Exception):

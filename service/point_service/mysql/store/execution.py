@@ -28,7 +28,6 @@ class Result(msgspec.Struct, frozen=True):
 
     rows: Sequence[Row]
     affected: int
-    last_id: int
 
 
 async def run(
@@ -47,7 +46,7 @@ async def run(
         await cursor.execute(";".join(statements), tuple(parameters))
         while True:
             rows: Sequence[Row] = await cursor.fetchall() if cursor.description else ()
-            results.append(Result(rows, cast("int", cursor.rowcount), cursor.lastrowid))
+            results.append(Result(rows, cast("int", cursor.rowcount)))
             if not await cursor.nextset():
                 return results
 
