@@ -1,12 +1,14 @@
 """The Kubernetes API, as plain dictionaries. Every call ends within `TIMEOUT` seconds.
 
-Errors are those of `kubernetes.aio.dynamic.exceptions`, one class for each HTTP status.
+Errors are those of `kubernetes.aio.dynamic.exceptions`, one class for each HTTP status, and OSError for whatever has no
+status: no connection, none in time (TimeoutError), or an answer that breaks off (ConnectionError).
 """
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import aiohttp
 import msgspec
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
@@ -142,8 +144,15 @@ class Cluster:
         return answer
 
     async def _request(self, method: str, path: str, **options: Any) -> Object:
-        async with asyncio.timeout(TIMEOUT + 1):  # the client's own limit leaves out waiting for a connection
-            answer = await self._client.request(
-                method, path, serialize=False, _request_timeout=TIMEOUT, **options
-            )
-            return msgspec.json.decode(await answer.read())
+        try:
+            async with asyncio.timeout(
+                TIMEOUT + 1
+            ):  # the client's own limit leaves out waiting for a connection
+                answer = await self._client.request(
+                    method, path, serialize=False, _request_timeout=TIMEOUT, **options
+                )
+                return msgspec.json.decode(await answer.read())
+        except OSError:
+            raise  # some of aiohttp's are
+        except (aiohttp.ClientError, msgspec.DecodeError) as error:
+            raise ConnectionError(f"{method} {path}: {type(error).__name__}: {error}") from error
