@@ -42,7 +42,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     running: Rollout = Rollout()
     """How the service's own pods are now."""
     routed: bool = False
-    """Whether the gateway has its route."""
+    """Whether the gateway has its route, perhaps as it was before its last change."""
+    route_told: bool = True
+    """Whether the gateway has looked at the route as it is."""
     refusal: Refusal | None = None
     """Why the operator could not do what the spec says."""
     canary: Record | None = None
@@ -102,6 +104,7 @@ def at_work(point_service: PointService, seen: Seen, outcome: Outcome) -> bool:
     return (
         not point_service.spec.paused
         and outcome.refusal is None
+        and outcome.route_told
         and not seen.secret_problems
         and seen.migration.state == "Succeeded"
         and running.renewed
@@ -131,6 +134,8 @@ def _degraded(seen: Seen, outcome: Outcome) -> Condition:
         return Condition("True", "RolloutStuck", f"No new pod became ready in time{troubles}{serving}")
     if seen.gateway_problem:
         return Condition("True", seen.gateway_problem.reason, seen.gateway_problem.message)
+    if seen.route_problem:
+        return Condition("True", seen.route_problem.reason, f"{seen.route_problem.message}{serving}")
     if seen.certificate_problem:
         return Condition("True", "CertificateMissing", seen.certificate_problem)
     if canary is not None and canary.state == "Failed":
@@ -215,6 +220,8 @@ def _progressing(point_service: PointService, seen: Seen, outcome: Outcome, degr
         return Condition(
             "True", "RollingOut", f"{running.updated} of {running.wanted} pods run the wanted version"
         )
+    if outcome.routed and not outcome.route_told:
+        return Condition("True", "RollingOut", "The gateway has not looked at the newest route yet")
     return Condition("False", "Complete", "The cluster is as the spec says")
 
 

@@ -184,6 +184,7 @@ class Reconciler:
         return Outcome(
             running=look.running(point_service, children),
             routed=parents.is_routed(point_service, children),
+            route_told=parents.is_told(point_service, children),
             canary=decision.canary,
             claims=self._fleet.claims(point_service.key),
             unwatched=unwatched,

@@ -41,7 +41,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     gateway_problem: Refusal | None = None
     """Why what is made there serves nobody."""
     routed: bool = False
-    """Whether the gateway has its route."""
+    """Whether the gateway has its route, perhaps as it was before its last change."""
+    route_problem: Refusal | None = None
+    """Why the route as it is does not serve, while the one before does."""
     secret_problems: tuple[str, ...] = ()
     certificate_problem: str = ""
     certified: bool = False
@@ -108,6 +110,9 @@ class Observer:
         canary = children.get((kinds.DEPLOYMENT.kind, namespace, names.serving(point_service, names.CANARY)))
         limiter = children.get((kinds.DEPLOYMENT.kind, namespace, rate_limit_service.name(point_service)))
         job = children.get((kinds.JOB.kind, namespace, migration.name(point_service, found.login)))
+        routed = parents.is_routed(point_service, children)
+        route_problem = parents.route_problem(point_service, children, now)
+        serves = routed and not parents.is_told(point_service, children)
         return Seen(
             children=children,
             surroundings=Surroundings(
@@ -126,8 +131,9 @@ class Observer:
             gateway=at_gateway,
             gateway_problem=parent.problem
             or (gateways.problem(gateway, at_gateway) if listed else None)
-            or parents.route_problem(point_service, children, now),
-            routed=parents.is_routed(point_service, children),
+            or (None if serves else route_problem),
+            routed=routed,
+            route_problem=route_problem if serves else None,
             secret_problems=found.problems,
             certificate_problem=certificate_problem,
             certified=bool(claims)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from point_operator.kube import drift
 from point_operator.kube.apply import Identity
 from point_operator.kube.cluster import Cluster, Object
 from point_operator.model import kinds
@@ -18,7 +19,7 @@ CONTROLLER = "istio.io/gateway-controller"
 BUILT_IN = "istio"
 """Class that Istio takes for its own also where nobody has made it."""
 PATIENCE_SECONDS = 10.0
-"""How long a new route may go without a word of Istio's before that is a problem."""
+"""How long a route may go after a change without a word of Istio's before that is a problem."""
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -68,7 +69,10 @@ def read(live: Mapping[str, Any], wanted: ParentRef) -> Parent:
     if not secure:
         which = f"listener {wanted.section_name} is" if wanted.section_name else "listeners are"
         return _without(wanted, f"takes no HTTPS: its {which} of another protocol")
-    told = {one["name"]: one.get("conditions") or [] for one in live.get("status", {}).get("listeners") or []}
+    told = {
+        one["name"]: _current(live, one.get("conditions") or [])
+        for one in live.get("status", {}).get("listeners") or []
+    }
     broken = {name: _failed(told.get(name, []), "Programmed", "ResolvedRefs") for name in secure}
     if all(broken.values()):
         return Parent(secure, _listener(wanted, "; ".join(f"{name}: {why}" for name, why in broken.items())))
@@ -76,39 +80,71 @@ def read(live: Mapping[str, Any], wanted: ParentRef) -> Parent:
 
 
 def is_routed(point_service: PointService, children: Mapping[Identity, Object]) -> bool:
-    """Whether a gateway has a route to it, perhaps one of the other kind, from before."""
+    """Whether a gateway has a route to it, perhaps one of the other kind, or as it was before its last change."""
     namespace, name = point_service.key
     if (kinds.VIRTUAL_SERVICE.kind, namespace, name) in children:
         return True
     route = children.get((kinds.HTTP_ROUTE.kind, namespace, name))
-    return route is not None and any(not _failed(one, "Accepted") for one in _told(route) if one)
+    told = _told(route, point_service) if route is not None else []
+    return any(not _failed(one, "Accepted") for one in told)
+
+
+def is_told(point_service: PointService, children: Mapping[Identity, Object]) -> bool:
+    """Whether Istio has looked at the route as it is; of a VirtualService it tells nothing."""
+    route = children.get((kinds.HTTP_ROUTE.kind, *point_service.key))
+    if route is None or point_service.spec.gateway.parent_ref is None:
+        return True
+    return any(_current(route, one) for one in _told(route, point_service))
 
 
 def route_problem(
     point_service: PointService, children: Mapping[Identity, Object], now: str
 ) -> Refusal | None:
-    """Return why the Gateway does not send requests by the route as it is, or None. `now` is an RFC 3339 time."""
+    """Return why the Gateway does not send requests by the route as it is, or None. `now` is an RFC 3339 time.
+
+    Of what Istio has not looked at since the last change nothing is known; it is given a moment from then on.
+    """
     wanted = point_service.spec.gateway.parent_ref
     route = children.get((kinds.HTTP_ROUTE.kind, *point_service.key))
     if wanted is None or route is None:
         return None
-    told = _told(route)
+    told = [said for one in _told(route, point_service) if (said := _current(route, one))]
     if not told:
-        made, moment = (
-            datetime.datetime.fromisoformat(one) for one in (route["metadata"]["creationTimestamp"], now)
-        )
-        if (moment - made).total_seconds() < PATIENCE_SECONDS:
+        changed = (drift.our_entry(route) or {}).get("time") or route["metadata"]["creationTimestamp"]
+        since, moment = (datetime.datetime.fromisoformat(one) for one in (changed, now))
+        if (moment - since).total_seconds() < PATIENCE_SECONDS:
             return None
-        why = "no controller has said anything of it; does Istio look after this Gateway's class?"
+        why = "no controller has said anything of it as it is; does Istio look after this Gateway's class?"
         return _unaccepted(wanted, why)
     failed = [_failed(one, "Accepted", "ResolvedRefs") for one in told]
     return _unaccepted(wanted, "; ".join(dict.fromkeys(failed))) if all(failed) else None
 
 
-def _told(route: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
-    """Return what Istio says of each of a route's parents; all of a PointService's are listeners of one Gateway."""
-    parents = route.get("status", {}).get("parents") or []
-    return [one.get("conditions") or [] for one in parents if one["controllerName"] == CONTROLLER]
+def _told(route: Mapping[str, Any], point_service: PointService) -> list[Sequence[Mapping[str, Any]]]:
+    """Return what Istio says, of whichever generation, of each listener that the route names at the Gateway that is
+    meant: of those that it named once something may be left."""
+    wanted = point_service.spec.gateway.parent_ref
+    namespace = route["metadata"]["namespace"]
+    named = {_place(one, namespace) for one in route["spec"].get("parentRefs") or []}
+    return [
+        one["conditions"]
+        for one in route.get("status", {}).get("parents") or []
+        if one["controllerName"] == CONTROLLER and one.get("conditions")
+        if (place := _place(one["parentRef"], namespace)) in named
+        and wanted is not None
+        and place[:2] == (wanted.namespace, wanted.name)
+    ]
+
+
+def _place(reference: Mapping[str, Any], namespace: str) -> tuple[str, str, str]:
+    """Namespace and name of a Gateway, and one of its listeners, as an object of `namespace` names them."""
+    return reference.get("namespace") or namespace, reference["name"], reference.get("sectionName") or ""
+
+
+def _current(live: Mapping[str, Any], conditions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those conditions that tell of an object as it is."""
+    newest = live["metadata"]["generation"]
+    return [one for one in conditions if one.get("observedGeneration") == newest]
 
 
 def _failed(conditions: Sequence[Mapping[str, Any]], *types: str) -> str:

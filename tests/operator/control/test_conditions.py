@@ -133,6 +133,14 @@ TABLE: dict[str, tuple[Seen, Outcome, str, str, str, str, str]] = {
         "False RouteNotAccepted 3", "False Complete", "True RouteNotAccepted", "Reconciling RouteNotAccepted",
         "InProgress",
     ),
+    "the gateway has not looked at the newest route": (
+        GOOD, _did(route_told=False),
+        "True Available 2", "True RollingOut", "False AsExpected", "Reconciling RollingOut", "InProgress",
+    ),
+    "nobody looks at the newest route": (
+        _seen(route_problem=UNROUTED), _did(route_told=False),
+        "True Available 2", "True RollingOut", "True RouteNotAccepted", "Reconciling RollingOut", "InProgress",
+    ),
     "the gateway is somebody else": (
         _seen(gateway_problem=IDENTITY), _did(),
         "False GatewayIdentity 3", "False Complete", "True GatewayIdentity", "Stalled GatewayIdentity", "Failed",

@@ -40,8 +40,10 @@ def _say(tenant: Any, status: str, reason: str, message: str = "") -> None:
     told = {
         "type": "Accepted", "status": status, "reason": reason, "message": message,
         "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "observedGeneration": tenant.get(kinds.HTTP_ROUTE)["metadata"]["generation"],
     }  # fmt: skip
-    of = {"parentRef": PARENT, "controllerName": "istio.io/gateway-controller", "conditions": [told]}
+    where = PARENT | {"sectionName": gateway_api.SECURE}
+    of = {"parentRef": where, "controllerName": "istio.io/gateway-controller", "conditions": [told]}
     change = {"status": {"parents": [of]}}
     tenant.kube.patch(kinds.HTTP_ROUTE, tenant.namespace, "points", change, "status")
 
@@ -63,6 +65,21 @@ def test_it_is_ready_when_the_gateway_takes_its_route(tenant: Any) -> None:
     assert tenant.kube.get(kinds.GATEWAY, PLACE.namespace, SHARED) is None
     for kind in kinds.AT_GATEWAY:
         assert tenant.at_gateway(kind)["spec"]["targetRefs"][0]["name"] == "shared"
+
+
+@pytest.mark.usefixtures("parent")
+def test_a_change_is_at_work_when_the_gateway_has_looked_at_the_route_as_it_is(tenant: Any) -> None:
+    _up(tenant)
+    _say(tenant, "True", "Accepted")
+    before = tenant.wait_reason("Ready", "Available")["observedGeneration"]
+    tenant.wait_reason("Progressing", "Complete")
+    tenant.spec(mesh={"timeoutSeconds": 7})
+    assert "newest route" in tenant.wait_reason("Progressing", "RollingOut")["message"]
+    ready = tenant.condition("Ready")
+    assert (ready["status"], ready["observedGeneration"]) == ("True", before)
+    _say(tenant, "True", "Accepted")
+    tenant.wait_reason("Progressing", "Complete")
+    assert tenant.condition("Ready")["observedGeneration"] == before + 1
 
 
 @pytest.mark.usefixtures("parent")

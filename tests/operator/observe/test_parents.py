@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 from harness import gateway_api
-from point_operator.model import api, gateways, kinds
+from point_operator.model import api, gateways, kinds, names
 from point_operator.model.gateways import ParentRef
 from point_operator.observe import parents
 
 WANTED = ParentRef(name="shared", namespace="istio-ingress")
 MADE, SOON, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2026-01-01T00:01:00Z"
+HERE = {"namespace": "istio-ingress", "name": "shared"}
+NEWEST = 3
+"""Generation of what is read."""
 FOREIGN = {
     "controllerName": "example.com/other",
-    "conditions": [{"type": "Accepted", "status": "True", "reason": "A"}],
+    "parentRef": HERE | {"sectionName": "https"},
+    "conditions": [{"type": "Accepted", "status": "True", "reason": "A", "observedGeneration": NEWEST}],
 }
 """What another controller says of a route counts for nothing."""
 ACCEPTED = {"type": "Accepted", "status": "True", "reason": "Accepted"}
@@ -27,13 +31,15 @@ REFUSED = {
 UNRESOLVED = {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}
 
 
-def _gateway(**told: dict[str, str]) -> dict[str, Any]:
+def _gateway(seen: int = NEWEST, **told: dict[str, str]) -> dict[str, Any]:
     """A Gateway with a listener for HTTPS and one for HTTP; `told` are conditions by listener."""
-    listeners = [
-        {"name": name, "conditions": [one | {"type": "Programmed", "status": "False"}]}
-        for name, one in told.items()
-    ]
-    return {"spec": gateway_api.gateway_spec(), "status": {"listeners": listeners}}
+    failed = {"type": "Programmed", "status": "False", "observedGeneration": seen}
+    listeners = [{"name": name, "conditions": [one | failed]} for name, one in told.items()]
+    return {
+        "metadata": {"generation": NEWEST},
+        "spec": gateway_api.gateway_spec(),
+        "status": {"listeners": listeners},
+    }
 
 
 def _section(name: str) -> ParentRef:
@@ -61,7 +67,10 @@ def test_a_listener_that_can_t_be_meant_is_none(section: str, said: str) -> None
 
 
 def test_a_gateway_without_https_has_none() -> None:
-    plain = {"spec": {"listeners": [{"name": "http", "protocol": "HTTP"}]}}
+    plain = {
+        "metadata": {"generation": NEWEST},
+        "spec": {"listeners": [{"name": "http", "protocol": "HTTP"}]},
+    }
     assert parents.read(plain, WANTED).listeners == ()
     assert parents.read({"spec": {}}, WANTED).problem is not None
 
@@ -73,16 +82,46 @@ def test_a_listener_without_its_certificate_is_a_problem_and_stays_meant() -> No
     assert seen.problem.message.endswith("does not listen: https: Invalid: no such secret")
 
 
+def test_what_was_said_before_the_gateway_was_changed_tells_nothing_of_it() -> None:
+    assert parents.read(_gateway(NEWEST - 1, https={"reason": "Invalid"}), WANTED) == parents.Parent(
+        ("https",)
+    )
+
+
 def test_one_of_two_that_listens_is_enough() -> None:
     both = _gateway(https={"reason": "Invalid"})
     both["spec"]["listeners"].append({"name": "other", "protocol": "HTTPS"})
     assert parents.read(both, WANTED) == parents.Parent(("https", "other"))
 
 
-def _children(*told: list[dict[str, Any]], kind: kinds.Kind = kinds.HTTP_ROUTE) -> Any:
-    said = [{"controllerName": parents.CONTROLLER, "conditions": conditions} for conditions in told]
-    status = {"status": {"parents": [FOREIGN, *said]}}
-    return {(kind.kind, "points", "points"): {"metadata": {"creationTimestamp": MADE}} | status}
+def _children(
+    *told: list[dict[str, Any]],
+    kind: kinds.Kind = kinds.HTTP_ROUTE,
+    seen: int = NEWEST,
+    where: dict[str, str] = HERE,
+    changed: str = MADE,
+) -> Any:
+    """A route to listeners of the Gateway, and what Istio says of each `where`, which it has looked at when it was in
+    generation `seen`."""
+    places = [{"sectionName": "https"}, {"sectionName": "other"}]
+    said = [
+        {
+            "controllerName": parents.CONTROLLER,
+            "parentRef": where | place,
+            "conditions": [one | {"observedGeneration": seen} for one in conditions],
+        }
+        for place, conditions in zip(places, told, strict=False)
+    ]
+    ours = {"manager": names.FIELD_MANAGER, "operation": "Apply", "time": changed, "fieldsV1": {}}
+    metadata = {
+        "namespace": "points",
+        "generation": NEWEST,
+        "creationTimestamp": MADE,
+        "managedFields": [ours],
+    }
+    spec = {"parentRefs": [HERE | place for place in places]}
+    status = {"parents": [FOREIGN, *said]}
+    return {(kind.kind, "points", "points"): {"metadata": metadata, "spec": spec, "status": status}}
 
 
 @pytest.fixture
@@ -119,6 +158,41 @@ def test_a_route_is_one_when_a_listener_takes_it(
 def test_a_new_route_is_given_a_moment(attached: api.PointService) -> None:
     assert parents.route_problem(attached, _children(), SOON) is None
     assert parents.route_problem(attached, {}, LATER) is None
+
+
+def test_what_was_accepted_before_a_change_serves_and_is_not_the_newest(attached: api.PointService) -> None:
+    children = _children([ACCEPTED, RESOLVED], seen=NEWEST - 1, changed=SOON)
+    assert parents.is_routed(attached, children)
+    assert not parents.is_told(attached, children)
+    assert parents.route_problem(attached, children, "2026-01-01T00:00:12Z") is None, "it was changed 7 s ago"
+    assert parents.route_problem(attached, children, LATER) is not None
+    assert parents.is_told(attached, _children([ACCEPTED, RESOLVED]))
+
+
+def test_what_was_refused_before_a_change_is_no_problem_of_the_newest(attached: api.PointService) -> None:
+    children = _children([REFUSED, RESOLVED], seen=NEWEST - 1, changed=SOON)
+    assert not parents.is_routed(attached, children)
+    assert parents.route_problem(attached, children, SOON) is None
+
+
+@pytest.mark.parametrize("other", [{"name": "other"}, {"namespace": "elsewhere"}, {"sectionName": "gone"}])
+def test_what_is_said_of_another_gateway_or_listener_counts_for_nothing(
+    attached: api.PointService, other: dict[str, str]
+) -> None:
+    children = _children([ACCEPTED, RESOLVED])
+    (route,) = children.values()
+    route["status"]["parents"][-1]["parentRef"] |= other
+    assert not parents.is_routed(attached, children)
+    assert not parents.is_told(attached, children)
+    assert parents.route_problem(attached, children, LATER) is not None
+
+
+def test_a_route_that_still_leads_to_the_gateway_before_is_none(attached: api.PointService) -> None:
+    children = _children([ACCEPTED, RESOLVED])
+    (route,) = children.values()
+    for one in (*route["spec"]["parentRefs"], route["status"]["parents"][-1]["parentRef"]):
+        one["name"] = "before"
+    assert not parents.is_routed(attached, children)
 
 
 def test_a_virtual_service_is_a_route_of_its_own(spec: dict[str, Any]) -> None:
