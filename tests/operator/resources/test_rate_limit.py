@@ -121,7 +121,11 @@ def test_its_pods_meet_the_restricted_standard(everywhere: api.PointService) -> 
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "topology.kubernetes.io/zone"
+    spread = [(one["topologyKey"], one["whenUnsatisfiable"]) for one in pod["topologySpreadConstraints"]]
+    assert spread == [
+        ("topology.kubernetes.io/zone", "ScheduleAnyway"),
+        ("kubernetes.io/hostname", "DoNotSchedule"),
+    ]
 
 
 def test_another_limit_or_secret_rolls_its_pods(spec: dict[str, Any]) -> None:
