@@ -147,7 +147,7 @@ def test_every_pod_may_ask_for_names(policies: list[dict[str, Any]], asker: Peer
 
 
 @pytest.mark.parametrize(
-    "namespace", ["points", "istio-ingress", "istio-system", "monitoring", "external-secrets"]
+    "namespace", ["points", "point-system", "istio-ingress", "istio-system", "monitoring", "external-secrets"]
 )
 def test_a_pod_that_nobody_thought_of_is_cut_off(policies: list[dict[str, Any]], namespace: str) -> None:
     intruder = pod(namespace, app="intruder")

@@ -66,7 +66,9 @@ OPEN = [
 
 @pytest.fixture(scope="module")
 def policies() -> list[dict[str, Any]]:
-    operators = yaml.safe_load_all((paths.ROOT / "operator/deploy/network-policy.yaml").read_text())
+    deploy = paths.ROOT / "operator/deploy"
+    texts = [(deploy / name).read_text() for name in ("namespace.yaml", "network-policy.yaml")]
+    operators = [one for text in texts for one in yaml.safe_load_all(text) if one["kind"] == "NetworkPolicy"]
     return [*yaml.safe_load_all(namespaces.network_policies()), *operators]
 
 
@@ -109,8 +111,7 @@ def test_no_pod_of_the_service_has_a_way_out(policies: list[dict[str, Any]]) -> 
 def test_a_pod_that_nobody_thought_of_is_cut_off(policies: list[dict[str, Any]], namespace: str) -> None:
     intruder = Peer(namespace, {"app": "intruder"})
     ports = (22, 443, 3306, 6379, 6443, 8080, 15012, 15020)
-    if namespace != "point-system":  # its one policy is the operator's own
-        assert not any(allowed(policies, intruder, o, p) for o in (*PODS, OUTSIDE, MACHINE) for p in ports)
+    assert not any(allowed(policies, intruder, o, p) for o in (*PODS, OUTSIDE, MACHINE) for p in ports)
     assert not any(allowed(policies, o, intruder, p) for o in (SERVICE, OUTSIDE, MACHINE) for p in (22, 443))
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import yaml
 from point_local.programs import paths
+from point_local.stack.reach import Peer, allowed
 from point_operator import settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +47,7 @@ def test_the_manifests_are_what_the_chart_gives() -> None:
 def test_chart_and_kustomization_make_the_same_objects() -> None:
     apart = {
         ("Namespace", "", "point-system"),
+        ("NetworkPolicy", "point-system", "deny"),  # the namespace is its own there
         (
             "CustomResourceDefinition",
             "",
@@ -197,6 +199,21 @@ def test_with_namespaces_to_watch_it_has_no_right_elsewhere() -> None:
     binding = made["ValidatingAdmissionPolicyBinding", "", "pointservices.pointservice.io"]["spec"]
     (selected,) = binding["matchResources"]["namespaceSelector"]["matchExpressions"]
     assert selected["values"] == ["here"]
+
+
+@pytest.mark.integration
+def test_the_network_policy_is_for_the_charts_own_pods_and_closes_nobody_elses() -> None:
+    made = _chart("-n", "shared")
+    (check,) = _objects(
+        [_program("helm"), "template", "x", str(CHART), "-n", "shared", "-s", "templates/tests/check.yaml"]
+    ).values()
+    policies = [one for key, one in made.items() if key[0] == "NetworkPolicy"]
+    own = [made["Deployment", "shared", "point-operator"]["spec"]["template"], check]
+    for pod, closed in [*((one["metadata"]["labels"], True) for one in own), ({"app": "other"}, False)]:
+        reached = allowed(policies, Peer("elsewhere", {}), Peer("shared", pod), 22)
+        assert reached == (not closed), pod
+    selected = made["Deployment", "shared", "point-operator"]["spec"]["selector"]["matchLabels"]
+    assert not selected.items() <= check["metadata"]["labels"].items()
 
 
 @pytest.mark.integration
