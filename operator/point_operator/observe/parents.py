@@ -18,6 +18,8 @@ CONTROLLER = "istio.io/gateway-controller"
 """Who looks after Istio's Gateways. At another one's nothing of ours would check a token."""
 BUILT_IN = "istio"
 """Class that Istio takes for its own also where nobody has made it."""
+MOST_LISTENERS = 32
+"""Parents that Gateway API lets a route name."""
 PATIENCE_SECONDS = 10.0
 """How long a route may go after a change without a word of Istio's before that is a problem."""
 
@@ -44,7 +46,7 @@ async def look(cluster: Cluster, point_service: PointService) -> Parent:
         said = {"spec": {"controllerName": CONTROLLER if name == BUILT_IN else "nobody"}}
         controller = (made or said)["spec"]["controllerName"]
         if controller == CONTROLLER:
-            return read(live, wanted)
+            return read(live, wanted, point_service.spec.gateway.hosts)
         why = f"is of class {name}, which {controller} looks after and not {CONTROLLER}: it would check no token"
         return Parent(problem=Refusal("GatewayForeign", f"Gateway {_called(wanted)} {why}"))
     if await cluster.serves(kinds.HTTP_ROUTE):
@@ -55,10 +57,11 @@ async def look(cluster: Cluster, point_service: PointService) -> Parent:
     )
 
 
-def read(live: Mapping[str, Any], wanted: ParentRef) -> Parent:
-    """Read a Gateway.
+def read(live: Mapping[str, Any], wanted: ParentRef, hosts: Sequence[str]) -> Parent:
+    """Read a Gateway that a route of `hosts` is meant for.
 
-    A listener without TLS is never meant: tokens would cross the network for anybody to read.
+    A listener without TLS is never meant: tokens would cross the network for anybody to read. Of the others each that
+    one of the hosts fits is, unless the spec names one.
     """
     listeners = {one["name"]: one for one in live["spec"].get("listeners") or []}
     if wanted.section_name and wanted.section_name not in listeners:
@@ -69,6 +72,18 @@ def read(live: Mapping[str, Any], wanted: ParentRef) -> Parent:
     if not secure:
         which = f"listener {wanted.section_name} is" if wanted.section_name else "listeners are"
         return _without(wanted, f"takes no HTTPS: its {which} of another protocol")
+    if not wanted.section_name:
+        secure = tuple(
+            name for name in secure if any(fits(listeners[name].get("hostname") or "", one) for one in hosts)
+        )
+        if not secure:
+            return _without(wanted, f"has no HTTPS listener whose hostname fits {', '.join(hosts)}")
+    if len(secure) > MOST_LISTENERS:
+        left = ", ".join(secure[MOST_LISTENERS:])
+        why = (
+            f"a route may name {MOST_LISTENERS} listeners, so these don't serve it: {left}; give sectionName"
+        )
+        return Parent(secure[:MOST_LISTENERS], _listener(wanted, why))
     told = {
         one["name"]: _current(live, one.get("conditions") or [])
         for one in live.get("status", {}).get("listeners") or []
@@ -77,6 +92,11 @@ def read(live: Mapping[str, Any], wanted: ParentRef) -> Parent:
     if all(broken.values()):
         return Parent(secure, _listener(wanted, "; ".join(f"{name}: {why}" for name, why in broken.items())))
     return Parent(secure)
+
+
+def fits(listener: str, host: str) -> bool:
+    """Whether a listener's hostname is one for a host, itself no wildcard: empty for any, `*.` for a label or more."""
+    return listener in ("", host) or (listener.startswith("*.") and host.endswith(listener[1:]))
 
 
 def is_routed(point_service: PointService, children: Mapping[Identity, Object]) -> bool:

@@ -42,13 +42,26 @@ def _gateway(seen: int = NEWEST, **told: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _read(live: dict[str, Any], wanted: ParentRef, *hosts: str) -> parents.Parent:
+    return parents.read(live, wanted, hosts or ("points.localhost",))
+
+
+def _listeners(**hostnames: str) -> dict[str, Any]:
+    """A Gateway with these HTTPS listeners."""
+    listeners = [
+        {"name": name, "protocol": "HTTPS"} | ({"hostname": hostname} if hostname else {})
+        for name, hostname in hostnames.items()
+    ]
+    return {"metadata": {"generation": NEWEST}, "spec": {"listeners": listeners}}
+
+
 def _section(name: str) -> ParentRef:
     return ParentRef(name="shared", namespace="istio-ingress", section_name=name)
 
 
 def test_only_listeners_for_https_are_meant() -> None:
-    assert parents.read(_gateway(), WANTED) == parents.Parent(("https",))
-    assert parents.read(_gateway(), _section("https")) == parents.Parent(("https",))
+    assert _read(_gateway(), WANTED) == parents.Parent(("https",))
+    assert _read(_gateway(), _section("https")) == parents.Parent(("https",))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,7 @@ def test_only_listeners_for_https_are_meant() -> None:
     ],
 )
 def test_a_listener_that_can_t_be_meant_is_none(section: str, said: str) -> None:
-    seen = parents.read(_gateway(), _section(section))
+    seen = _read(_gateway(), _section(section))
     assert seen.listeners == ()
     assert seen.problem is not None
     assert seen.problem.reason == "ListenerAbsent"
@@ -71,27 +84,59 @@ def test_a_gateway_without_https_has_none() -> None:
         "metadata": {"generation": NEWEST},
         "spec": {"listeners": [{"name": "http", "protocol": "HTTP"}]},
     }
-    assert parents.read(plain, WANTED).listeners == ()
-    assert parents.read({"spec": {}}, WANTED).problem is not None
+    assert _read(plain, WANTED).listeners == ()
+    assert _read({"spec": {}}, WANTED).problem is not None
 
 
 def test_a_listener_without_its_certificate_is_a_problem_and_stays_meant() -> None:
-    seen = parents.read(_gateway(https={"reason": "Invalid", "message": "no such secret"}), WANTED)
+    seen = _read(_gateway(https={"reason": "Invalid", "message": "no such secret"}), WANTED)
     assert seen.listeners == ("https",)
     assert seen.problem is not None
     assert seen.problem.message.endswith("does not listen: https: Invalid: no such secret")
 
 
+@pytest.mark.parametrize(
+    ("listener", "host", "fits"),
+    [
+        ("", "a.example.com", True),
+        ("a.example.com", "a.example.com", True),
+        ("b.example.com", "a.example.com", False),
+        ("*.example.com", "a.example.com", True),
+        ("*.example.com", "a.b.example.com", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "badexample.com", False),
+    ],
+)
+def test_a_listener_is_meant_when_a_host_fits_it(listener: str, host: str, *, fits: bool) -> None:
+    live = _listeners(any="", one=listener)
+    assert _read(live, WANTED, "other.example.net", host).listeners == (("any", "one") if fits else ("any",))
+
+
+def test_where_no_host_fits_it_says_so_and_a_listener_that_is_named_is_meant_all_the_same() -> None:
+    live = _listeners(https="other.localhost")
+    problem = _read(live, WANTED).problem
+    assert problem is not None
+    assert problem.message.endswith("has no HTTPS listener whose hostname fits points.localhost")
+    assert _read(live, _section("https")) == parents.Parent(("https",)), "Istio says what is wrong with it"
+
+
+def test_of_a_gateway_for_many_a_route_names_its_own_listeners_and_never_more_than_it_may() -> None:
+    many = {f"l{number}": f"{number}.localhost" for number in range(60)}
+    assert _read(_listeners(**many), WANTED, "7.localhost") == parents.Parent(("l7",))
+    seen = _read(_listeners(**dict.fromkeys(many, "")), WANTED)
+    assert seen.listeners == tuple(many)[:32]
+    assert seen.problem is not None
+    assert "a route may name 32 listeners, so these don't serve it: l32, l33" in seen.problem.message
+
+
 def test_what_was_said_before_the_gateway_was_changed_tells_nothing_of_it() -> None:
-    assert parents.read(_gateway(NEWEST - 1, https={"reason": "Invalid"}), WANTED) == parents.Parent(
-        ("https",)
-    )
+    assert _read(_gateway(NEWEST - 1, https={"reason": "Invalid"}), WANTED) == parents.Parent(("https",))
 
 
 def test_one_of_two_that_listens_is_enough() -> None:
     both = _gateway(https={"reason": "Invalid"})
     both["spec"]["listeners"].append({"name": "other", "protocol": "HTTPS"})
-    assert parents.read(both, WANTED) == parents.Parent(("https", "other"))
+    assert _read(both, WANTED) == parents.Parent(("https", "other"))
 
 
 def _children(
