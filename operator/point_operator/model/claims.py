@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 
+MOST = 16
+"""Claims that a status may record."""
+
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a PointService was admitted to at a gateway. While its status records it, nobody else gets it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from point_operator.model import api, names
+from point_operator.model import api, claims, names
 from point_operator.model.api import PointService
 from point_operator.model.claims import Claim
 from point_operator.model.gateways import ListedGateway
@@ -113,7 +113,8 @@ class Fleet:
         """Grant a PointService what it wants, or return why not.
 
         What it was granted before stays granted beside it, until `settle` or `withdraw` says that nothing is made
-        of that any more; only what the administrator does not allow is taken away at once.
+        of that any more; only what the administrator does not allow is taken away at once. Of more than a status can
+        record the oldest stays, by which it may still serve, and the newest.
         """
         key = point_service.key
         refusal = self._objection(point_service)
@@ -124,7 +125,7 @@ class Fleet:
             refusal = self._conflict(point_service, wanted)
             if refusal is None:
                 held = [claim for claim in self.claims(key) if _matter(claim) != _matter(wanted)]
-                self._claims[key] = (wanted, *held)
+                self._claims[key] = _most((wanted, *held))
         if refusal is None:
             self._refused.discard(key)
         else:
@@ -212,10 +213,10 @@ class Fleet:
         could forge the other's tokens, with other claims it could change who the member is. One that is being
         deleted still holds what it has until it is gone.
         """
-        for key, claims in self._claims.items():
+        for key, every in self._claims.items():
             if key == point_service.key:
                 continue
-            for held in claims:
+            for held in every:
                 if held.gateway != wanted.gateway:
                     continue
                 if taken := sorted(set(held.hosts) & set(wanted.hosts)):
@@ -236,6 +237,10 @@ def _age(point_service: PointService) -> tuple[str, str, str]:
 def _matter(claim: Claim) -> tuple[object, ...]:
     """What of a claim keeps others away."""
     return claim.gateway, frozenset(claim.hosts), claim.issuer, claim.keys
+
+
+def _most(held: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    return held if len(held) <= claims.MOST else (*held[: claims.MOST - 1], held[-1])
 
 
 def _is_allowed(host: str, patterns: Iterable[str]) -> bool:

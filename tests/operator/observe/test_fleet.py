@@ -1,14 +1,17 @@
 """Who may have which host and issuer at a gateway."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from point_operator.model.gateways import DEFAULT, read
 from point_operator.observe.fleet import Fleet
 
 OTHER = read(f"{DEFAULT};other=istio-ingress/istio=other/istio-other")
+CRD = Path(__file__).resolve().parents[3] / "crds/pointservices.yaml"
 NOW = "2026-02-01T00:00:00Z"
 
 
@@ -88,6 +91,17 @@ def test_a_host_is_free_only_when_nothing_is_made_of_it_any_more(make: Any) -> N
     assert _look(fleet, second) == "HostConflict"
     fleet.settle(_key(first))
     assert _look(fleet, second) == ""
+
+
+def test_however_many_changes_are_not_through_its_status_can_record_what_it_has(make: Any) -> None:
+    fleet = _fleet(body := make("a", 1, "0.localhost"))
+    for number in range(1, 40):
+        assert _look(fleet, make("a", 1, f"{number}.localhost")) == ""
+    held = [claim.hosts for claim in fleet.claims(_key(body))]
+    crd = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    assert len(held) == crd["status"]["properties"]["claims"]["maxItems"]
+    assert (held[0], held[-2], held[-1]) == (("39.localhost",), ("25.localhost",), ("0.localhost",))
+    assert _look(fleet, make("b", 2, "0.localhost")) == "HostConflict", "by that one it may still serve"
 
 
 def test_two_records_of_one_host_are_settled_by_age(make: Any) -> None:
