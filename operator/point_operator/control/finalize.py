@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 ROUTE_GONE_SECONDS = 2.0
 """From removing the route to removing what protects it: by then every gateway has heard of it."""
 
-PODS_PATIENCE = 3
-"""How many times what they are given a PointService that is deleted waits for its pods to end. Those on a node that is
-dead never say that they have."""
+PATIENCE = 3
+"""How many times what its pods are given a PointService that is deleted waits for its route to go, and then for them to
+end: a pod on a node that is dead never says that it has, and a route may have a finalizer whose owner is gone."""
 PODS_LOOK_SECONDS = 1.0
 
 HOPELESS = (BadRequestError, ForbiddenError, NotFoundError, UnprocessibleEntityError)
@@ -58,11 +58,16 @@ class Finalizer:
             await self._orphan(metadata)
         else:
             namespace = metadata["namespace"]
-            if await self._remove(metadata, kinds.ROUTES, (namespace,)):
+            waited, patience = age(metadata["deletionTimestamp"]), PATIENCE * deployment.grace_seconds(spec)
+            held = await self._remove(metadata, kinds.ROUTES, (namespace,))
+            if held and waited < patience:
                 return ROUTE_GONE_SECONDS
+            if (
+                held
+            ):  # it goes on leading to the pods, so what protects them stays for as long as they may take
+                patience *= 2
             removed = await self._remove(metadata, (kinds.DEPLOYMENT, kinds.JOB), (namespace,))
-            patience = PODS_PATIENCE * deployment.grace_seconds(spec)
-            if (removed or await self._runs(metadata)) and age(metadata["deletionTimestamp"]) < patience:
+            if (removed or await self._runs(metadata)) and waited < patience:
                 return PODS_LOOK_SECONDS
             await self._remove(metadata, kinds.AT_GATEWAY, self._fleet.gateway_namespaces)
             await self._release_shared((namespace, metadata["name"]))

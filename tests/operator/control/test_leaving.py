@@ -47,6 +47,19 @@ def test_pods_end_before_the_policies_that_guard_them(tenant: Any) -> None:
     assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
 
 
+def test_a_route_that_somebody_elses_finalizer_holds_does_not_keep_it_for_ever(tenant: Any) -> None:
+    tenant.ready(server={"drainTimeoutSeconds": 0}, podTemplate={"terminationGracePeriodSeconds": 10})
+    finalizers = {"metadata": {"finalizers": ["example.com/gone"]}}
+    tenant.edit(kinds.VIRTUAL_SERVICE, finalizers)
+    deleted = time.monotonic()
+    tenant.kube.delete(kinds.POINT_SERVICE, tenant.namespace, "points")
+    tenant.kube.wait("the Deployment to go", lambda: tenant.get(kinds.DEPLOYMENT) is None, 45)
+    assert time.monotonic() - deleted > 25, "first it is waited for the route"
+    tenant.kube.wait("it to be gone", lambda: tenant.get(kinds.POINT_SERVICE) is None, 45)
+    assert tenant.at_gateway(kinds.REQUEST_AUTHENTICATION) is None
+    tenant.edit(kinds.VIRTUAL_SERVICE, {"metadata": {"finalizers": None}})
+
+
 @pytest.fixture
 def without_istio(server: Any) -> Iterator[Any]:
     """How to uninstall some of Istio's kinds; they are back afterwards."""
