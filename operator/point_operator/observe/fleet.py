@@ -1,6 +1,6 @@
 """Every PointService of the cluster, what each was admitted to, and who stands in whose way at a shared gateway."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -55,17 +55,26 @@ class Fleet:
         """Read a PointService, its gateway being one of the listed. Raises InvalidSpecError."""
         return api.parse(body, self.listed)
 
-    def replace(self, bodies: Iterable[Mapping[str, Any]]) -> None:
-        """Take a whole list from the API: what is not in it is gone. Of the unknown the older one comes first."""
-        found = sorted(bodies, key=lambda body: body["metadata"].get("creationTimestamp") or "")
-        for key in self._members.keys() - {_key(body) for body in found}:
-            self.forget(key)
-        known = set(self._members)
-        for body in found:
-            self.see(body)
+    async def refresh(self, listing: Awaitable[Sequence[Mapping[str, Any]]]) -> tuple[set[Key], set[Key]]:
+        """Take a whole list from the API: what is not in it is gone. Of the unknown the older one comes first.
+
+        Return whom the list has, and about whom it told anything new. What was heard of while it was awaited is newer
+        than the list and stays as it is. Raises what `listing` raises.
+        """
+        before = dict(self._members)
+        bodies = sorted(await listing, key=lambda body: body["metadata"].get("creationTimestamp") or "")
+        found = {_key(body): body for body in bodies}
+        for key in before.keys() - found.keys():
+            if self._members.get(key) == before[key]:
+                self.forget(key)
+        for key, body in found.items():
+            if self._members.get(key) == before.get(key):
+                self.see(body)
         for one in sorted(self, key=_age):
-            if one.key not in known:
+            if one.key not in before:
                 self.admit(one, now=one.created)
+        news = {key for key in before.keys() | self._members if before.get(key) != self._members.get(key)}
+        return set(found), news
 
     def see(self, body: Mapping[str, Any]) -> bool:
         """Take note of one PointService; return whether anything changed that another one may depend on.

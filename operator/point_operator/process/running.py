@@ -94,10 +94,8 @@ class Operator:
 
     async def _list(self) -> None:
         """Read all PointServices, and have each of them looked at."""
-        bodies = await self._point_services()
-        known = {one.key for one in self.fleet}
-        self.fleet.replace(bodies)
-        for key in known | {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}:
+        found, news = await self.fleet.refresh(self._point_services())
+        for key in found | news:
             self.queue.add(key)
         await self._sweep()
 
@@ -123,13 +121,9 @@ class Operator:
                 await self._list_at_last()
                 continue
             with contextlib.suppress(DynamicApiError, OSError, TimeoutError):
-                bodies = await self._point_services()
-                before = {one.key: one for one in self.fleet}
-                self.fleet.replace(bodies)
-                after = {one.key: one for one in self.fleet}
-                for key in before.keys() | after.keys():
-                    if before.get(key) != after.get(key):
-                        self.queue.add(key)
+                _, news = await self.fleet.refresh(self._point_services())
+                for key in news:
+                    self.queue.add(key)
                 await self._sweep()
 
     async def _watch(self) -> None:

@@ -1,6 +1,8 @@
 """Who may have which host and issuer at a gateway."""
 
+import asyncio
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,14 @@ def make(spec: dict[str, Any]) -> Any:
 
 def _fleet(*bodies: dict[str, Any], **options: Any) -> Fleet:
     fleet = Fleet(OTHER, **options)
-    fleet.replace(bodies)
+    asyncio.run(fleet.refresh(_list(*bodies)))
     return fleet
+
+
+async def _list(*bodies: dict[str, Any], meanwhile: Callable[[], Any] = lambda: None) -> list[dict[str, Any]]:
+    """What the API answers, and what happens before the answer is there."""
+    meanwhile()
+    return list(bodies)
 
 
 def _look(fleet: Fleet, body: dict[str, Any]) -> str:
@@ -246,3 +254,30 @@ def test_one_made_anew_under_the_same_name_inherits_nothing(make: Any) -> None:
     again["metadata"]["uid"] = "another"
     fleet.see(again)
     assert _look(fleet, other) == ""
+
+
+def test_what_is_heard_of_while_a_list_is_awaited_is_newer_than_the_list(make: Any) -> None:
+    new, gone, kept = make("new", 3), make("gone", 1, "gone.localhost"), make("kept", 2, "kept.localhost")
+    again = make("again", 4, "again.localhost")
+    old = copy.deepcopy(again) | {"metadata": again["metadata"] | {"uid": "before"}}
+    fleet = _fleet(gone, kept, old)
+
+    def meanwhile() -> None:
+        assert _look(fleet, new) == ""
+        assert fleet.forget(_key(gone))
+        assert _look(fleet, again) == ""
+
+    found, news = asyncio.run(fleet.refresh(_list(gone, kept, old, meanwhile=meanwhile)))
+    assert found == {_key(one) for one in (gone, kept, again)}
+    assert news == {_key(one) for one in (new, gone, again)}
+    assert {one.uid for one in fleet} == {"new", "kept", "again"}
+    assert {key[0]: bool(fleet.claims(key)) for key in map(_key, (new, kept, again))} == {
+        "new": True, "kept": True, "again": True,
+    }  # fmt: skip
+    assert _look(fleet, make("other", 5)) == "HostConflict", "the new one keeps what it was admitted to"
+
+
+def test_who_is_not_in_a_list_is_gone(make: Any) -> None:
+    fleet = _fleet(make("gone", 1), kept := make("kept", 2, "kept.localhost"))
+    assert asyncio.run(fleet.refresh(_list(kept))) == ({_key(kept)}, {("gone", "points")})
+    assert [one.key for one in fleet] == [_key(kept)]
