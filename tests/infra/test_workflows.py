@@ -12,6 +12,7 @@ import pytest
 import yaml
 from infra.models.account import RUNNER
 from moto.iam.aws_managed_policies import aws_managed_policies_data
+from policy_sentry.querying.actions import get_actions_with_access_level
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / "pulumi" / "bootstrap.yaml"
@@ -102,21 +103,85 @@ def test_the_bootstrap_template_is_valid() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_deploy_role_makes_no_role_and_lets_none_grow_without_the_boundary() -> None:
-    deploy = _template()["Resources"]["Deploy"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    (bounded,) = [s for s in deploy if "Condition" in s]
-    assert bounded["Effect"] == "Deny"
-    assert bounded["Condition"] == {"StringNotEquals": {"iam:PermissionsBoundary": "Boundary"}}
-    assert set(bounded["Action"]) >= {
-        "iam:CreateRole",
-        "iam:Attach*Policy",
-        "iam:Put*Policy",
-        "iam:CreateUser",
-    }
-    always = [
-        a for s in deploy if "Condition" not in s and s["Resource"] in ("*", "Boundary") for a in s["Action"]
+ROLE = "arn:aws:iam::123456789012:role/"
+WAYS_IN = [
+    *(("iam:" + action, f"{ROLE}admin") for action in ("CreateRole", "AttachRolePolicy", "PutRolePolicy")),
+    # Who may take another administrator's role, or what a policy that is attached already says.
+    ("iam:UpdateAssumeRolePolicy", f"{ROLE}admin"),
+    ("iam:CreatePolicyVersion", "arn:aws:iam::123456789012:policy/admins"),
+    ("iam:SetDefaultPolicyVersion", "arn:aws:iam::123456789012:policy/admins"),
+    ("iam:DeleteRolePermissionsBoundary", f"{ROLE}controllers-alb-0123abc"),
+    *(
+        ("iam:" + action, "arn:aws:iam::123456789012:user/eve")
+        for action in ("CreateUser", "CreateAccessKey")
+    ),
+    ("iam:CreateServiceSpecificCredential", "arn:aws:iam::123456789012:user/eve"),
+    ("iam:UploadSigningCertificate", "arn:aws:iam::123456789012:user/eve"),
+    ("iam:UploadSSHPublicKey", "arn:aws:iam::123456789012:user/eve"),
+    ("iam:CreateOpenIDConnectProvider", "*"),
+    # IAM Roles Anywhere, and the Identity Center of an account.
+    ("rolesanywhere:CreateTrustAnchor", "*"),
+    ("sso:CreateAccountAssignment", "*"),
+    ("sso-directory:CreateUser", "*"),
+    ("identitystore:CreateUser", "*"),
+]
+
+
+def _deploy_denies(action: str, resource: str, *, bounded: bool) -> bool:
+    """Whether the deploy role is refused an action; `bounded` is whether the role acted on has the boundary."""
+    (policy,) = _template()["Resources"]["Deploy"]["Properties"]["Policies"]
+    for one in policy["PolicyDocument"]["Statement"]:
+        assert one["Effect"] == "Deny"
+        own = one["Resource"].replace("${AWS::AccountId}", "123456789012")
+        own = "arn:aws:iam::123456789012:policy/point-platform-boundary" if own == "Boundary" else own
+        asks = one.get("Condition")
+        assert asks in (None, {"StringNotEquals": {"iam:PermissionsBoundary": "Boundary"}})
+        if (
+            any(fnmatch.fnmatchcase(action.lower(), a.lower()) for a in one["Action"])
+            and fnmatch.fnmatchcase(resource, own)
+            and not (asks and bounded)
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("action", "resource"), WAYS_IN, ids=[a for a, _ in WAYS_IN])
+def test_the_deploy_role_leaves_itself_no_way_in(action: str, resource: str) -> None:
+    assert _deploy_denies(action, resource, bounded=False)
+
+
+def test_the_deploy_role_makes_and_changes_the_program_s_own_roles_and_none_of_the_pipelines() -> None:
+    own, pipeline = f"{ROLE}controllers-alb-0123abc", f"{ROLE}point-platform-push"
+    for action in ("CreateRole", "AttachRolePolicy", "PutRolePolicy", "UpdateAssumeRolePolicy", "DeleteRole"):
+        assert not _deploy_denies(f"iam:{action}", own, bounded=True)
+    for action in ("AttachRolePolicy", "PutRolePolicy", "UpdateAssumeRolePolicy", "DeleteRole"):
+        assert _deploy_denies(f"iam:{action}", pipeline, bounded=False)
+
+
+def test_the_program_makes_none_of_what_the_deploy_role_is_refused(run_stack: Any) -> None:
+    types = {r.type for r in run_stack("prod", preview=False, **RUNNER).resources}
+    made = {t.removeprefix("aws:iam/") for t in types if t.startswith("aws:iam/")}
+    assert made == {"role:Role", "rolePolicy:RolePolicy", "rolePolicyAttachment:RolePolicyAttachment"}
+
+
+def test_what_is_left_to_the_deploy_role_of_iam_is_no_way_in() -> None:
+    """Whatever AWS adds to IAM is looked at here: is it a way in?"""
+    changes = [
+        action
+        for level in ("Write", "Permissions management")
+        for action in get_actions_with_access_level("iam", level)
     ]
-    assert {"iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion"} <= set(always)
+    assert len(changes) > 90
+    left = {a.removeprefix("iam:") for a in changes if not _deploy_denies(a, "*", bounded=False)}
+    # What ends something, what is about the account, what says nothing until it is attached. PassRole: a service runs
+    # under a role that lets it, and that can't be told by a boundary.
+    assert {a for a in left if not re.match("Delete|Remove|Detach|Disable", a)} == {
+        "AddRoleToInstanceProfile", "ChangePassword", "CreateAccountAlias", "CreateGroup", "CreateInstanceProfile",
+        "CreatePolicy", "CreateServiceLinkedRole", "EnableOutboundWebIdentityFederation", "PassRole",
+        "SetSTSRegionalEndpointStatus", "SetSecurityTokenServicePreferences", "UpdateCloudFrontPublicKey",
+        "UpdateGroup", "UpdateRole", "UpdateRoleDescription", "UpdateServerCertificate", "UpdateUser",
+        "UploadCloudFrontPublicKey", "UploadServerCertificate",
+    }  # fmt: skip
 
 
 def test_the_boundary_allows_all_that_the_program_s_roles_do_and_no_rights_over_rights(
