@@ -10,9 +10,17 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TOP = r"([a-z]{2,63}|xn--[a-z0-9]([-a-z0-9]{0,57}[a-z0-9])?)"
 _DOMAIN = re.compile(rf"({_LABEL}\.)+{_TOP}")
 _RFC_1918 = tuple(ipaddress.IPv4Network(r) for r in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-_HTTPS = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?(/\S*)?")
+_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+# The next four hold what becomes the PointService to the rules of its CRD (crds/pointservices.yaml).
+_ISSUER = rf"(?=.{{1,512}}\Z)https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?(/[^\s*]*)?"
+_KEYS = (
+    rf"(?=.{{1,1024}}\Z)https://({_LABEL}\.)+(?!\d){_LABEL}(:{_PORT})?([/?]([!-$&-~]|%[0-9a-fA-F]{{2}})*)?"
+)
+_INSIDE = re.compile(
+    r"https://([^/:?]*\.)?(localhost|svc|cluster\.local|metadata\.google\.internal)([:/?].*)?"
+)
+_ORIGIN = rf"(?=.{{1,300}}\Z)https://{_LABEL}(\.{_LABEL})*(:(?!443\Z){_PORT})?"
 _TAG = r"(?!aws:)[\w .:/+\-@]{1,128}=[\w .:/=+\-@]{0,256}"
-_ORIGIN = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?")
 
 
 class ConfigError(Exception):
@@ -93,9 +101,25 @@ class Reader:
             raise ConfigError(key, value, "a DNS name of at most 200 characters")
         return value
 
-    def https(self, key: str) -> str:
-        """An https URL."""
-        return self.matching(key, _HTTPS, "an https URL such as https://login.example.com")
+    def issuer(self, key: str) -> str:
+        """An https URL that is a token's `iss` to the letter."""
+        return self.matching(
+            key, _ISSUER, "an https URL such as https://login.example.com, without *, up to 512 characters"
+        )
+
+    def keys_address(self, key: str) -> str:
+        """An https URL from which istiod and the operator may fetch: no address, nothing inside the cluster."""
+        value = self.matching(
+            key,
+            _KEYS,
+            "an https URL such as https://login.example.com/keys, up to 1024 characters, that names its host in lower"
+            " case with its domain, not by an address, and no port or a port from 1 to 65535",
+        )
+        if _INSIDE.fullmatch(value):
+            raise ConfigError(
+                key, value, "an https URL that leads neither into the cluster nor to the machine"
+            )
+        return value
 
     def claim(self, key: str, others: Collection[str]) -> str:
         """A claim at the top of a token that is none of `others`, which say something else."""
@@ -121,9 +145,11 @@ class Reader:
             raise ConfigError(key, items, "a list without repetitions")  # pyright: ignore[reportUnknownArgumentType]
         return tuple(items)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
-    def each(self, key: str, pattern: str, allowed: str) -> tuple[str, ...]:
-        """A list of texts that `pattern` matches whole."""
+    def each(self, key: str, pattern: str, allowed: str, most: int | None = None) -> tuple[str, ...]:
+        """A list of texts, `most` at most, that `pattern` matches whole."""
         items = self.texts(key)
+        if most is not None and len(items) > most:
+            raise ConfigError(key, items, f"up to {most} of them")
         for item in items:
             if not re.fullmatch(pattern, item):
                 raise ConfigError(key, item, allowed)
@@ -132,7 +158,10 @@ class Reader:
     def origins(self, key: str) -> tuple[str, ...]:
         """A list of https origins (no path)."""
         return self.each(
-            key, _ORIGIN.pattern, "https origins without a path such as https://shop.example.com"
+            key,
+            _ORIGIN,
+            "https origins without a path such as https://shop.example.com, with a port only where it is not 443",
+            most=32,
         )
 
     def subnets(self, key: str) -> tuple[str, ...]:

@@ -247,10 +247,10 @@ def load(
         service_image_digest=dependent.digest(r, "serviceImageDigest", preview=preview),
         operator_image_digest=dependent.digest(r, "operatorImageDigest", preview=preview),
         create_point_service=r.flag("createPointService"),
-        jwt_issuer=r.https("jwtIssuer"),
-        jwks_uri=r.https("jwksUri"),
+        jwt_issuer=r.issuer("jwtIssuer"),
+        jwks_uri=r.keys_address("jwksUri"),
         jwt_audiences=r.each(
-            "jwtAudiences", r"[^\s*]{1,256}", "texts without spaces and *, up to 256 characters"
+            "jwtAudiences", r"[^\s*]{1,256}", "texts without spaces and *, up to 256 characters", most=16
         ),
         audience_claim=r.claim("audienceClaim", ("iss", "exp", "nbf", "iat")),
         member_claim=r.claim("memberClaim", ("iss", "aud", "exp", "nbf", "iat")),

@@ -206,6 +206,11 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("operatorImageDigest", {"operatorImageDigest": "latest"}, "sha256: and 64 hexadecimal digits"),
     ("jwtIssuer", {"jwtIssuer": "http://login.example.com"}, "an https URL"),
     ("jwksUri", {"jwksUri": "login.example.com/jwks"}, "an https URL"),
+    # Beyond what the PointService's CRD says: a network policy opens this port.
+    *(
+        ("jwksUri", {"jwksUri": f"https://login.example.com:{port}/jwks"}, "a port from 1 to 65535")
+        for port in (0, 65536, 99999)
+    ),
     ("jwtAudiences", {"jwtAudiences": []}, "at least one"),
     ("jwtAudiences", {"jwtAudiences": ["a b"]}, "texts without spaces"),
     ("jwtAudiences", {"jwtAudiences": ["*"]}, "texts without spaces and *"),
