@@ -31,11 +31,27 @@ def declare(
     manifest.declare(
         "policy",
         _POLICIES,
-        lambda d: filled_in(d, ranges, urlsplit(s.jwks_uri).port or 443),
+        lambda d: filled_in(d, ranges, jwks_port(s)),
         parent=parent,
         provider=cluster.provider,
         depends_on=[after],
     )
+
+
+def jwks_port(s: Settings) -> int:
+    """Where the token issuer's keys are fetched."""
+    return urlsplit(s.jwks_uri).port or 443
+
+
+def with_way_to_keys(document: Object, port: int) -> Object:
+    """The operator's own policy with a way to the token issuer's keys, which it looks at; anything else as it is."""
+    if document["kind"] != "NetworkPolicy":
+        return document
+    spec = document["spec"]
+    if port in (open_["port"] for rule in spec["egress"] for open_ in rule["ports"]):
+        return document
+    way = {"ports": [{"port": port, "protocol": "TCP"}]}
+    return {**document, "spec": {**spec, "egress": [*spec["egress"], way]}}
 
 
 def filled_in(document: Object, ranges: Ranges, jwks_port: int) -> Object:

@@ -62,7 +62,7 @@ class Platform(pulumi.ComponentResource):
         operator = manifest.declare(
             "operator",
             ROOT / "operator" / "deploy",
-            lambda d: with_image(d, image),
+            lambda d: network_policies.with_way_to_keys(with_image(d, image), network_policies.jwks_port(s)),
             parent=self,
             provider=self._kubernetes,
             depends_on=self._after,

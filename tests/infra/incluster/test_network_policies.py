@@ -176,10 +176,12 @@ def test_in_a_vpc_that_is_there_the_control_plane_may_be_anywhere(run_stack: Any
     assert _ranges(made, "istio-system") == {"10.77.0.0/16", "100.64.0.0/16", "172.20.0.0/16"}
 
 
-def test_istiod_may_ask_the_token_issuer_on_its_own_port(run_stack: Any) -> None:
+def test_istiod_and_the_operator_may_ask_the_token_issuer_on_its_own_port(run_stack: Any) -> None:
     made = run_stack("prod", preview=False, jwksUri="https://login.example.com:8443/keys")
     known = [_whole(p) for p in made.of(":NetworkPolicy").values()]
     assert [port for port in (443, 8443) if allowed(known, ISTIOD, OUTSIDE, port)] == [8443]
+    # The operator looks at the keys, too, and goes to the API server's own ports besides.
+    assert [port for port in (443, 8443, 8444) if allowed(known, OPERATOR, OUTSIDE, port)] == [443, 8443]
 
 
 def test_every_policy_says_why() -> None:

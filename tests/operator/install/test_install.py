@@ -99,7 +99,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "podAnnotations": {"team": "points", "prometheus.io/scrape": None},
         "serviceAccount": {"annotations": {"team": "points"}},
-        "networkPolicy": {"enabled": True, "apiServerPorts": [16443]},
+        "networkPolicy": {"enabled": True, "apiServerPorts": [16443], "jwksPorts": [8443, 16443]},
         "monitoring": {
             "enabled": True,
             "labels": {"release": "kps"},
@@ -132,7 +132,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "team": "points", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics",
     }  # fmt: skip
     (leave,) = made["NetworkPolicy", "elsewhere", "point-operator"]["spec"]["egress"]
-    assert {one["port"] for one in leave["ports"]} == {53, 16443, 15020}
+    assert [one["port"] for one in leave["ports"]] == [53, 53, 16443, 8443, 15020]
     account = made["ServiceAccount", "elsewhere", "point-operator"]
     assert account["metadata"]["annotations"] == {"team": "points"}
     assert read.runbook_url == chosen["monitoring"]["runbookUrl"]
@@ -158,6 +158,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         ("logLevel=TRACE", "at '/logLevel': value must be one of"),
         ("networkPolicy.apiServerPorts=null", "missing property 'apiServerPorts'"),
         ("networkPolicy.apiServerPorts={0}", "minimum: got 0, want 1"),
+        ("networkPolicy.jwksPorts={0}", "minimum: got 0, want 1"),
         ("workers=65", "at '/workers': maximum: got 65, want 64"),
         ("gateways=null", "missing property 'gateways'"),
         ("formerGatewayNamespaces={istio-system}", "gateways: istio-system can't be on it"),
