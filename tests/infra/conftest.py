@@ -37,6 +37,8 @@ class Run:
     """What one run of the program registered and put out."""
 
     resources: list[Recorded]
+    asked: set[str] = field(default_factory=set[str])
+    """Tokens of the data sources that it read, such as aws:ec2/getVpc:getVpc."""
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def of(self, type_: str) -> dict[str, dict[str, Any]]:
@@ -53,6 +55,7 @@ class Run:
 class _Mocks(pulumi.runtime.Mocks):
     def __init__(self, groups: dict[str, int], left: list[str], answer: Answer | None) -> None:
         self.resources: list[Recorded] = []
+        self.asked: set[str] = set()
         self.groups = groups
         self.left = left
         self.answer = answer
@@ -93,6 +96,7 @@ class _Mocks(pulumi.runtime.Mocks):
         }
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        self.asked.add(args.token)
         if args.token.endswith("getCallerIdentity"):
             return {"accountId": ACCOUNT}
         if args.token.endswith("getLogGroups"):
@@ -130,7 +134,7 @@ def run(
     `groups` are auto scaling groups that are there, with their sizes, `left` log groups that are.
     """
     mocks = _Mocks(groups or {}, left or [], answer)
-    result = Run(mocks.resources)
+    result = Run(mocks.resources, mocks.asked)
 
     def program() -> pulumi.Output[Any]:
         platform = PointPlatform(offline.settings(stack, **changes))

@@ -284,3 +284,49 @@ def test_preview_and_push_change_nothing_but_the_two_image_repositories() -> Non
             if changes:
                 assert name == "Push"
                 assert all("repository/point-*/point-" in arn for arn in statement["Resource"])
+
+
+NETWORK: dict[str, Any] = {
+    "existingVpcId": "vpc-0123456789abcdef0",
+    **{
+        f"{tier}SubnetIds": [f"subnet-{i}{zone}234567" for zone in range(3)]
+        for i, tier in enumerate(("public", "private", "data"))
+    },
+}
+READS = {
+    "aws:autoscaling/getAmiIds:getAmiIds": {"autoscaling:DescribeAutoScalingGroups"},
+    "aws:autoscaling/getGroup:getGroup": {"autoscaling:DescribeAutoScalingGroups"},
+    # A group that an earlier stack left is imported, and so read with its tags.
+    "aws:cloudwatch/getLogGroups:getLogGroups": {"logs:DescribeLogGroups", "logs:ListTagsForResource"},
+    "aws:ec2/getSubnet:getSubnet": {"ec2:DescribeSubnets"},
+    "aws:ec2/getVpc:getVpc": {"ec2:DescribeRouteTables", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcs"},
+    "aws:eks/getCluster:getCluster": {"eks:DescribeCluster"},
+    "aws:index/getCallerIdentity:getCallerIdentity": set[str](),  # nobody needs a right to ask who one is
+    "aws:route53/getZone:getZone": {
+        *("route53:GetHostedZone", "route53:ListHostedZones", "route53:ListTagsForResource")
+    },
+}
+"""By data source, what it calls (hashicorp/terraform-provider-aws, internal/service/*/*_data_source.go)."""
+
+
+def test_a_preview_may_read_every_data_source_of_the_program(run_stack: Any) -> None:
+    asked = (
+        run_stack("prod", preview=True, groups={"eks-cluster-a-1": 1}).asked
+        | run_stack("prod", preview=True, **NETWORK, existingClusterName="shop", apiPrivateClients=[]).asked
+    )
+    source = "".join(f.read_text() for f in (ROOT / "pulumi" / "point_infra").rglob("*.py"))
+    written = {name.removesuffix("_output") for name in re.findall(r"\baws\.(?:\w+\.)?(get_\w+)\(", source)}
+    names = {re.sub("(?=[A-Z])", "_", token.rpartition(":")[2]).lower() for token in asked}
+    assert names == written, "not run here"
+    assert asked == READS.keys()
+    (policy,) = _template()["Resources"]["Preview"]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    may = {a for s in statements if s["Resource"] == "*" for a in s["Action"]}
+    assert {a for actions in READS.values() for a in actions} - may == set()
+
+
+def test_a_preview_takes_the_zone_s_role_where_one_is_named_and_no_other() -> None:
+    zone = _template()["Resources"]["PreviewZone"]
+    assert (zone["Condition"], zone["Properties"]["Roles"]) == ("AsksAnotherAccount", ["Preview"])
+    (statement,) = zone["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("sts:AssumeRole", "ZoneRole")

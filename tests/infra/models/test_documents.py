@@ -105,7 +105,9 @@ def test_the_roles_of_the_bootstrap_say_what_aws_understands() -> None:
         for name, resource in _bootstrap()["Resources"].items()
         for key, one in _policies(resource["Properties"])
     ]
-    assert {d.resource for d in found} == {"StateKey", "StatePolicy", "Preview", "Push", "Boundary", "Deploy"}
+    assert {d.resource for d in found} == {
+        *("StateKey", "StatePolicy", "Preview", "PreviewZone", "Push", "Boundary", "Deploy")
+    }
     assert refused(found) == []
 
 
@@ -155,6 +157,7 @@ def _bootstrap() -> dict[str, Any]:
         "State.Arn": "arn:aws:s3:::point-platform-state",
         "StateKey.Arn": f"arn:aws:kms:ap-northeast-2:{account.ACCOUNT}:key/1",
         "Subject": "repo:owner@1/name@2",
+        "ZoneRole": "arn:aws:iam::210987654321:role/dns",
         "GitLabProject": "group/project",
     }
 
