@@ -195,6 +195,10 @@ class Account(Region):
                 return {f["Name"] for f in found.get("Features", []) if f["Status"] == "ENABLED"}
         return None
 
+    def distributions(self) -> bool:
+        """Whether there is any distribution of CloudFront."""
+        return bool(self.client("cloudfront").list_distributions(MaxItems="1")["DistributionList"]["Quantity"])
+
     def scans(self) -> str:
         """How the registry's images are looked at: BASIC or ENHANCED."""
         answer = self.client("ecr").get_registry_scanning_configuration()

@@ -82,6 +82,8 @@ class Examination:
             yield "AWS Backup", lambda: [taken.backup(self.account.backs_up("Aurora"))]
         if copies := self.s.backup_copy_region:
             yield "copies of backups", lambda r=copies: [taken.copies(r, self.account.region_status(r))]
+        if "aws:cloudfront/distribution:Distribution" in n.types:
+            yield "CloudFront", lambda: [taken.distributions(some=self.account.distributions())]
         yield "GuardDuty", lambda: [taken.guard(self.account.detects())]
         yield "image scanning", lambda: [taken.scanner(self.account.scans())]
         for repository, digest in n.images.items():

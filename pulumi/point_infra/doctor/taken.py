@@ -123,6 +123,17 @@ def scanner(kind: str) -> Finding:
     return ok("image scanning", "enhanced")
 
 
+def distributions(*, some: bool) -> Finding:
+    """Judge whether CloudFront will take a first distribution, which only shows when it refuses one."""
+    if some:
+        return ok("CloudFront", "the account has distributions")
+    return warning(
+        "CloudFront",
+        "no distribution yet: it makes none in an account that AWS has not verified",
+        "ask AWS Support to verify the account for CloudFront, or standbyPage: false until then",
+    )
+
+
 def connection(arn: str, status: str | None) -> Finding:
     """Judge a connection to GitHub: somebody has to finish it in the console."""
     what = f"connection {arn.rsplit('/', 1)[-1]}"

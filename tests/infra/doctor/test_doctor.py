@@ -123,6 +123,7 @@ def test_an_empty_account_takes_prod_but_for_what_is_made_first(settings: Settin
     }
     # What moto does not know, it can't be asked: a line each, and no failure.
     assert found["rights"].mark == Mark.UNKNOWN
+    assert found["CloudFront"].mark == Mark.WARNING
     assert found["GuardDuty"].mark == Mark.WARNING
     assert found["image scanning"].mark == Mark.WARNING
     assert found["copies of backups"].mark == Mark.OK

@@ -463,6 +463,17 @@ def test_who_watches_nothing_is_told_where_to_turn_it_on(
     assert ("pulumi/watch.yaml" in _said(found)) == (mark == Mark.WARNING)
 
 
+@pytest.mark.parametrize(("quantity", "mark"), [(0, Mark.WARNING), (1, Mark.OK)])
+def test_a_first_distribution_may_have_to_wait_for_support(quantity: int, mark: Mark) -> None:
+    account, cloudfront = _stubbed("cloudfront")
+    page = {"Marker": "", "MaxItems": 1, "IsTruncated": False, "Quantity": quantity}
+    cloudfront.add_response("list_distributions", {"DistributionList": page}, {"MaxItems": "1"})
+    with cloudfront:
+        found = taken.distributions(some=account.distributions())
+    assert found.mark == mark
+    assert ("standbyPage: false" in _said(found)) == (mark == Mark.WARNING)
+
+
 def test_images_that_are_looked_at_once_and_never_again_are_warned_of() -> None:
     account, ecr = _stubbed("ecr")
     answer = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
