@@ -197,7 +197,9 @@ class Account(Region):
 
     def distributions(self) -> bool:
         """Whether there is any distribution of CloudFront."""
-        return bool(self.client("cloudfront").list_distributions(MaxItems="1")["DistributionList"]["Quantity"])
+        return bool(
+            self.client("cloudfront").list_distributions(MaxItems="1")["DistributionList"]["Quantity"]
+        )
 
     def scans(self) -> str:
         """How the registry's images are looked at: BASIC or ENHANCED."""
