@@ -48,10 +48,11 @@ def with_way_to_keys(document: Object, port: int) -> Object:
     if document["kind"] != "NetworkPolicy":
         return document
     spec = document["spec"]
-    if port in (open_["port"] for rule in spec["egress"] for open_ in rule["ports"]):
+    ways = spec.get("egress", ())
+    if not ways or port in (open_["port"] for rule in ways for open_ in rule["ports"]):
         return document
     way = {"ports": [{"port": port, "protocol": "TCP"}]}
-    return {**document, "spec": {**spec, "egress": [*spec["egress"], way]}}
+    return {**document, "spec": {**spec, "egress": [*ways, way]}}
 
 
 def filled_in(document: Object, ranges: Ranges, jwks_port: int) -> Object:
