@@ -38,23 +38,28 @@ async def look(cluster: Cluster, point_service: PointService) -> Parent:
     wanted = point_service.spec.gateway.parent_ref
     if wanted is None or point_service.no_gateway:
         return Parent()
-    kind = kinds.PARENT
-    live = await cluster.get(kind, wanted.namespace, wanted.name)
+    found = await find(cluster, wanted)
+    if isinstance(found, Refusal):
+        return Parent(problem=found)
+    return read(found, wanted, point_service.spec.gateway.hosts)
+
+
+async def find(cluster: Cluster, wanted: ParentRef) -> Object | Refusal:
+    """Return a Gateway that Istio looks after, or why there is none."""
+    live = await cluster.get(kinds.PARENT, wanted.namespace, wanted.name)
     if live is not None:
         name = live["spec"]["gatewayClassName"]
         made = await cluster.get(kinds.GATEWAY_CLASS, "", name)
         said = {"spec": {"controllerName": CONTROLLER if name == BUILT_IN else "nobody"}}
         controller = (made or said)["spec"]["controllerName"]
         if controller == CONTROLLER:
-            return read(live, wanted, point_service.spec.gateway.hosts)
+            return live
         why = f"is of class {name}, which {controller} looks after and not {CONTROLLER}: it would check no token"
-        return Parent(problem=Refusal("GatewayForeign", f"Gateway {_called(wanted)} {why}"))
+        return Refusal("GatewayForeign", f"Gateway {_called(wanted)} {why}")
     if await cluster.serves(kinds.HTTP_ROUTE):
-        return Parent(problem=Refusal("GatewayAbsent", f"There is no Gateway {_called(wanted)}"))
+        return Refusal("GatewayAbsent", f"There is no Gateway {_called(wanted)}")
     what = f"{kinds.HTTP_ROUTE.plural}.{kinds.HTTP_ROUTE.api_version}"
-    return Parent(
-        problem=Refusal("NotInstalled", f"The cluster does not know {what}, the kinds of Gateway API")
-    )
+    return Refusal("NotInstalled", f"The cluster does not know {what}, the kinds of Gateway API")
 
 
 def read(live: Mapping[str, Any], wanted: ParentRef, hosts: Sequence[str]) -> Parent:

@@ -9,7 +9,9 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError
 from point_operator.kube import lease
 from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds
-from point_operator.observe import gateways
+from point_operator.model.gateways import ParentRef
+from point_operator.observe import gateways, parents
+from point_operator.observe.fleet import Refusal
 from point_operator.settings import Settings
 
 
@@ -60,6 +62,9 @@ async def _lease(cluster: Cluster, namespace: str) -> Finding:
 async def _gateway(cluster: Cluster, gateway: gateways.ListedGateway) -> Finding:
     pods = await gateways.look(cluster, gateway.namespace, gateway.selector)
     problem = gateways.problem(gateway, pods)
+    if gateway.parent:
+        found = await parents.find(cluster, ParentRef(name=gateway.parent, namespace=gateway.namespace))
+        problem = found if isinstance(found, Refusal) else problem
     if problem is not None:
         return Finding(False, f"Gateway {gateway.name}: {problem.message}")
     return Finding(

@@ -1,13 +1,19 @@
 """A PointService at a Gateway of Gateway API, on a real API server; a test speaks for Istio."""
 
+import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from harness import gateway_api
 from harness.tenants import gateway_pod
+from point_operator.kube import connection
+from point_operator.kube.cluster import Cluster
 from point_operator.model import kinds, names
+from point_operator.process import check
+from point_operator.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -46,6 +52,13 @@ def _say(tenant: Any, status: str, reason: str, message: str = "") -> None:
     of = {"parentRef": where, "controllerName": "istio.io/gateway-controller", "conditions": [told]}
     change = {"status": {"parents": [of]}}
     tenant.kube.patch(kinds.HTTP_ROUTE, tenant.namespace, "points", change, "status")
+
+
+async def _checked(account: Path) -> str:
+    """What `point-operator check` says of that gateway."""
+    async with await connection.connect(str(account)) as client:
+        found = [str(one) async for one in check.look(Cluster(client), Settings(gateways=(PLACE,)))]
+    return found[-1]
 
 
 @pytest.mark.usefixtures("parent")
@@ -95,7 +108,8 @@ def test_without_the_gateway_there_is_no_route_and_what_guards_stays(tenant: Any
 
 
 @pytest.mark.usefixtures("parent")
-def test_a_gateway_of_somebody_elses_gets_no_route(tenant: Any) -> None:
+def test_a_gateway_of_somebody_elses_gets_no_route(tenant: Any, account: Path) -> None:
+    assert asyncio.run(_checked(account)) == "ok    Gateway shared: 1 of 1 pods in istio-ingress are ready"
     klass = {"metadata": {"name": "other"}, "spec": {"controllerName": "example.com/other"}}
     tenant.kube.create(kinds.GATEWAY_CLASS, klass)
     tenant.kube.patch(
@@ -104,6 +118,9 @@ def test_a_gateway_of_somebody_elses_gets_no_route(tenant: Any) -> None:
     tenant.create(gateway=AT_PARENT)
     tenant.migrated()
     tenant.rolled_out()
+    checked = asyncio.run(_checked(account))
+    assert checked.startswith("WRONG Gateway shared: Gateway istio-ingress/shared")
+    assert "example.com/other looks after" in checked
     assert "example.com/other looks after" in tenant.wait_reason("Ready", "GatewayForeign")["message"]
     assert tenant.get(kinds.HTTP_ROUTE) is None
 
