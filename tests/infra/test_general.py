@@ -163,3 +163,9 @@ def test_the_pods_pools_fit_the_connections_of_a_small_class(
 ) -> None:
     made = run_stack("dev", preview=False, databaseInstanceClass=database).outputs["pointServiceYaml"]
     assert yaml.safe_load(made)["spec"]["database"]["poolSize"] == pool
+
+
+def test_the_cache_knows_a_new_token_before_anybody_is_given_it(updated: Any) -> None:
+    """It takes minutes to change and takes both meanwhile; pods would be refused with one that it has yet to learn."""
+    order = [(r.type.rpartition(":")[2], r.name) for r in updated.resources]
+    assert order.index(("ReplicationGroup", "cache")) < order.index(("SecretVersion", "cache-token"))

@@ -103,9 +103,11 @@ class Cache(pulumi.ComponentResource):
         )
         self.group_id = cache.replication_group_id
         self.endpoint = cache.configuration_endpoint_address
+        # The group is named for the order alone: while it is modified, and from then on, the old token is good; a new
+        # one is only when it is done, and pods get it within minutes of its being here.
         self.token_secret_arn = secret(
             f"{name}-token",
-            token.result.apply(lambda t: json.dumps({"password": t})),
+            pulumi.Output.all(token.result, cache.arn).apply(lambda a: json.dumps({"password": a[0]})),
             keys.key_arn,
             child,
             recoverable=s.deletion_protection,
