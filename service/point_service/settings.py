@@ -100,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: float
     drain_timeout: float
     idempotency_retention_hours: int
+    keys_by_client: bool
     upkeep_interval: float
     traces_endpoint: str | None
     zone: str | None
@@ -207,6 +208,7 @@ def _settings(env: _Environment) -> Settings:
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
         idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
+        keys_by_client=env.one_of("POINT_IDEMPOTENCY_SCOPE", "Caller", ("CALLER", "CLIENT")) == "CLIENT",
         upkeep_interval=env.seconds("POINT_UPKEEP_INTERVAL_SECONDS", 60, 0, 86_400),
         traces_endpoint=_traces_endpoint(env),
         zone=env.optional("POINT_ZONE"),

@@ -126,6 +126,8 @@ TRIALS: Trials = [
             ({"issuer": "i", "jwks": '{"keys": [{"kty": "RSA", "d": "x"}]}'}, "public keys only"),
             ({"issuer": "i", "jwks": '{"keys": [{"kty":"oct","k":"x"}]}'}, "public keys only"),
             (JWT | {"memberClaim": "role"}, "two different claims"),
+            (JWT | {"clientClaim": "sub"}, "another claim than memberClaim and roleClaim"),
+            (JWT | {"roleClaim": "r", "clientClaim": "r"}, "another claim than memberClaim and roleClaim"),
             (JWT | {"audienceClaim": "client_id"}, "no meaning without audiences"),
             (JWT | {"audienceClaim": "client_id", "audiences": []}, "no meaning without audiences"),
         ],
@@ -182,7 +184,7 @@ TRIALS: Trials = [
                 ("aud", "must be a claim of its own"),
             ],
         )
-        for claim in ("memberClaim", "roleClaim")
+        for claim in ("memberClaim", "roleClaim", "clientClaim")
     ),
     (
         "gateway.rateLimit",

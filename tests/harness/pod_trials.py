@@ -179,6 +179,11 @@ TRIALS: Trials = [
         )
     ),
     (
+        "server.idempotencyScope",
+        ["Caller"],
+        [("Client", "needs gateway.jwt.clientClaim"), ("Anybody", "Unsupported value")],
+    ),
+    (
         "observability.tracing",
         [
             {"endpoint": "http://collector.monitoring:4318"},

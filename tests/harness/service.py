@@ -16,6 +16,7 @@ import pymysql
 from bench.rows import MANY_GRANTS
 from point_local.alone import servers
 from point_service.contract.idempotency import Key, request_hash
+from point_service.contract.identity import Caller, Role
 from point_service.domain.grants import GrantKind
 from point_service.domain.operations.cancel_earn import CancelEarn, CancelEarnRequest
 from point_service.domain.operations.cancel_use import CancelUse, CancelUseRequest
@@ -111,19 +112,29 @@ class Pod(NamedTuple):
 
 
 class Member:
-    """One member's requests, each with its own key unless it is given."""
+    """One member's requests, each with its own key unless it is given.
 
-    def __init__(self, pod: Pod, member_id: str | None = None) -> None:
+    `client` is that of its token, if the pod is told; with `by_client` the pod keeps keys by it.
+    """
+
+    def __init__(
+        self, pod: Pod, member_id: str | None = None, *, client: str | None = None, by_client: bool = False
+    ) -> None:
         self.points, self.views, self.database, self.policy = pod
         self.member_id = member_id or f"m-{uuid.uuid4()}"
+        self.client = client
+        self.by_client = by_client
 
     def key(self, operation: Operation, value: str | None = None) -> Key:
         """Return the key of a request for an operation."""
+        caller = Caller(self.member_id, Role.MEMBER, self.client)
         return Key(
-            f"member:{self.member_id}",
+            caller.scope,
             self.member_id,
             value or str(uuid.uuid4()),
             request_hash(operation.name, operation.request),
+            caller.client_scope,
+            self.by_client,
         )
 
     async def do(self, operation: Operation, key: str | None = None) -> Outcome:

@@ -40,9 +40,10 @@ SPOOFS: dict[str, list[Header]] = {
     "the header itself": [("X-Member-Id", VICTIM)],
     "twice, in two cases": [("x-member-id", VICTIM), ("X-MEMBER-ID", "other")],
     "the role": [("X-Member-Role", "admin")],
+    "the client": [("X-Client-Id", VICTIM), ("x_client_id", VICTIM), ("X-CLIENT_ID", VICTIM)],
     "underscores": [("x_member_id", VICTIM), ("X_Member_Role", "admin")],
     "underscores and dashes": [("x-member_id", VICTIM), ("x_member-role", "admin")],
-    "empty ones": [("X-Member-Id", ""), ("X-Member-Role", "")],
+    "empty ones": [("X-Member-Id", ""), ("X-Member-Role", ""), ("X-Client-Id", "")],
 }
 """Identity headers as a client may write them."""
 

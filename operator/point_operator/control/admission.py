@@ -85,7 +85,8 @@ def data(fleet: Fleet) -> dict[str, str]:
             users[gateway, claim.issuer].add(owner)
             if _is_as_wanted(one, claim):
                 jwt = one.spec.gateway.jwt
-                checked_by = f"{jwt.jwks_uri or '-'} {jwt.member_claim} {jwt.role_claim}"
+                client = f",{jwt.client_claim}" if jwt.client_claim else ""
+                checked_by = f"{jwt.jwks_uri or '-'} {jwt.member_claim} {jwt.role_claim}{client}"
                 lines.add(f"{gateway} issuer {claim.issuer} {checked_by}")
     lines.update(
         f"{gateway} sole {issuer} {next(iter(of))}" for (gateway, issuer), of in users.items() if len(of) == 1

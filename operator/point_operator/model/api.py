@@ -73,7 +73,7 @@ class GatewayTls(_Struct, frozen=True):
 
 
 class Jwt(_Struct, frozen=True):
-    """Whose tokens are believed. Exactly one of `jwks` and `jwks_uri` is not empty."""
+    """Whose tokens are believed. Exactly one of `jwks` and `jwks_uri` is not empty; `client_claim` may be."""
 
     issuer: str
     audiences: tuple[str, ...] = ()
@@ -82,6 +82,7 @@ class Jwt(_Struct, frozen=True):
     jwks_uri: str = ""
     member_claim: str = "sub"
     role_claim: str = "role"
+    client_claim: str = ""
 
 
 class MemberLimit(_Struct, frozen=True):
@@ -160,6 +161,7 @@ class Server(_Struct, frozen=True):
     request_timeout_seconds: float | None = None
     drain_timeout_seconds: int | None = None
     idempotency_retention_hours: int | None = None
+    idempotency_scope: str | None = None
     upkeep_interval_seconds: int | None = None
     shared_transaction_requests: int | None = None
 

@@ -179,7 +179,8 @@ class Fleet:
     def keys(point_service: PointService) -> str:
         """Digest of what the tokens are checked by and of the claims that say who the member is."""
         jwt = point_service.spec.gateway.jwt
-        return names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim])[:16]
+        client = [jwt.client_claim] if jwt.client_claim else []  # without one as before there was one
+        return names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim, *client])[:16]
 
     def _wanted(self, point_service: PointService, now: str) -> Claim:
         gateway, jwt = point_service.spec.gateway, point_service.spec.gateway.jwt
@@ -271,6 +272,6 @@ def _issuer_conflict(holder: Key, issuer: str) -> Refusal:
     return Refusal(
         "IssuerConflict",
         f"PointService {'/'.join(holder)} uses issuer {issuer} at this gateway "
-        "with other keys or claims; both must give the same jwks or jwksUri, memberClaim "
-        "and roleClaim, since the gateway checks a token against all of them",
+        "with other keys or claims; both must give the same jwks or jwksUri, memberClaim, "
+        "roleClaim and clientClaim, since the gateway checks a token against all of them",
     )

@@ -90,6 +90,12 @@ class NoMember(Problem):
     title = "The request names no member"
 
 
+class NoClient(Problem):
+    status = 401
+    code = "no-client"
+    title = "The request names no client"
+
+
 class RoleMissing(Problem):
     status = 403
     code = "role-missing"

@@ -11,13 +11,26 @@ from point_service.contract.schemas import IDEMPOTENCY_KEY, Request
 class Key(msgspec.Struct, frozen=True):
     """Names one request for ever: the caller's key, scoped to the caller and the member it acts for.
 
-    `request_hash` is 64 hexadecimal digits over the operation and its canonical body.
+    `request_hash` is 64 hexadecimal digits over the operation and its canonical body. `client` is the space of the
+    caller's client, None without one; `by_client` says whether answers are kept there (docs/decisions/0039).
     """
 
     caller: str
     member_id: str
     value: str
     request_hash: str
+    client: str | None = None
+    by_client: bool = False
+
+    @property
+    def own(self) -> str:
+        """The narrowest space that is the caller's."""
+        return self.caller if self.client is None else self.client
+
+    @property
+    def kept_in(self) -> str:
+        """The space in which the answer is kept."""
+        return self.own if self.by_client else self.caller
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):

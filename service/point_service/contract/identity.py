@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from point_service.contract.errors import NoMember, RoleMissing
-from point_service.contract.schemas import MEMBER_ID
+from point_service.contract.errors import NoClient, NoMember, RoleMissing
+from point_service.contract.schemas import CLIENT_ID, MEMBER_ID
 
 MEMBER_HEADER = "x-member-id"
 ROLE_HEADER = "x-member-role"
+CLIENT_HEADER = "x-client-id"
 
 
 class Role(StrEnum):
@@ -27,10 +29,14 @@ LONGEST_SCOPED = 128
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The verified caller: the token's subject and the role it acts in."""
+    """The verified caller: the token's subject, the role it acts in, and the client that the token was given to.
+
+    `client` is None where the gateway says none.
+    """
 
     member_id: str
     role: Role
+    client: str | None = None
 
     @property
     def scope(self) -> str:
@@ -39,14 +45,31 @@ class Caller(msgspec.Struct, frozen=True):
             return f"{self.role}:{self.member_id}"
         return f"{self.role}#{hashlib.sha256(self.member_id.encode()).hexdigest()}"
 
+    @property
+    def client_scope(self) -> str | None:
+        """The space of keys of the caller's client alone, None without one. It is no other caller's `scope`, and sorts
+        behind its own."""
+        if self.client is None:
+            return None
+        pair = f"{self.client}\n{self.member_id}"
+        return f"{self.role}@{hashlib.sha256(pair.encode()).hexdigest()}"
+
+    def require_client(self) -> None:
+        """Raise NoClient when one of the shop's systems, or an operator, has no client. Members grant nothing."""
+        if self.client is None and self.role is not Role.MEMBER:
+            raise NoClient(
+                "the token's claim that names the client is missing: the Idempotency-Key belongs to the client",
+                field="X-Client-Id",
+            )
+
     def require(self, *roles: Role) -> None:
         """Raise RoleMissing when the caller acts in none of `roles`."""
         if self.role not in roles:
             raise RoleMissing(f"this needs the role {' or '.join(roles)}; the caller's is {self.role}")
 
 
-def identify(members: list[str], roles: list[str]) -> Caller:
-    """Return the caller from the values of its two headers. Raises NoMember.
+def identify(members: list[str], roles: list[str], clients: Sequence[str] = ()) -> Caller:
+    """Return the caller from the values of its headers. Raises NoMember, NoClient.
 
     A role that is missing, repeated or unknown is that of a plain member: less can't be done.
     """
@@ -58,7 +81,18 @@ def identify(members: list[str], roles: list[str]) -> Caller:
             " that neither begins nor ends with a space",
             field="X-Member-Id",
         )
-    return Caller(members[0], _role(roles[0]) if len(roles) == 1 else Role.MEMBER)
+    role = _role(roles[0]) if len(roles) == 1 else Role.MEMBER
+    return Caller(members[0], role, _client(clients) if clients else None)
+
+
+def _client(clients: Sequence[str]) -> str:
+    if len(clients) != 1 or not CLIENT_ID.fullmatch(clients[0]):
+        raise NoClient(
+            "the token's claim that names the client must be a text of 1 to 255 printable ASCII characters"
+            " that neither begins nor ends with a space",
+            field="X-Client-Id",
+        )
+    return clients[0]
 
 
 def _role(value: str) -> Role:

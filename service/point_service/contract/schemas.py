@@ -17,6 +17,7 @@ ORDER_ID_PATTERN = r"[A-Za-z0-9._:@|+=~-]{1,64}"
 # The end and nothing after it: a `$` alone would let a line end pass.
 END = r"$(?!\n)"
 MEMBER_ID = re.compile(MEMBER_ID_PATTERN)
+CLIENT_ID = re.compile(MEMBER_ID_PATTERN)
 ORDER_ID = re.compile(ORDER_ID_PATTERN)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 MAX_ID = 2**63 - 1

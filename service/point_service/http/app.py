@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
     application = Litestar(
         [*handlers.handlers(), *probes.HANDLERS],
         lifespan=[lifespan],
-        state=State(),
+        state=State({"keys_by_client": settings.keys_by_client}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,

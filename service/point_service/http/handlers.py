@@ -22,10 +22,14 @@ def _writing(route: Write) -> ControllerRouterHandler:
         state = request.app.state
         caller = requests.caller(request, route.roles)
         member_id = requests.member_id(request, caller)
+        by_client = state.keys_by_client
+        if by_client:
+            caller.require_client()
         value = requests.idempotency_key(request)
         body = await requests.body(request, decoder)
         operation = route.operation(body, Context(request, caller, state.policy))
-        key = Key(caller.scope, member_id, value, request_hash(operation.name, body))
+        hashed = request_hash(operation.name, body)
+        key = Key(caller.scope, member_id, value, hashed, caller.client_scope, by_client)
         return answers.written(await state.points.do(key, operation))
 
     return post(_path(route), status_code=201)(write)

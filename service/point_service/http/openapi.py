@@ -20,6 +20,7 @@ REFERENCE = "#/components/schemas/{name}"
 ALWAYS: Sequence[type[Problem]] = (
     errors.InvalidRequest,
     errors.NoMember,
+    errors.NoClient,
     errors.MethodNotAllowed,
     errors.InternalError,
     errors.Unavailable,
@@ -51,6 +52,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The caller's role, set by the gateway from the verified token.",
         "schema": {"type": "string", "enum": ["member", "service", "admin"], "default": "member"},
         "example": "admin",
+    },
+    "X-Client-Id": {
+        "name": "X-Client-Id",
+        "in": "header",
+        "description": "The client that the token was given to, set by the gateway where a claim names it.",
+        "schema": {"type": "string", "pattern": f"^{schemas.MEMBER_ID_PATTERN}$"},
+        "example": "order-system",
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -158,7 +166,8 @@ def document() -> dict[str, Any]:
             "title": "Points",
             "version": VERSION,
             "description": "A member's loyalty points, each traced from grant to order. Amounts are whole"
-            " points, moments UTC. The gateway takes a bearer token and sets the X-Member headers from it.",
+            " points, moments UTC. The gateway takes a bearer token and sets the headers X-Member-Id, X-Member-Role"
+            " and X-Client-Id from it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -191,6 +200,7 @@ def _operation(route: Write | Read) -> dict[str, Any]:
     names = [
         "X-Member-Id",
         "X-Member-Role",
+        "X-Client-Id",
         *(["Idempotency-Key"] if writing else []),
         *in_path,
         *route.query,

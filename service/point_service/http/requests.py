@@ -20,7 +20,15 @@ from point_service.contract.errors import (
     UnsupportedMediaType,
 )
 from point_service.contract.idempotency import check_key
-from point_service.contract.identity import MEMBER_HEADER, ROLE_HEADER, Caller, Role, decode, identify
+from point_service.contract.identity import (
+    CLIENT_HEADER,
+    MEMBER_HEADER,
+    ROLE_HEADER,
+    Caller,
+    Role,
+    decode,
+    identify,
+)
 from point_service.domain.policy import Policy
 from point_service.telemetry import logs
 
@@ -32,9 +40,12 @@ BASE64URL = "base64url"
 
 
 def caller(call: Call, roles: Sequence[Role]) -> Caller:
-    """Return the caller. Raises NoMember, or RoleMissing when it acts in none of `roles` (none: any will do)."""
-    headers = call.headers
-    known = identify(headers.getall(MEMBER_HEADER, []), headers.getall(ROLE_HEADER, []))
+    """Return the caller.
+
+    Raises NoMember, NoClient, or RoleMissing when it acts in none of `roles` (none: any will do).
+    """
+    said = (call.headers.getall(header, []) for header in (MEMBER_HEADER, ROLE_HEADER, CLIENT_HEADER))
+    known = identify(*said)
     call.scope["state"]["member"] = logs.hashed(known.member_id)
     if roles:
         known.require(*roles)

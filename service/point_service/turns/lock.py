@@ -101,7 +101,7 @@ class _Lease:
         self._renewal: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
         tag = f"{prefix}:{{{key.member_id.translate(TAGGED)}}}"
-        request = hashlib.sha256(f"{key.caller}\n{key.value}".encode()).hexdigest()[:32]
+        request = hashlib.sha256(f"{key.own}\n{key.value}".encode()).hexdigest()[:32]
         self._lock, self._answer = f"{tag}:lock", f"{tag}:answer:{request}"
         self._wanted, self._wake = f"{tag}:wanted", f"{tag}:wake"
 

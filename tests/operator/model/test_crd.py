@@ -1,6 +1,7 @@
 """What the API server refuses before the operator sees it, and how it says so."""
 
 import copy
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,42 @@ def test_the_database_can_not_be_changed_for_another(kube: Any, namespace: str, 
     )
     assert "database.name is immutable" in output
     kube.delete(kinds.POINT_SERVICE, namespace, "moved")
+
+
+def test_keys_become_the_clients_own_a_step_at_a_time(
+    kube: Any, namespace: str, spec: dict[str, Any]
+) -> None:
+    """Before a pod keeps keys by client every pod must look for them so, and the gateway say the client."""
+
+    def patch(**changed: Any) -> str:
+        arguments = (
+            "patch",
+            "pts",
+            "steps",
+            "-n",
+            namespace,
+            "--type=merge",
+            "-p",
+            json.dumps({"spec": changed}),
+        )
+        return kube.server.kubectl(*arguments, check=False)
+
+    by_client, by_caller = {"idempotencyScope": "Client"}, {"idempotencyScope": None}
+    named, unnamed = ({"jwt": {"clientClaim": claim}} for claim in ("azp", None))
+    alone, a_step_before = "must not change together with image", "clientClaim must stay as it is"
+    _create(kube, namespace, "steps", spec).raise_for_status()
+    assert a_step_before in patch(server=by_client, gateway=named)
+    assert "needs gateway.jwt.clientClaim" in patch(server=by_client)
+    assert "patched" in patch(gateway=named)
+    assert alone in patch(server=by_client, image="other:1")
+    assert "patched" in patch(server=by_client)
+    assert a_step_before in patch(gateway={"jwt": {"clientClaim": "client_id"}})
+    assert a_step_before in patch(server=by_caller, gateway=unnamed)
+    assert "patched" in patch(image="other:1")
+    assert alone in patch(server=by_caller, image="other:2")
+    assert "patched" in patch(server=by_caller)
+    assert "patched" in patch(gateway=unnamed)
+    kube.delete(kinds.POINT_SERVICE, namespace, "steps")
 
 
 def test_the_operator_knows_the_same_defaults(kube: Any, namespace: str, spec: dict[str, Any]) -> None:

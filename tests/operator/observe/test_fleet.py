@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from point_operator.model import api, names
 from point_operator.model.gateways import DEFAULT, read
 from point_operator.observe.fleet import Fleet
 
@@ -142,6 +143,7 @@ def test_a_refused_one_takes_no_host_from_a_third(make: Any) -> None:
         {"jwks": "", "jwksUri": "https://k"},
         {"memberClaim": "m"},
         {"roleClaim": "r"},
+        {"clientClaim": "azp"},
     ],
     ids=str,
 )
@@ -150,6 +152,12 @@ def test_one_issuer_means_one_set_of_keys_and_claims(
 ) -> None:
     other = make("b", 2, "b.localhost", jwt=spec["gateway"]["jwt"] | change)
     assert _reasons(make("a", 1), other) == {"b": "IssuerConflict"}
+
+
+def test_what_was_claimed_before_there_was_a_client_claim_is_still_the_same(make: Any) -> None:
+    plain = api.parse(make("a", 1))
+    jwt = plain.spec.gateway.jwt
+    assert Fleet.keys(plain) == names.digest([jwt.jwks, jwt.jwks_uri, jwt.member_claim, jwt.role_claim])[:16]
 
 
 def test_other_audiences_and_other_issuers_are_no_conflict(make: Any, spec: dict[str, Any]) -> None:

@@ -243,9 +243,20 @@ def test_the_gateway_refuses_in_the_words_of_the_services_contract() -> None:
 
 def test_the_guard_knows_every_spelling() -> None:
     assert gateway_guard.FORGEABLE == [
-        "x-member-id", "x-member-role", "x-member_id", "x-member_role",
-        "x_member-id", "x_member-role", "x_member_id", "x_member_role",
+        "x-client-id", "x-client_id", "x-member-id", "x-member-role", "x-member_id", "x-member_role",
+        "x_client-id", "x_client_id", "x_member-id", "x_member-role", "x_member_id", "x_member_role",
     ]  # fmt: skip
+
+
+def test_a_client_is_said_where_a_claim_names_it(spec: dict[str, Any]) -> None:
+    def said(**jwt: str) -> dict[str, str]:
+        gateway = spec["gateway"] | {"jwt": spec["gateway"]["jwt"] | jwt}
+        made = request_authentication.build(_point_service(spec | {"gateway": gateway}))
+        return {one["header"]: one["claim"] for one in made["spec"]["jwtRules"][0]["outputClaimToHeaders"]}
+
+    usual = {"x-member-id": "sub", "x-member-role": "role"}
+    assert said() == usual
+    assert said(clientClaim="azp") == usual | {"x-client-id": "azp"}
 
 
 def test_the_limit_is_divided_among_gateway_pods() -> None:

@@ -18,7 +18,10 @@ pytestmark = [
 def as_clients_see_it():
     """Return the description without the headers that the gateway sets: no client can send them."""
     document = openapi.document()
-    gateways = [{"$ref": f"#/components/parameters/{name}"} for name in ("X-Member-Id", "X-Member-Role")]
+    gateways = [
+        {"$ref": f"#/components/parameters/{name}"}
+        for name in ("X-Member-Id", "X-Member-Role", "X-Client-Id")
+    ]
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["parameters"] = [each for each in operation["parameters"] if each not in gateways]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from point_service.contract.errors import NoClient
 from point_service.contract.identity import Caller, Role, identify
 from point_service.domain.operations.earn import EarnRequest
 from point_service.http.app import create_app
@@ -96,6 +97,44 @@ def test_a_scope_of_keys_is_no_other_callers_and_fits_its_column():
     assert len(scopes) == len(callers)
     assert max(map(len, scopes)) <= 160
     assert Caller("m-1", Role.SERVICE).scope == "service:m-1"
+
+
+def test_a_clients_scope_is_no_other_ones_and_sorts_behind_its_callers():
+    members, clients = ("m", "m\nc", "m" * 129, "m" * 255), ("c", "c" * 255, "azp c", "m:c")
+    callers = [Caller(m, role, client) for m in members for role in Role for client in (None, *clients)]
+    scopes = {one.client_scope or one.scope for one in callers}
+    assert len(scopes) == len(callers)
+    assert max(map(len, scopes)) <= 160
+    assert all(one.scope < one.client_scope for one in callers if one.client_scope)
+
+
+def test_a_clients_scope_is_the_first_versions_for_ever():
+    assert Caller("m-1", Role.SERVICE, "order-system").client_scope == (
+        "service@2b97afce6465ce6621092764d787942a017569b8ba795363939fe0a6e15624d5"
+    )
+
+
+@pytest.mark.parametrize(
+    "clients", [[""], [" "], ["a "], ["ü"], ["c" * 256], ["a\tb"], ["a", "b"], ["a", "a"]]
+)
+def test_a_client_that_is_said_must_be_one_good_text(clients):
+    assert identify(["m-1"], ["service"], ["c" * 255]).client == "c" * 255
+    with pytest.raises(NoClient):
+        identify(["m-1"], ["service"], clients)
+
+
+@pytest.mark.parametrize(("role", "let_in"), [("service", False), ("admin", False), ("member", True)])
+async def test_where_keys_are_by_client_the_shops_systems_must_have_one(role, let_in):
+    """Or a request that is repeated without it would be another one. A member's order is used once in any case."""
+    settings = load({"POINT_DATABASE_HOST": "nowhere.invalid", "POINT_IDEMPOTENCY_SCOPE": "Client"})
+    app, _ = create_app(settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://points") as client:
+        answer = await use(client, "{", **{"X-Member-Role": role})
+        assert problem(answer) == (
+            (400, "malformed-json", None) if let_in else (401, "no-client", "X-Client-Id")
+        )
+        answer = await use(client, "{", **{"X-Member-Role": role, "X-Client-Id": "order-system"})
+        assert problem(answer) == (400, "malformed-json", None)
 
 
 @pytest.mark.parametrize("key", [None, "", "a b", "k" * 256, "schlüssel".encode()])

@@ -1,6 +1,6 @@
 """What a gateway does for every PointService before it looks at a token.
 
-It removes a client's own X-Member-Id and X-Member-Role, answers preflights, and words refusals.
+It removes a client's own X-Member-Id, X-Member-Role and X-Client-Id, answers preflights, and words refusals.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from point_operator.model.gateways import ListedGateway
 from point_operator.resources import metadata
 from point_operator.resources.gateway import refusals
 from point_operator.resources.gateway.gateway import Sharer
-from point_operator.resources.gateway.request_authentication import MEMBER_HEADER, ROLE_HEADER
+from point_operator.resources.gateway.request_authentication import CLIENT_HEADER, MEMBER_HEADER, ROLE_HEADER
 
 MANAGER = "envoy.filters.network.http_connection_manager"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
@@ -21,7 +21,7 @@ HTTP_FILTERS = f"{_EXTENSIONS}.http"
 FORGEABLE = sorted(
     {
         separators
-        for header in (MEMBER_HEADER, ROLE_HEADER)
+        for header in (MEMBER_HEADER, ROLE_HEADER, CLIENT_HEADER)
         for first in "-_"
         for second in "-_"
         for separators in ["{0}{3}{1}{4}{2}".format(*header.split("-"), first, second)]

@@ -8,6 +8,7 @@ from point_operator.resources import metadata
 
 MEMBER_HEADER = "x-member-id"
 ROLE_HEADER = "x-member-role"
+CLIENT_HEADER = "x-client-id"
 AUDIENCE = "aud"
 """The claim in which Envoy's token check looks for audiences, and it in no other."""
 
@@ -25,8 +26,13 @@ def build(point_service: PointService) -> metadata.Manifest:
         "fromHeaders": [{"name": "Authorization", "prefix": "Bearer "}],
         "forwardOriginalToken": False,
         "outputClaimToHeaders": [
-            {"header": MEMBER_HEADER, "claim": jwt.member_claim},
-            {"header": ROLE_HEADER, "claim": jwt.role_claim},
+            {"header": header, "claim": claim}
+            for header, claim in (
+                (MEMBER_HEADER, jwt.member_claim),
+                (ROLE_HEADER, jwt.role_claim),
+                (CLIENT_HEADER, jwt.client_claim),
+            )
+            if claim
         ],
     }
     if jwt.audience_claim == AUDIENCE and jwt.audiences:

@@ -155,7 +155,7 @@ def _answers(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
         if change.answer is not None:
             key, stored = change.answer
             rows += 1
-            values += [key.member_id, key.caller, key.value, key.request_hash, stored.status, stored.body]
+            values += [key.member_id, key.kept_in, key.value, key.request_hash, stored.status, stored.body]
             values.append(naive(change.snapshot.now))
     return [(ADD_ANSWERS + ", ".join([ANSWER_VALUES] * rows), values)] if rows else []
 

@@ -87,7 +87,12 @@ def point_service(issuer: Issuer) -> api.PointService:
         "cache": {"host": "c"},
         "gateway": {
             "hosts": ["points.localhost", "also.localhost"],
-            "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": keys},
+            "jwt": {
+                "issuer": "https://issuer.localhost",
+                "audiences": ["points"],
+                "jwks": keys,
+                "clientClaim": "azp",
+            },
             "rateLimit": {"requestsPerSecond": LIMIT, "perMember": {"requestsPerSecond": 5}},
         },
     }

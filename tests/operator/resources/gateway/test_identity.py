@@ -32,6 +32,13 @@ def test_a_token_without_role_leaves_no_role(gateway: str, issuer: Any, headers:
     assert _identity(gateway, "GET", [*headers, token]) == [("x-member-id", "m-1")]
 
 
+@pytest.mark.parametrize("headers", attacks.SPOOFS.values(), ids=attacks.SPOOFS)
+def test_a_token_says_whose_client_it_is_for(gateway: str, issuer: Any, headers: Any) -> None:
+    token = ("authorization", f"Bearer {issuer.token(azp='order-system')}")
+    expected = [("x-client-id", "order-system"), ("x-member-id", "m-1")]
+    assert _identity(gateway, "GET", [*headers, token]) == expected
+
+
 @pytest.mark.parametrize("wrong", attacks.FORGERIES)
 def test_a_bad_token_is_refused(gateway: str, issuer: Any, wrong: str) -> None:
     headers = {"host": "other.localhost", "authorization": f"Bearer {attacks.FORGERIES[wrong](issuer)}"}
@@ -56,8 +63,8 @@ def test_the_token_itself_stays_at_the_gateway(gateway: str, issuer: Any) -> Non
 
 
 def _identity(gateway: str, method: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What the server behind the gateway sees of who is calling."""
+    """What the server behind the gateway sees of who is calling, and with whose token."""
     answer = httpx.request(method, gateway, headers=[("host", "other.localhost"), *headers])
     assert answer.status_code == 200, answer.text
-    seen = [(name, value) for name, value in answer.json() if "member" in name]
+    seen = [(name, value) for name, value in answer.json() if "member" in name or "client" in name]
     return sorted(seen)

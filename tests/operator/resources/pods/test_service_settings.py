@@ -25,7 +25,8 @@ FIELDS = {
     "server.upkeepIntervalSeconds": "POINT_UPKEEP_INTERVAL_SECONDS",
     "server.sharedTransactionRequests": "POINT_SHARED_TRANSACTION_REQUESTS",
 }
-"""Fields whose default is the service's: absent, they leave their variable out."""
+"""Numbers whose default is the service's: absent, they leave their variable out."""
+SCOPE = "server.idempotencyScope"
 ALWAYS = {
     "logLevel": "POINT_LOG_LEVEL",
     "database.host": "POINT_DATABASE_HOST",
@@ -81,7 +82,8 @@ def _variables(spec: dict[str, Any], path: str = "", value: object = None) -> di
 def test_every_variable_of_the_service_has_a_field_or_is_the_operators() -> None:
     known = {name for name in _in_force() if name.startswith("POINT_")}
     assert set(container.VARIABLES) == known
-    assert {*FIELDS.values(), *ALWAYS.values()} | OPERATORS == known
+    scope = {"POINT_IDEMPOTENCY_SCOPE"}
+    assert {*FIELDS.values(), *ALWAYS.values()} | OPERATORS | scope == known
 
 
 @pytest.mark.parametrize("path", FIELDS)
@@ -105,6 +107,16 @@ def test_the_schema_takes_what_the_service_takes(spec: dict[str, Any], path: str
 @pytest.mark.parametrize("path", [one for one in FIELDS if one != "database.poolSize"])
 def test_the_schema_tells_the_default_that_the_service_has(path: str) -> None:
     assert f"; {_in_force()[FIELDS[path]]} when absent" in _schema(path)["description"]
+
+
+def test_the_scope_of_keys_is_one_that_the_service_knows(spec: dict[str, Any]) -> None:
+    variable = "POINT_IDEMPOTENCY_SCOPE"
+    assert variable not in _variables(spec)
+    said = [_variables(spec, SCOPE, value)[variable] for value in _schema(SCOPE)["enum"]]
+    assert [settings.load(SERVICE | {variable: one}).keys_by_client for one in said] == [False, True]
+    assert f"; {_in_force()[variable]} when absent" in _schema(SCOPE)["description"]
+    with pytest.raises(settings.SettingError):
+        settings.load(SERVICE | {variable: "Anybody"})
 
 
 @pytest.mark.parametrize("path", [path for path in ALWAYS if "default" in _schema(path)])
