@@ -7,16 +7,13 @@ when a connection is made, so that a rotated password needs no restart.
 import hashlib
 import os
 import re
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from point_service.domain.policy import Policy
-
-T = TypeVar("T")
+from point_service.environment import Credentials, Environment, SettingError
 
 SHARED_REQUESTS = 32  # the most that go into one transaction together
 OTLP = "http/protobuf"
@@ -25,31 +22,6 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,252}[A-Za-z0-9])?")
 OTLP_ENDPOINT = re.compile(r"https?://[A-Za-z0-9\[][A-Za-z0-9.:\]_-]{0,252}(/[^\s?#@]*)?")
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
-
-
-class SettingError(Exception):
-    """A variable that can't be used: one line that names it, what it was and what is allowed."""
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """Where a user name and password lie: the files `username` and `password` of one folder."""
-
-    directory: Path
-
-    def username(self) -> str | None:
-        """Return the user name, or None when the folder holds none. Raises SettingError when unreadable."""
-        return self._read("username") if (self.directory / "username").exists() else None
-
-    def password(self) -> str:
-        """Return the password. Raises SettingError when there is none."""
-        return self._read("password")
-
-    def _read(self, name: str) -> str:
-        path = self.directory / name
-        try:
-            return path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(f"{path}: can't be read ({type(error).__name__})") from error
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,82 +79,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pod_name: str | None
 
 
-class _Environment:
-    """Typed access to the variables, each error naming its variable."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self.in_force: dict[str, str] = {}
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._values.get(name, "").strip() or default
-        if value is None:
-            raise SettingError(f"{name}: not set; it must be")
-        self.in_force[name] = value
-        return value
-
-    def optional(self, name: str) -> str | None:
-        value = self.in_force[name] = self._values.get(name, "").strip()
-        return value or None
-
-    def matching(self, name: str, pattern: re.Pattern[str], allowed: str, default: str | None = None) -> str:
-        value = self.text(name, default)
-        if not pattern.fullmatch(value):
-            raise SettingError(f"{name}: {value!r} is not {allowed}")
-        return value
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        return self._number(name, default, low, high, int, "a whole number")
-
-    def seconds(self, name: str, default: float, low: float, high: float) -> float:
-        return self._number(name, default, low, high, float, "a number of seconds")
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.text(name, str(default)).lower()
-        if value not in ("true", "false"):
-            raise SettingError(f"{name}: {value!r} is not one of true, false")
-        return value == "true"
-
-    def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name, default).upper()
-        if value not in allowed:
-            raise SettingError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
-        return value
-
-    def authorities(self, name: str) -> Path | None:
-        value = self.optional(name)
-        if value is None:
-            return None
-        if not Path(value).is_file():
-            raise SettingError(f"{name}: {value!r} is not a file")
-        try:
-            ssl.create_default_context(cafile=value)
-        except OSError:  # ssl.SSLError is one
-            raise SettingError(f"{name}: {value!r} is not a file of certificates in PEM") from None
-        return Path(value)
-
-    def credentials(self, name: str) -> Credentials | None:
-        value = self.optional(name)
-        if value is None:
-            return None
-        if not (Path(value) / "password").is_file():
-            raise SettingError(f"{name}: {value!r} is not a folder with a file named password")
-        return Credentials(Path(value))
-
-    def _number(self, name: str, default: T, low: T, high: T, parse: Callable[[str], T], what: str) -> T:
-        value = self.text(name, str(default))
-        try:
-            number = parse(value)
-        except ValueError:
-            number = None
-        if number is None or not low <= number <= high:  # type: ignore[operator]
-            raise SettingError(f"{name}: {value!r} is not {what} from {low} to {high}")
-        return number
-
-
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environment` (the process's own by default). Raises SettingError."""
-    return _settings(_Environment(os.environ if environment is None else environment))
+    return _settings(Environment(os.environ if environment is None else environment))
 
 
 def shown(environment: Mapping[str, str] | None = None) -> str:
@@ -190,12 +89,12 @@ def shown(environment: Mapping[str, str] | None = None) -> str:
 
     There is no secret in them, only where the secrets lie.
     """
-    env = _Environment(os.environ if environment is None else environment)
+    env = Environment(os.environ if environment is None else environment)
     _settings(env)
     return "\n".join(f"{name}={value}" for name, value in sorted(env.in_force.items()))
 
 
-def _settings(env: _Environment) -> Settings:
+def _settings(env: Environment) -> Settings:
     return Settings(
         database=_database(env),
         cache=_cache(env),
@@ -227,7 +126,7 @@ def pool_size(cpu_limit: Path = CPU_LIMIT) -> int:
     return max(4, min(50, round(10 * cpus)))
 
 
-def _traces_endpoint(env: _Environment) -> str | None:
+def _traces_endpoint(env: Environment) -> str | None:
     """Return the OTLP receiver's base URL, None when there is none: traces are then off."""
     if env.optional("OTEL_EXPORTER_OTLP_ENDPOINT") is None:
         return None
@@ -241,7 +140,7 @@ def _traces_endpoint(env: _Environment) -> str | None:
     return env.matching("OTEL_EXPORTER_OTLP_ENDPOINT", OTLP_ENDPOINT, "an http or https URL")
 
 
-def _database(env: _Environment) -> DatabaseSettings:
+def _database(env: Environment) -> DatabaseSettings:
     return DatabaseSettings(
         host=env.matching("POINT_DATABASE_HOST", HOST, "a host name"),
         reader_host=(
@@ -261,7 +160,7 @@ def _database(env: _Environment) -> DatabaseSettings:
     )
 
 
-def _cache(env: _Environment) -> CacheSettings | None:
+def _cache(env: Environment) -> CacheSettings | None:
     if env.optional("POINT_CACHE_HOST") is None:
         return None
     return CacheSettings(
@@ -276,7 +175,7 @@ def _cache(env: _Environment) -> CacheSettings | None:
     )
 
 
-def _policy(env: _Environment) -> Policy:
+def _policy(env: Environment) -> Policy:
     most, usual = 1_000_000_000_000, Policy()
     policy = Policy(
         min_earn=env.whole("POINT_POLICY_MIN_EARN", usual.min_earn, 1, most),
