@@ -10,6 +10,8 @@ import msgspec
 
 T = TypeVar("T")
 
+SHORTEST_KEY = 16  # bytes
+
 
 class SettingError(Exception):
     """A variable that can't be used: one line that names it, what it was and what is allowed."""
@@ -88,6 +90,18 @@ class Environment:
             ssl.create_default_context(cafile=value)
         except OSError:  # ssl.SSLError is one
             raise SettingError(f"{name}: {value!r} is not a file of certificates in PEM") from None
+        return Path(value)
+
+    def key(self, name: str) -> Path | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        try:
+            long_enough = len(Path(value).read_bytes().strip()) >= SHORTEST_KEY
+        except OSError as error:
+            raise SettingError(f"{name}: {value!r} can't be read ({type(error).__name__})") from error
+        if not long_enough:
+            raise SettingError(f"{name}: {value!r} holds fewer than {SHORTEST_KEY} bytes")
         return Path(value)
 
     def credentials(self, name: str) -> Credentials | None:

@@ -28,7 +28,8 @@ def main() -> None:
         return
     try:
         settings = load()
-        logs.configure(settings.log_level, zone=settings.zone, pod=settings.pod_name)
+        key = settings.log_key_file.read_bytes().strip() if settings.log_key_file is not None else None
+        logs.configure(settings.log_level, zone=settings.zone, pod=settings.pod_name, key=key)
         sys.exit(_run(arguments, settings))
     except SettingError as error:
         print(f"point-service: {error}", file=sys.stderr)
@@ -37,7 +38,7 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         logging.getLogger(__name__).error(
-            "%s failed: %s", arguments.command, error, exc_info=logs.debugging()
+            "%s failed: %s", arguments.command, logs.told(error), exc_info=logs.debugging()
         )
         sys.exit(1)
 

@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_address: str
     http_port: int
     log_level: str
+    log_key_file: Path | None
     lock_enabled: bool
     shared_requests: int
     request_timeout: float
@@ -102,6 +103,7 @@ def _settings(env: Environment) -> Settings:
         http_address=env.text("POINT_HTTP_ADDRESS", "0.0.0.0"),  # noqa: S104 - a pod's port is its interface
         http_port=env.whole("POINT_HTTP_PORT", 8080, 1, 65535),
         log_level=env.one_of("POINT_LOG_LEVEL", "INFO", LOG_LEVELS),
+        log_key_file=env.key("POINT_LOG_KEY_FILE"),
         lock_enabled=env.flag("POINT_LOCK_ENABLED", True),
         shared_requests=env.whole("POINT_SHARED_TRANSACTION_REQUESTS", SHARED_REQUESTS, 1, 500),
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),

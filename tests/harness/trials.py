@@ -68,7 +68,7 @@ TRIALS: Trials = [
         )
         for path in (
             "database.credentialsSecret", "database.migrationSecret", "database.tls.caSecret",
-            "cache.authSecret", "cache.tls.caSecret", "gateway.tls.credentialName",
+            "cache.authSecret", "cache.tls.caSecret", "gateway.tls.credentialName", "logKeySecret",
         )
     ),
     ("database.tls", [{"enabled": False}, {"caSecret": ""}], [({"enabled": False, "caSecret": "x"}, "has no meaning")]),

@@ -223,6 +223,7 @@ class Spec(_Struct, frozen=True):
     gateway: Gateway
     image_pull_policy: str = "IfNotPresent"
     log_level: str = "INFO"
+    log_key_secret: str = ""
     paused: bool = False
     deletion_policy: str = "Remove"
     mesh: Mesh = Mesh()

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from point_service.authorities import context
@@ -29,6 +29,8 @@ TABLE_WAIT = 1  # seconds
 TABLE_PAUSE = 2  # seconds
 TABLE_ATTEMPTS = 100
 LOCK_WAIT_TIMEOUT = 1205
+# What it says of who may not, and of what is not there, quotes no value of a row or a statement.
+TELLING = frozenset({1044, 1045, 1049, 1130, 1142, 1146, 1227, 1290, 1410, 3159, *range(2000, 3000)})
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 # What the service needs and nothing more: entries are only ever added.
@@ -41,18 +43,37 @@ RIGHTS = {
 }
 
 
+class RefusedError(Exception):
+    """The database refused. Says no value of a statement, of which a password may be one."""
+
+
 def migrate(settings: DatabaseSettings) -> None:
     """Bring the database up to date. Running it twice, or twice at once, does it once.
 
-    Raises SettingError when the credentials are missing, SQLAlchemy's errors when the database refuses.
+    Raises SettingError when the credentials are missing, RefusedError when the database refuses.
     """
     if settings.migration_credentials is None:
         raise SettingError("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR: not set; it must be, to migrate")
-    with _connect(settings, settings.migration_credentials, None) as connection:
+    try:
+        _migrate(settings, settings.migration_credentials)
+    except DBAPIError as error:
+        refused = RefusedError(_described(error))
+        raise refused.with_traceback(error.__traceback__) from None
+
+
+def _described(error: DBAPIError) -> str:
+    kind, said = type(error.orig).__name__, error.orig.args if error.orig is not None else ()
+    if len(said) < 2 or not isinstance(said[0], int):
+        return kind
+    return f"{kind} {said[0]}" + (f": {said[1]}" if said[0] in TELLING else "")
+
+
+def _migrate(settings: DatabaseSettings, master: Credentials) -> None:
+    with _connect(settings, master, None) as connection:
         connection.execute(
             text(f"CREATE DATABASE IF NOT EXISTS `{settings.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         )
-    with _connect(settings, settings.migration_credentials, settings.name) as connection:
+    with _connect(settings, master, settings.name) as connection:
         if connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": LOCK, "wait": LOCK_WAIT}) != 1:
             raise TimeoutError(f"another migration has been running for {LOCK_WAIT} s")
         try:

@@ -86,13 +86,25 @@ def answered(method: str, route: str, status: int) -> None:
 
 @contextmanager
 def _call(tracer: "Tracer", name: str, system: str) -> Generator[None]:
-    from opentelemetry.trace import SpanKind, get_current_span
+    from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
     if not get_current_span().is_recording():
         yield
         return
-    with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes={"db.system.name": system}):
-        yield
+    attributes = {"db.system.name": system}
+    # An exception's own words may quote a value, and would be an event of the span.
+    with tracer.start_as_current_span(
+        name,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as call:
+        try:
+            yield
+        except Exception as error:
+            call.set_status(StatusCode.ERROR, logs.told(error))
+            raise
 
 
 @contextmanager
@@ -103,6 +115,13 @@ def _request(tracer: "Tracer", method: str, headers: Mapping[bytes, bytes]) -> G
     carrier = {name: headers[name.encode()].decode("latin-1") for name in PARENT if name.encode() in headers}
     parent = TraceContextTextMapPropagator().extract(carrier)
     attributes = {"http.request.method": method}
-    with tracer.start_as_current_span(method, parent, SpanKind.SERVER, attributes) as current:
+    with tracer.start_as_current_span(
+        method,
+        parent,
+        SpanKind.SERVER,
+        attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
         logs.TRACE_ID.set(f"{current.get_span_context().trace_id:032x}")
         yield

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+from redis import exceptions as client_errors
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -24,7 +25,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from point_service.authorities import version
 from point_service.breaker import Breaker
 from point_service.settings import CacheSettings, Credentials
-from point_service.telemetry import metrics
+from point_service.telemetry import logs, metrics
 from point_service.turns.batches import Batches
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Cache:
             return
         self.breaker.failed()
         if self.breaker.open and not was_open:
-            reason = f"{type(failure).__name__}: {failure}"
+            reason = described(failure)
             surprising = None if isinstance(failure, FAILURES) else failure
             log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
         replaced = version(self._settings.ca_file) != self._trusted
@@ -208,9 +209,17 @@ class Cache:
         return await pipeline.execute(raise_on_error=False)
 
 
+def described(error: BaseException) -> str:
+    """Return an error in words for the log. The client's own may quote a command, and its keys name a member."""
+    if isinstance(error, (client_errors.ConnectionError, client_errors.TimeoutError)):
+        return f"{type(error).__name__}: {error}"
+    cause = f" ({described(error.__cause__)})" if error.__cause__ is not None else ""
+    return logs.told(error) + cause
+
+
 def _away(purpose: str, error: Exception) -> CacheAwayError:
     metrics.REDIS_UNAVAILABLE.labels(purpose).inc()
-    return CacheAwayError(str(error))
+    return CacheAwayError(described(error))
 
 
 def _given(answer: Any) -> Any:

@@ -136,6 +136,19 @@ def test_secrets_are_files_and_never_values(full: api.PointService) -> None:
     assert not any("secretKeyRef" in str(one) for one in pod["containers"][0]["env"])
 
 
+def test_the_key_of_pseudonyms_is_a_file_of_the_service_alone(spec: dict[str, Any]) -> None:
+    point_service = _point_service(spec | {"logKeySecret": "points-log"})
+    pod = _deployment(point_service)["spec"]["template"]["spec"]
+    (volume,) = (one["secret"] for one in pod["volumes"] if one["name"] == "log")
+    assert volume == {
+        "secretName": "points-log",
+        "defaultMode": 0o440,
+        "items": [{"key": "key", "path": "key"}],
+    }
+    assert {"name": "POINT_LOG_KEY_FILE", "value": "/etc/point/log/key"} in pod["containers"][0]["env"]
+    assert "points-log" not in str(_migration(point_service))
+
+
 def test_only_the_migration_sees_the_master(full: api.PointService) -> None:
     assert "points-db-master" in str(_migration(full))
     assert "points-db-master" not in str(_deployment(full))

@@ -23,7 +23,7 @@ VARIABLES = (
     "POINT_DATABASE_PORT", "POINT_DATABASE_READER_HOST", "POINT_DATABASE_TLS",
     "POINT_DRAIN_TIMEOUT_SECONDS", "POINT_HTTP_ADDRESS", "POINT_HTTP_PORT",
     "POINT_IDEMPOTENCY_RETENTION_HOURS", "POINT_IDEMPOTENCY_SCOPE", "POINT_LOCK_ENABLED",
-    "POINT_LOG_LEVEL", "POINT_POD_NAME",
+    "POINT_LOG_KEY_FILE", "POINT_LOG_LEVEL", "POINT_POD_NAME",
     "POINT_POLICY_DEFAULT_EXPIRY_DAYS", "POINT_POLICY_EXPIRING_SOON_DAYS", "POINT_POLICY_MAX_BALANCE",
     "POINT_POLICY_MAX_EARN", "POINT_POLICY_MAX_EXPIRY_DAYS", "POINT_POLICY_MIN_EARN",
     "POINT_REQUEST_TIMEOUT_SECONDS", "POINT_SHARED_TRANSACTION_REQUESTS", "POINT_UPKEEP_INTERVAL_SECONDS",
@@ -68,6 +68,8 @@ def service_files(point_service: PointService) -> list[Files]:
     files += _authority("database-ca", spec.database.tls)
     if spec.cache.auth_secret:
         files.append(Files("cache", spec.cache.auth_secret, ()))  # the user name is optional in it
+    if spec.log_key_secret:
+        files.append(Files("log", spec.log_key_secret, ("key",)))
     return files + cache_authority(point_service)
 
 
@@ -114,6 +116,7 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
     cache, policy, server = point_service.spec.cache, point_service.spec.policy, point_service.spec.server
     values = {
         "POINT_LOG_LEVEL": point_service.spec.log_level,
+        "POINT_LOG_KEY_FILE": f"{CONFIG}/log/key" if point_service.spec.log_key_secret else "",
         "POINT_CACHE_HOST": cache.host,
         "POINT_CACHE_PORT": cache.port,
         "POINT_CACHE_CLUSTER_MODE": cache.cluster_mode,
