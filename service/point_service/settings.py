@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_enabled: bool
     shared_requests: int
     request_timeout: float
+    target_latency: float
     drain_timeout: float
     idempotency_retention_hours: int
     keys_by_client: bool
@@ -107,6 +108,7 @@ def _settings(env: Environment) -> Settings:
         lock_enabled=env.flag("POINT_LOCK_ENABLED", True),
         shared_requests=env.whole("POINT_SHARED_TRANSACTION_REQUESTS", SHARED_REQUESTS, 1, 500),
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
+        target_latency=env.seconds("POINT_TARGET_LATENCY_SECONDS", 0.25, 0, 60),
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
         idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
         keys_by_client=env.one_of("POINT_IDEMPOTENCY_SCOPE", "Caller", ("CALLER", "CLIENT")) == "CLIENT",

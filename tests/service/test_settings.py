@@ -38,6 +38,7 @@ def test_only_the_database_host_must_be_given():
         ("POINT_DATABASE_POOL_SIZE", "501", "from 1 to 500"),
         ("POINT_REQUEST_TIMEOUT_SECONDS", "nan", "'nan' is not a number of seconds"),
         ("POINT_SHARED_TRANSACTION_REQUESTS", "0", "from 1 to 500"),
+        ("POINT_TARGET_LATENCY_SECONDS", "61", "from 0 to 60"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "is not an http or https URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@collector:4318", "has credentials"),
         ("POINT_LOG_LEVEL", "LOUD", "is not one of DEBUG, INFO, WARNING, ERROR"),

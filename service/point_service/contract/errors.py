@@ -152,6 +152,15 @@ class Unavailable(Problem):
     retry_after = 1
 
 
+class Overloaded(Problem):
+    """Said before anything of the request was begun."""
+
+    status = 503
+    code = "overloaded"
+    title = "There is more to do than can be done in time"
+    retry_after = 1
+
+
 class Refusal(Problem):
     """A decision of the domain: stored under the idempotency key and replayed like a success."""
 

@@ -1,16 +1,28 @@
-"""When requests end: each at its deadline, the last ones before the process."""
+"""When requests end: each at its deadline, or with whoever asked; the last ones before the process."""
 
 import asyncio
+from collections.abc import Iterable
 
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
+from point_service.admission import leave
 from point_service.contract import errors
 from point_service.contract.errors import PROBLEM_MEDIA_TYPE, Unavailable
+from point_service.patience import Patience
 from point_service.telemetry import logs
+
+PATIENCE = "patience"
+"""Under that name the request's state holds what was known of it when it came."""
+EXPECTED = b"x-envoy-expected-rq-timeout-ms"
+"""The gateway says so how long it waits for an answer, milliseconds."""
+LONGEST = 9  # digits of it that are believed
 
 
 class Bounded:
-    """An ASGI application whose requests end within `deadline` seconds, and whose last ones can be waited for."""
+    """An ASGI application whose requests end within `deadline` seconds, and whose last ones can be waited for.
+
+    A gateway that waits less says so with the request, and a client that is gone waits no longer at all.
+    """
 
     def __init__(self, application: ASGIApp, deadline: float) -> None:
         self._application = application
@@ -53,23 +65,42 @@ class Bounded:
                 self._idle.set()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        status = 0
+        patience: Patience = scope.get("state", {}).get(PATIENCE) or Patience()
+        task = asyncio.current_task()
 
         async def sending(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 if self.draining:  # the client's next request then goes to another pod
                     message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
+        patience.begin(task, expected(scope["headers"], self._deadline))
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout_at(patience.ends):
                 await self._application(scope, receive, sending)
         except TimeoutError:
-            if begun:
+            if status:
                 raise
             await _refuse(sending, Unavailable("the request took too long; try again with the same key"))
+        except asyncio.CancelledError:
+            if not patience.gone or task is None:
+                raise
+            task.uncancel()
+            if not status:  # for the log and the metrics: nobody reads it
+                await _refuse(sending, Unavailable("whoever asked for it is gone"))
+        finally:
+            leave(patience, status)
+
+
+def expected(headers: Iterable[tuple[bytes, bytes]], most: float) -> float:
+    """Return the seconds in which an answer is of use: what the gateway says, and never more than `most`."""
+    for name, value in headers:
+        if name == EXPECTED and value.isdigit() and len(value) <= LONGEST and int(value):
+            most = min(most, int(value) / 1000)
+    return most
 
 
 async def _refuse(send: Send, problem: errors.Problem) -> None:

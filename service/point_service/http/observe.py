@@ -29,7 +29,7 @@ class Observed:
             await self._application(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers.get(b"x-request-id", b""))
         traced = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
         logs.REQUEST_ID.set(request_id)
         logs.TRACE_ID.set(traced.group(1).decode() if traced else None)
@@ -74,6 +74,6 @@ def _record(scope: HTTPScope, status: int, seconds: float) -> None:
         )
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
-    value = headers.get(b"x-request-id", b"")
+def request_id_of(value: bytes) -> str:
+    """Return the id that a request brought, or one of its own when that is none."""
     return value.decode() if REQUEST_ID.fullmatch(value) else str(uuid.uuid4())

@@ -23,6 +23,7 @@ ALWAYS: Sequence[type[Problem]] = (
     errors.NoClient,
     errors.MethodNotAllowed,
     errors.InternalError,
+    errors.Overloaded,
     errors.Unavailable,
 )
 # Every POST can meet these.

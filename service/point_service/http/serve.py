@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from litestar.types import ASGIApp
 
+from point_service.admission import Admission
 from point_service.http.app import create_app
 from point_service.http.protocol import LimitedProtocol
 from point_service.settings import SettingError, Settings
@@ -29,13 +30,16 @@ class NotStartedError(Exception):
 
 
 class Server(uvicorn.Server):
-    """uvicorn as it serves the application, its signals left to the drain."""
+    """uvicorn as it serves the application to whom it lets in, its signals left to the drain."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, admitting: Admission | None = None) -> None:
+        class Protocol(LimitedProtocol):
+            admission = admitting
+
         super().__init__(
             uvicorn.Config(
                 app,
-                http=LimitedProtocol,
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 proxy_headers=False,
@@ -76,7 +80,7 @@ def _listen(address: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     app, bounded = create_app(settings)
-    server = Server(app)
+    server = Server(app, Admission(settings.target_latency) if settings.target_latency else None)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

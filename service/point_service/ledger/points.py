@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from point_service import patience
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.operations.operation import Operation
 from point_service.ledger.sharing import SharedTransactions
@@ -45,6 +46,7 @@ class Points:
                 found is not None and found.request_hash == key.request_hash
             ):  # another one is the database's to judge
                 return _replay(found, "cache")
+            patience.current().check()
             result = await self._shared.attempt(command)
             if result is None:
                 result = await self._alone(command)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from asyncmy.connection import Connection
 
+from point_service import patience
 from point_service.breaker import Breaker
 from point_service.contract.errors import Unavailable
 from point_service.mysql import faults
@@ -64,14 +65,19 @@ class Database:
         try:
             async with asyncio.timeout(limit), self.pool.connection(reserved=reserved) as connection:
                 try:
-                    return await work(connection)
+                    with patience.current().work():
+                        return await work(connection)
                 except faults.RAISED as raised:
                     if not faults.classify(raised).keeps_connection:
                         raise
                     await rollback(connection)
                     error = raised
+                except patience.NobodyWaitsError as nobody:  # the connection is as good as before
+                    error = nobody
         except faults.RAISED as raised:
             error = raised
+        if isinstance(error, patience.NobodyWaitsError):
+            raise error
         fault = faults.classify(error)
         if fault not in faults.TOLD_ELSEWHERE:
             log.warning("database fault", extra={"fault": fault.name, "error": faults.described(error)})

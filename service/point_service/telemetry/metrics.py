@@ -13,6 +13,11 @@ DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 IN_FLIGHT = Gauge("point_requests_in_flight", "Requests being answered")
+ADMISSION_LIMIT = Gauge(
+    "point_admission_limit", "Requests that may be under way at once, by their kind", ["kind"]
+)
+ADMISSION_UNDER_WAY = Gauge("point_admission_under_way", "Of these, requests under way", ["kind"])
+ADMISSION_REFUSED = Counter("point_admission_refused", "Requests refused because of overload", ["kind"])
 POINTS = Counter("point_moved_points", "Points moved, by the kind of ledger entry", ["kind"])
 REFUSED = Counter("point_refused", "Requests refused, by the problem's code", ["reason"])
 REPLAYS = Counter("point_idempotent_replays", "Answers given again under their key", ["source"])

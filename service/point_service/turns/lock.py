@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from point_service import patience
 from point_service.contract.errors import MemberBusy
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.telemetry import metrics, traces
@@ -127,7 +128,8 @@ class _Lease:
                 left = deadline - time.perf_counter()
                 if left <= 0:
                     return None  # the database's own lock decides
-                await self._cache.pop("lock", self._wake, min(left, max(lasts, 1) / 1000))
+                with patience.current().stand_aside():
+                    await self._cache.pop("lock", self._wake, min(left, max(lasts, 1) / 1000))
         except CacheAwayError:
             return None
         except msgspec.DecodeError:
@@ -176,8 +178,9 @@ class _Queue:
         line.length += 1
         try:
             try:
-                async with asyncio.timeout(wait):
-                    await line.lock.acquire()
+                with patience.current().stand_aside():
+                    async with asyncio.timeout(wait):
+                        await line.lock.acquire()
             except TimeoutError:
                 raise MemberBusy("other requests of this member are still running; try again") from None
             try:
