@@ -175,7 +175,7 @@ TRIALS: Trials = [
             ("server.upkeepIntervalSeconds", 0, 86400), ("server.sharedTransactionRequests", 1, 500),
             ("database.acquireTimeoutSeconds", 0.1, 60), ("database.connectionLifetimeSeconds", 1, 86400),
             ("cache.timeoutSeconds", 0.01, 10), ("cache.answerTTLSeconds", 1, 86400),
-            ("policy.expiringSoonDays", 1, 366),
+            ("policy.expiringSoonDays", 1, 366), ("server.targetLatencySeconds", 0, 60),
         )
     ),
     (

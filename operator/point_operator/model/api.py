@@ -159,6 +159,7 @@ class Server(_Struct, frozen=True):
     """How the service's process behaves. What is None is its own to choose."""
 
     request_timeout_seconds: float | None = None
+    target_latency_seconds: float | None = None
     drain_timeout_seconds: int | None = None
     idempotency_retention_hours: int | None = None
     idempotency_scope: str | None = None

@@ -26,8 +26,8 @@ VARIABLES = (
     "POINT_LOG_KEY_FILE", "POINT_LOG_LEVEL", "POINT_POD_NAME",
     "POINT_POLICY_DEFAULT_EXPIRY_DAYS", "POINT_POLICY_EXPIRING_SOON_DAYS", "POINT_POLICY_MAX_BALANCE",
     "POINT_POLICY_MAX_EARN", "POINT_POLICY_MAX_EXPIRY_DAYS", "POINT_POLICY_MIN_EARN",
-    "POINT_REQUEST_TIMEOUT_SECONDS", "POINT_SHARED_TRANSACTION_REQUESTS", "POINT_UPKEEP_INTERVAL_SECONDS",
-    "POINT_ZONE",
+    "POINT_REQUEST_TIMEOUT_SECONDS", "POINT_SHARED_TRANSACTION_REQUESTS", "POINT_TARGET_LATENCY_SECONDS",
+    "POINT_UPKEEP_INTERVAL_SECONDS", "POINT_ZONE",
 )  # fmt: skip
 """Every variable of ours that the image reads."""
 
@@ -128,6 +128,7 @@ def service_environment(point_service: PointService) -> list[dict[str, Any]]:
         "POINT_HTTP_PORT": names.PORT,
         "POINT_LOCK_ENABLED": True,
         "POINT_REQUEST_TIMEOUT_SECONDS": server.request_timeout_seconds,
+        "POINT_TARGET_LATENCY_SECONDS": server.target_latency_seconds,
         "POINT_DRAIN_TIMEOUT_SECONDS": server.drain_timeout_seconds,
         "POINT_IDEMPOTENCY_RETENTION_HOURS": server.idempotency_retention_hours,
         "POINT_IDEMPOTENCY_SCOPE": server.idempotency_scope,

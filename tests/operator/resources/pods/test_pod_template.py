@@ -54,6 +54,7 @@ EVERYTHING: dict[str, Any] = {
 SETTINGS: dict[str, Any] = {
     "server": {
         "requestTimeoutSeconds": 2.5,
+        "targetLatencySeconds": 0.1,
         "drainTimeoutSeconds": 60,
         "idempotencyRetentionHours": 72,
         "upkeepIntervalSeconds": 30,

@@ -20,6 +20,7 @@ FIELDS = {
     "cache.answerTTLSeconds": "POINT_CACHE_ANSWER_TTL_SECONDS",
     "policy.expiringSoonDays": "POINT_POLICY_EXPIRING_SOON_DAYS",
     "server.requestTimeoutSeconds": "POINT_REQUEST_TIMEOUT_SECONDS",
+    "server.targetLatencySeconds": "POINT_TARGET_LATENCY_SECONDS",
     "server.drainTimeoutSeconds": "POINT_DRAIN_TIMEOUT_SECONDS",
     "server.idempotencyRetentionHours": "POINT_IDEMPOTENCY_RETENTION_HOURS",
     "server.upkeepIntervalSeconds": "POINT_UPKEEP_INTERVAL_SECONDS",
