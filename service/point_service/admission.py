@@ -45,7 +45,9 @@ class Admission:
         self._held = 0
         self._refused = 0
         self._told = -TOLD
+        metrics.REFUSED.labels(Overloaded.code)
         for kind, limit in self._limits.items():
+            metrics.ADMISSION_REFUSED.labels(kind)
             metrics.ADMISSION_LIMIT.labels(kind).set_function(lambda limit=limit: int(limit.most))
             metrics.ADMISSION_UNDER_WAY.labels(kind).set_function(lambda limit=limit: limit.under_way)
 

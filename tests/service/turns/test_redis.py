@@ -251,3 +251,50 @@ async def test_a_script_that_redis_has_never_seen_keeps_its_place(cache):
     new = Script(f"return redis.call('SET', KEYS[1], '{uuid.uuid4()}')")
     cache.send("answer", new, ["{place}"], [])
     assert await cache.run("lock", EXISTS, ["{place}"], []) == 1
+
+
+async def test_a_hanging_redis_costs_few_requests_their_wait(redis, settings, pod, member_of):
+    """Whether it is back is asked in no request's time."""
+    limit = settings.cache.timeout
+    async with pod() as points:
+        members = [member_of(points) for _ in range(8)]
+        for member in members:
+            await member.earn(1000)
+        took = []
+
+        async def use(member):
+            for _ in range(20):
+                started = time.perf_counter()
+                assert (await member.use(1)).status == 201
+                took.append(time.perf_counter() - started)
+                await asyncio.sleep(0.1)
+
+        redis.freeze()
+        await asyncio.gather(*map(use, members))
+    assert len(took) == 160
+    assert sum(seconds > limit / 2 for seconds in took) <= 4 * len(members)
+
+
+async def test_a_redis_that_answers_late_is_left_alone_and_one_that_is_quick_again_is_used(
+    redis, settings, proxy
+):
+    async with proxy(redis.port) as way:
+        cache = Cache(msgspec.structs.replace(settings.cache, port=way.port, timeout=1.0, cluster_mode=False))
+        try:
+            await cache.warm_up()
+            way.delay = 0.3  # each way: in time, and too much for every request to pay
+            for _ in range(3):
+                assert await cache.run("lock", EXISTS, ["{late}"], []) == 0
+            assert cache.breaker.open
+            started = time.perf_counter()
+            with pytest.raises(CacheAwayError):
+                await cache.run("lock", EXISTS, ["{late}"], [])
+            assert time.perf_counter() - started < 0.2
+            way.delay = 0.0
+            async with asyncio.timeout(20):
+                while cache.breaker.open:
+                    with contextlib.suppress(CacheAwayError):
+                        await cache.run("lock", EXISTS, ["{late}"], [])
+                    await asyncio.sleep(0.05)
+        finally:
+            await cache.close()
