@@ -150,6 +150,10 @@ test-long: $(VENV)/.installed ## What proves by the minute, whole: 100 kills, 20
 bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
 	@$(VENV)/bin/python tests/bench/bench.py
 
+.PHONY: overload
+overload: $(VENV)/.installed ## Ask the service for up to four times what it can do, and see what it does (3 minutes)
+	@$(VENV)/bin/python tests/bench/overload.py
+
 .PHONY: capacity
 capacity: $(VENV)/.installed ## Measure what a use costs, and size databases, pods and bills by it (a minute)
 	@$(VENV)/bin/python tests/bench/capacity.py && $(VENV)/bin/point-infra capacity
