@@ -154,6 +154,10 @@ bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (m
 overload: $(VENV)/.installed ## Ask the service for up to four times what it can do, and see what it does (3 minutes)
 	@$(VENV)/bin/python tests/bench/overload.py
 
+.PHONY: bench-expiry
+bench-expiry: $(VENV)/.installed ## Measure how fast one pod expires what is due, and how fast three do (minutes; POINT_BENCH_MEMBERS=1000000)
+	@$(VENV)/bin/python tests/bench/expiry.py
+
 .PHONY: capacity
 capacity: $(VENV)/.installed ## Measure what a use costs, and size databases, pods and bills by it (a minute)
 	@$(VENV)/bin/python tests/bench/capacity.py && $(VENV)/bin/point-infra capacity

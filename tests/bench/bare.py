@@ -27,7 +27,7 @@ async def use(connection: Connection, member: str, name: str) -> None:
     """Use one point: both round trips, nothing decided."""
     key = Key(f"member:{member}", member, name, "0" * 64)
     wanted = Wanted(member, key, Reads(points=1, used_order=name))
-    snapshot = (await lock_members(connection, [wanted], wait=True))[member]
+    snapshot = (await lock_members(connection, [wanted], wait=True)).snapshots[member]
     grant = snapshot.grants[0].grant_id
     entry = Entry(grant_id=grant, kind=EntryKind.USE, amount=-1, order_id=name)
     await commit(connection, [Change(snapshot, [entry], (), (key, StoredAnswer("0" * 64, 201, BODY)))])

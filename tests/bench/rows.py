@@ -43,6 +43,19 @@ MANY_GRANTS = (
     "UPDATE member_point SET balance = (SELECT SUM(remaining) FROM point_ledger WHERE member_id = %(member)s)"
     " WHERE member_id = %(member)s",
 )
+# Members d-0, d-1, ..., each with a grant that is due and one that is not.
+DUE_MEMBERS = (
+    "INSERT INTO member_point (member_id, balance, version, created_at, updated_at)"
+    f" {A_MILLION} SELECT CONCAT('d-', i), 15, 0, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) FROM n WHERE i < %(count)s",
+    *(
+        "INSERT INTO point_ledger (member_id, kind, amount, remaining, expires_at, created_at)"
+        f" {A_MILLION} SELECT CONCAT('d-', i), 'NORMAL', {amount}, {amount}, UTC_TIMESTAMP(6) + INTERVAL {days} DAY"
+        " + INTERVAL MOD(i, 7) HOUR, UTC_TIMESTAMP(6) - INTERVAL 90 DAY FROM n WHERE i < %(count)s"
+        for amount, days in ((10, -1), (5, 60))
+    ),
+    "INSERT INTO ledger_entry (member_id, grant_id, kind, amount, position, created_at)"
+    " SELECT member_id, grant_id, 'EARN', amount, 0, created_at FROM point_ledger WHERE member_id LIKE 'd-%%'",
+)
 
 
 def load(server: servers.DatabaseServer, schema: str, rows: int, uses: int, prefix: str = "b") -> int:
@@ -84,12 +97,46 @@ def grants(server: servers.DatabaseServer, schema: str, member: str, count: int,
         connection.commit()
 
 
+def due_members(server: servers.DatabaseServer, schema: str, count: int) -> None:
+    """Make members, a million at the most, of whom each has a grant of 10 points that is due."""
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
+        for statement in DUE_MEMBERS:
+            cursor.execute(statement, {"count": count})
+            connection.commit()
+
+
 def due(server: servers.DatabaseServer, schema: str) -> int:
     """Return how many grants are due to expire."""
     with _connection(server, schema) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM point_ledger WHERE live = 1 AND expires_at <= UTC_TIMESTAMP(6)")
         [(count,)] = cursor.fetchall()
         return count
+
+
+def expired(server: servers.DatabaseServer, schema: str) -> tuple[int, int, float]:
+    """Return how many grants expired, in how many transactions, in how many seconds from the first to the last."""
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*), COUNT(DISTINCT created_at),"
+            " TIMESTAMPDIFF(MICROSECOND, MIN(created_at), MAX(created_at)) / 1e6"
+            " FROM ledger_entry WHERE kind = 'EXPIRE'"
+        )
+        [(grants, transactions, seconds)] = cursor.fetchall()
+        return grants, transactions, float(seconds)
+
+
+def rollbacks(server: servers.DatabaseServer) -> int:
+    """Return how many transactions the server was told to roll back so far."""
+    with _connection(server, "mysql") as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Com_rollback'")
+        [(_, count)] = cursor.fetchall()
+        return int(count)
+
+
+def drop(server: servers.DatabaseServer, schema: str) -> None:
+    """Drop a schema."""
+    with _connection(server, schema) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {schema}")
 
 
 @contextmanager

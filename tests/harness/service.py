@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 import pymysql
-from bench.rows import MANY_GRANTS
+from bench.rows import DUE_MEMBERS, MANY_GRANTS
 from point_local.alone import servers
 from point_service.contract.idempotency import Key, request_hash
 from point_service.contract.identity import Caller, Role
@@ -85,6 +85,12 @@ class Master:
         with self.connect() as connection, connection.cursor() as cursor:
             for statement in MANY_GRANTS:
                 cursor.execute(statement, values)
+
+    def make_due(self, count: int) -> None:
+        """Make members d-0, d-1, ... in an empty schema, each with 10 points that are due and 5 that are not."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            for statement in DUE_MEMBERS:
+                cursor.execute(statement, {"count": count})
 
     def rows_read(self) -> int:
         """Return how many rows, and entries of indexes, the server has read."""

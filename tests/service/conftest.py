@@ -1,6 +1,7 @@
 """Real servers for the integration tests, started once."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -60,6 +61,20 @@ def master(database_server: servers.DatabaseServer) -> Iterator[Master]:
     master = Master(database_server)
     yield master
     assert master.broken() == {}
+
+
+@pytest.fixture
+def master_alone(database_server: servers.DatabaseServer) -> Iterator[Master]:
+    """The master user of an empty schema: the others' tests look at every row of theirs again and again."""
+    usual, database_server.schema = database_server.schema, f"alone_{uuid.uuid4().hex[:8]}"
+    try:
+        migrate(load(serve.environment(database_server, None)).database)
+        master = Master(database_server)
+        yield master
+        assert master.broken() == {}
+        master.rows(f"DROP DATABASE {database_server.schema}")
+    finally:
+        database_server.schema = usual
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
     Two round trips, one more when points are granted, two more for new members, some more for large ones.
     """
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
-    snapshots = await lock_members(connection, wanted, wait=wait)
+    snapshots, _ = await lock_members(connection, wanted, wait=wait)
     results: dict[str, Result] = {}
     large: list[str] = []
     for one in wanted:

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import uuid
 
 import pytest
-from harness.service import Master
 from point_local.alone import serve
 from point_service.domain.grants import MOST_GRANTS
 from point_service.ledger import upkeep
@@ -21,17 +19,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def master(database_server):
-    """A schema of its own: the others' tests look at every row of theirs again and again."""
-    usual, database_server.schema = database_server.schema, f"large_{uuid.uuid4().hex[:8]}"
-    try:
-        migrate(load(serve.environment(database_server, None)).database)
-        master = Master(database_server)
-        yield master
-        assert master.broken() == {}
-        master.rows(f"DROP DATABASE {database_server.schema}")
-    finally:
-        database_server.schema = usual
+def master(master_alone):
+    return master_alone
 
 
 @pytest.fixture

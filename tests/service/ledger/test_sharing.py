@@ -104,7 +104,7 @@ async def test_one_row_that_is_not_as_it_was_read_stops_the_whole_transaction(me
 
     async def work(connection):
         wanted = [Wanted(key.member_id, key, use.reads) for key in keys]
-        snapshots = await lock_members(connection, wanted, wait=False)
+        snapshots, _ = await lock_members(connection, wanted, wait=False)
         snapshots[keys[3].member_id].version += 1
         changes = [
             Change(

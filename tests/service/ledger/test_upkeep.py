@@ -143,7 +143,7 @@ async def test_one_bad_member_stops_neither_the_others_nor_the_rest_and_is_count
 async def test_members_in_other_hands_at_the_front_stop_nobody_behind_them(
     member_of, points, master, monkeypatch
 ):
-    monkeypatch.setattr(upkeep, "MEMBERS_AT_ONCE", 2)
+    monkeypatch.setattr(upkeep, "DUE_AT_ONCE", 2)
     members = [member_of(points) for _ in range(9)]
     for each in members:
         master.expire(grant_of(await each.earn(10)))

@@ -1,6 +1,7 @@
 """Members in a transaction: locked and read, whatever their number, in one round trip; one with much, in several."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from asyncmy.connection import Connection
 
@@ -35,9 +36,16 @@ CREATE_MEMBER = (
 )
 
 
+class Locked(NamedTuple):
+    """The snapshots by member, and the members that are locked but left out because no rows were left for them."""
+
+    snapshots: dict[str, Snapshot]
+    unread: Sequence[str]
+
+
 async def lock_members(
     connection: Connection, wanted: Sequence[Wanted], *, wait: bool, rows: int = ROWS_AT_FIRST
-) -> dict[str, Snapshot]:
+) -> Locked:
     """Begin a transaction, lock members and read what their decisions need. Each is wanted once.
 
     With `wait` it waits for members in other hands and makes those that are new; without, it waits for nobody, and
@@ -70,6 +78,7 @@ async def lock_members(
         member_id: Snapshot(member_id=member_id, balance=balance, version=version, now=moment)
         for member_id, balance, version in locked
     }
+    unread: list[str] = []
     for (question, who), answer in zip(asked, answers, strict=True):
         _keep(question, answer, snapshots)
         if question.alone and len(answer) == rows:
@@ -79,11 +88,12 @@ async def lock_members(
                     snapshots[member_id].whole = False
                 elif member_id > last:
                     del snapshots[member_id]
+                    unread.append(member_id)
     for one in wanted:
         snapshot = snapshots.get(one.member_id)
         if snapshot is not None and snapshot.whole and len(snapshot.grants) == one.grants_at_first:
             snapshot.whole = not _lacks(snapshot, one)
-    return snapshots
+    return Locked(snapshots, unread)
 
 
 async def read_rest(connection: Connection, snapshot: Snapshot, one: Wanted) -> None:
