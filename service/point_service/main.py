@@ -5,10 +5,14 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from point_service.http import openapi
 from point_service.settings import SettingError, Settings, load, shown
 from point_service.telemetry import logs
+
+if TYPE_CHECKING:
+    from point_service.ledger.verify import Place
 
 COMMANDS = {
     "serve": "answer requests until told to stop",
@@ -34,7 +38,7 @@ def main() -> None:
     except SettingError as error:
         print(f"point-service: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     except Exception as error:
         logging.getLogger(__name__).error(
@@ -43,8 +47,15 @@ def main() -> None:
         sys.exit(1)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="point-service",
         description="Loyalty points that are never lost and never spent twice.",
         epilog="Configuration: environment variables, of which only POINT_DATABASE_HOST must be set;"
@@ -54,10 +65,42 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "verify":
-            command.add_argument(
-                "--metrics-file", type=Path, help="write the result there, for Prometheus' textfile collector"
-            )
+            _add_verify_options(command)
     return parser
+
+
+def _add_verify_options(command: argparse.ArgumentParser) -> None:
+    either = command.add_mutually_exclusive_group()
+    either.add_argument(
+        "--after",
+        type=_place,
+        metavar="PLACE",
+        help="go on where another check stopped; it said where, for example members:m-1",
+    )
+    command.add_argument(
+        "--writer", action="store_true", help="read the writer, also where there is a reader"
+    )
+    either.add_argument(
+        "--metrics-file",
+        type=_metrics_file,
+        help="write the result there, for Prometheus' textfile collector; only of a whole check",
+    )
+
+
+def _place(text: str) -> "Place":
+    from point_service.ledger.verify import place_of
+
+    try:
+        return place_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _metrics_file(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():  # told now and not after the check
+        raise argparse.ArgumentTypeError(f"{str(path.parent)!r} is not a folder")
+    return path
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -80,5 +123,5 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         case _:
             from point_service.maintenance import check
 
-            return asyncio.run(check(settings, arguments.metrics_file))
+            return asyncio.run(check(settings, arguments.metrics_file, arguments.after, arguments.writer))
     return 0

@@ -1,45 +1,129 @@
 """Commands that do their work once and end: `expire`, `verify`."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from point_service.ledger.upkeep import LIMIT, expire_due, forget_answers
-from point_service.ledger.verify import Finding, verify, write_metrics
+from point_service.contract.errors import Unavailable
+from point_service.ledger import upkeep
+from point_service.ledger.verify import Finding, Place, Report, verify, write_metrics
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool, opener
+from point_service.mysql.store import audit
 from point_service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+FIRST_PROGRESS = 2.0  # seconds until a check says how far it is,
+PROGRESS, TERMINAL_PROGRESS = 5.0, 0.5  # and how often then
+
 
 async def expire(settings: Settings) -> None:
     """Expire what is due and forget old answers. Raises MemberBusy, Unavailable."""
-    async with _database(settings, LIMIT) as database:
-        points = await expire_due(database)
-        answers = await forget_answers(database, settings.idempotency_retention_hours)
+    async with _database(settings, upkeep.LIMIT) as database:
+        points = await upkeep.expire_due(database)
+        answers = await upkeep.forget_answers(database, settings.idempotency_retention_hours)
     log.info("expired", extra={"points": points, "forgotten_answers": answers})
 
 
-async def check(settings: Settings, metrics_file: Path | None) -> int:
-    """Check the ledger; print what is broken and where. Return the exit status. Raises Unavailable."""
+async def check(settings: Settings, metrics_file: Path | None, start: Place | None, writer: bool) -> int:
+    """Check the ledger, behind `start` if it is given; print what is broken and where. Return the exit status.
 
-    def tell(finding: Finding) -> None:
-        print(f"{finding.where}: {finding.invariant}")
+    A reader is asked where there is one, unless it is to be the `writer`. What is stopped says where to go on. Raises
+    Unavailable.
+    """
+    host = None if writer else settings.database.reader_host
+    async with _database(settings, host=host) as database:
+        try:
+            progress = _Progress(await database.read(audit.ends), start)
+        except Unavailable as error:
+            if host is None:
+                raise
+            raise Unavailable(f"{host}: {error}; --writer asks the writer") from None
 
-    async with _database(settings) as database:
-        report = await verify(database, tell)
+        def tell(finding: Finding) -> None:
+            progress.clear()
+            print(f"{finding.where}: {finding.invariant}", flush=True)
+
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            report = await verify(database, tell, start, progress.passed)
+        except BaseException:
+            progress.clear()
+            if progress.place is not None:
+                place = shlex.quote(str(progress.place))
+                print(f"verify: not finished, go on with --after {place}", file=sys.stderr)
+            raise
+    progress.clear()
     if metrics_file is not None:
         write_metrics(report, metrics_file)
-    print(f"{report.checked} rows checked, {report.findings} findings")
+    behind = "" if start is None else f" behind {start}"
+    print(f"{report.checked} rows checked{behind}, {report.findings} findings")
     return 1 if report.findings else 0
 
 
+class _Progress:
+    """How far a check is, on stderr: on a terminal a line that changes, else a line now and then. None while it is
+    short."""
+
+    def __init__(self, ends: Mapping[str, int], start: Place | None) -> None:
+        self.place = start
+        self._start = start
+        self._ends = ends
+        self._began = time.monotonic()
+        self._next = self._began + FIRST_PROGRESS
+        self._terminal = sys.stderr.isatty()
+        self._shown = False
+
+    def passed(self, place: Place, report: Report) -> None:
+        """Take note of a page, and tell when it is time."""
+        self.place = place
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + (TERMINAL_PROGRESS if self._terminal else PROGRESS)
+        rate = report.checked / (now - self._began)
+        line = (
+            f"verify: {place.part}{self._share(place, report)}; {report.checked} rows checked,"
+            f" {rate:.0f} a second, {report.findings} findings; at {place}"
+        )
+        if self._terminal:
+            line = f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}"
+        print(line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        self._shown = self._terminal
+
+    def clear(self) -> None:
+        """Take the line away, so that others may be written."""
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._shown = False
+
+    def _share(self, place: Place, report: Report) -> str:
+        """Return how much of its part is done, in words; nothing where nobody knows."""
+        done = place.after if isinstance(place.after, int) else report.checked
+        end = self._ends[place.part]
+        if end == 0 or (isinstance(place.after, str) and self._start is not None):
+            return ""
+        return f" {min(99, 100 * done // end)}%"
+
+
 @asynccontextmanager
-async def _database(settings: Settings, limit: float | None = None) -> AsyncGenerator[Database]:
+async def _database(
+    settings: Settings, limit: float | None = None, host: str | None = None
+) -> AsyncGenerator[Database]:
+    """Open the writer, or the server of another `host`, with one connection."""
     database = settings.database
-    pool = Pool(opener(database, database.host), 1, database.acquire_timeout, database.connection_lifetime)
+    open_connection = opener(database, host or database.host)
+    pool = Pool(open_connection, 1, database.acquire_timeout, database.connection_lifetime)
     try:
         yield Database(pool, limit)
     finally:

@@ -67,7 +67,7 @@ def compare(load: Load) -> Verdict:
 def verify() -> bool:
     """The verdict of the service's own check of the whole database; what it finds is printed."""
     pod = str(service_pods()[0]["metadata"]["name"])
-    command = ["point-service", "verify"]
+    command = ["point-service", "verify", "--writer"]  # as what it is compared with
     try:
         kubectl("exec", "-n", application.NAMESPACE, pod, "-c", "app", "--", *command, timeout=300)
     except LocalError as error:

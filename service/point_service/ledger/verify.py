@@ -1,8 +1,8 @@
 """`point-service verify`: every invariant of the whole ledger, in bounded memory, while the service runs."""
 
-import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -10,8 +10,6 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from point_service.mysql.database import Database
 from point_service.mysql.store import audit
 from point_service.mysql.store.execution import Row
-
-log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 1_000
 
@@ -30,20 +28,57 @@ class Report(msgspec.Struct):
     findings: int = 0
 
 
-async def verify(database: Database, tell: Callable[[Finding], None]) -> Report:
-    """Check everything, telling each finding as it is found. Raises Unavailable."""
+class Place(NamedTuple):
+    """How far a check has come: the part, and the key of the last row of it that was looked at."""
+
+    part: str
+    after: str | int
+
+    def __str__(self) -> str:
+        return f"{self.part}:{self.after}"
+
+
+def place_of(text: str) -> Place:
+    """Return the place that is written so. Raises ValueError."""
+    part, colon, after = text.partition(":")
+    if not colon or part not in _PARTS:
+        raise ValueError(f"{text!r} is not a place like members:m-1, grants:17 or uses:17")
+    if isinstance(_PARTS[part][1], str):
+        return Place(part, after)
+    if not (after.isascii() and after.isdecimal() and len(after) < 20):
+        raise ValueError(f"{text!r} is not a place: {after!r} is no number of up to 19 digits")
+    return Place(part, int(after))
+
+
+async def verify(
+    database: Database,
+    tell: Callable[[Finding], None],
+    start: Place | None = None,
+    passed: Callable[[Place, Report], None] | None = None,
+) -> Report:
+    """Check everything, or what is behind `start`, telling each finding as it is found. Raises Unavailable.
+
+    Each page of rows is one statement and so one snapshot: what is written meanwhile, or reaches a reader late, is in
+    all of it or in none of it. `passed` is told of each page.
+    """
     report = Report()
-    checks: tuple[tuple[str, str | int, Callable[[Row], Iterator[Finding]]], ...] = (
-        (audit.MEMBERS, "", _member),
-        (audit.GRANTS, 0, _grant),
-        (audit.USES, 0, _use),
-    )
-    for question, first, check in checks:
-        async for row in _rows(database, question, first):
-            report.checked += 1
-            for finding in check(row):
-                report.findings += 1
-                tell(finding)
+    parts = list(_PARTS)
+    for part in parts if start is None else parts[parts.index(start.part) :]:
+        question, first, check = _PARTS[part]
+        after = first if start is None or start.part != part else start.after
+        while rows := await database.read(
+            lambda connection, question=question, after=after: audit.page(
+                connection, question, after, ROWS_AT_ONCE
+            )
+        ):
+            for row in rows:
+                report.checked += 1
+                for finding in check(row):
+                    report.findings += 1
+                    tell(finding)
+            after = rows[-1][0]
+            if passed is not None:
+                passed(Place(part, after), report)
     return report
 
 
@@ -57,16 +92,6 @@ def write_metrics(report: Report, path: Path) -> None:
     finished = Gauge("point_verify_finished_timestamp_seconds", "When it ended", registry=registry)
     finished.set_to_current_time()
     write_to_textfile(str(path), registry)
-
-
-async def _rows(database: Database, question: str, first: str | int) -> AsyncGenerator[Row]:
-    after = first
-    while rows := await database.read(
-        lambda connection, after=after: audit.page(connection, question, after, ROWS_AT_ONCE)
-    ):
-        for row in rows:
-            yield row
-        after = rows[-1][0]
 
 
 def _member(row: Row) -> Iterator[Finding]:
@@ -102,3 +127,11 @@ def _use(row: Row) -> Iterator[Finding]:
         yield Finding(f"{given_back} points were given back of {used} used", where)
     if strange:
         yield Finding(f"{strange} entries that give back belong to another order or member", where)
+
+
+_PARTS: dict[str, tuple[str, str | int, Callable[[Row], Iterator[Finding]]]] = {
+    "members": (audit.MEMBERS, "", _member),
+    "grants": (audit.GRANTS, 0, _grant),
+    "uses": (audit.USES, 0, _use),
+}
+"""The parts of a check, in their order: the question, the key before the first one's, and what must hold of a row."""

@@ -33,9 +33,21 @@ USES = (
     "  AND (c.kind <> 'CANCEL_USE' OR c.order_id <> u.order_id OR c.member_id <> u.member_id))"
     " FROM ledger_entry u WHERE u.entry_id > %s AND u.kind = 'USE' ORDER BY u.entry_id LIMIT %s"
 )
+# How many members there are is an estimate of the server's; ids begin at 1.
+ENDS = (
+    "SELECT (SELECT table_rows FROM information_schema.tables WHERE table_schema = DATABASE()"
+    " AND table_name = 'member_point'), (SELECT MAX(grant_id) FROM point_ledger),"
+    " (SELECT MAX(entry_id) FROM ledger_entry)"
+)
 
 
 async def page(connection: Connection, question: str, after: str | int, limit: int) -> Sequence[Row]:
     """Return up to `limit` rows of a question whose key is above `after`."""
     [result] = await run(connection, [question], [after, limit], patience=None)
     return result.rows
+
+
+async def ends(connection: Connection) -> dict[str, int]:
+    """Return about how many members there are, and the last ids of grants and entries; 0 where there is none."""
+    [result] = await run(connection, [ENDS], [], patience=None)
+    return dict(zip(("members", "grants", "uses"), (int(end or 0) for end in result.rows[0]), strict=True))
