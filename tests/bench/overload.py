@@ -1,4 +1,4 @@
-"""`make overload`: more is asked of the service than it can do, through HTTP alone; ratios of one run.
+"""`make bench-overload`: more is asked of the service than it can do, through HTTP alone; ratios of one run.
 
 Each connection of `wrk` asks at random moments, so that what is offered does not wait for what is answered, and takes
 a refusal for no reason to be quicker. `wrk` runs at a lower priority than what it measures.
