@@ -134,7 +134,7 @@ class FaultyCursor:
 
     async def nextset(self):
         more = await self._raw.nextset()
-        if not more and self._statement.endswith(";COMMIT") and self._failure:
+        if not more and ";COMMIT;" in self._statement and self._failure:
             raise self._failure.pop()
         return more
 
