@@ -20,7 +20,6 @@ BE_PATIENT = f"SET SESSION wait_timeout = {SILENT}"
 # Seconds for the answer of one round trip. A connection that takes longer counts as silent: it is closed, and the work
 # done again on another one in what is left of a request's 4.5 s. A lock wait of one second may take a server two.
 TRIP = 2.2
-READ_TRIP = 1.5  # where no lock is waited for
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 from asyncmy.connection import Connection
 
 from point_service.domain.orders import OrderEntry
-from point_service.mysql.store.execution import READ_TRIP, Row, run
+from point_service.mysql.store.execution import Row, run
 from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_ENTRIES, order_entry
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
@@ -73,5 +73,5 @@ async def schema_version(connection: Connection) -> tuple[str | None, bool]:
 
 
 async def _read(connection: Connection, statement: str, *parameters: Any) -> Sequence[Row]:
-    [result] = await run(connection, [statement], parameters, patience=READ_TRIP)
+    [result] = await run(connection, [statement], parameters)
     return result.rows
