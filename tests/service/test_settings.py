@@ -114,7 +114,7 @@ def test_an_application_that_does_not_start_ends_with_status_1_and_says_so_last(
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (1, "")
-    assert lines[-1]["message"] == "serve failed: the application did not start"
+    assert lines[-1]["message"] == "serve failed: NotStartedError: the application did not start"
     assert "Task exception was never retrieved" not in done.stdout
     assert "max_queue_size" in done.stdout
 
