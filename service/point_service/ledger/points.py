@@ -42,9 +42,8 @@ class Points:
         command = Command(key, operation, logs.REQUEST_ID.get())
         async with self._lock.hold(key) as remembered:
             found = remembered.answer
-            if (
-                found is not None and found.request_hash == key.request_hash
-            ):  # another one is the database's to judge
+            # An answer to something else under the same key is the database's to judge.
+            if found is not None and found.request_hash == key.request_hash:
                 return _replay(found, "cache")
             patience.current().check()
             result = await self._shared.attempt(command)

@@ -17,24 +17,19 @@ from typing import Any
 
 import msgspec
 from redis import exceptions as client_errors
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from point_service.authorities import version
 from point_service.breaker import Breaker
-from point_service.settings import CacheSettings, Credentials
+from point_service.settings import CacheSettings
 from point_service.telemetry import logs, metrics
 from point_service.turns.batches import Batches
+from point_service.turns.client import MAX_CONNECTIONS, connect
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 1.0  # seconds
 MOST_TOGETHER = 64  # scripts in one pipeline
-MAX_CONNECTIONS = 64  # for each node; all but one are for contenders that wait
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
 SLOW_SHARE = 0.4  # of the longest that a call may take: one that takes more counts as a failure
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
@@ -76,7 +71,7 @@ class Cache:
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
         self._trusted = version(settings.ca_file)
-        self._client = _client(settings)
+        self._client = connect(settings)
         self._timeout = settings.timeout
         self._sent: set[str] = set()  # digests of scripts
         self._batches = Batches(self._run_together, MOST_TOGETHER)
@@ -209,7 +204,7 @@ class Cache:
         """
         trusted = version(self._settings.ca_file)
         if trusted != self._trusted:
-            before, self._client, self._trusted = self._client, _client(self._settings), trusted
+            before, self._client, self._trusted = self._client, connect(self._settings), trusted
             with suppress(Exception):
                 await before.aclose()
         elif isinstance(self._client, RedisCluster):
@@ -264,42 +259,3 @@ def _given(answer: Any) -> Any:
     if isinstance(answer, CacheAwayError):
         raise answer
     return answer
-
-
-class _FileCredentials(CredentialProvider):
-    """Reads user name and password for each connection, so that a rotated password needs no restart."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        username = self._credentials.username()
-        password = self._credentials.password()
-        return (username, password) if username else (password,)
-
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        return self.get_credentials()
-
-
-def _client(settings: CacheSettings) -> Redis | RedisCluster:
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "credential_provider": _FileCredentials(settings.credentials) if settings.credentials else None,
-        "decode_responses": True,
-        # Each call has its own limit; this one only ends a connection that nobody waits for any more.
-        "socket_timeout": 10.0,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-        "max_connections": MAX_CONNECTIONS,
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-    }
-    if settings.tls:
-        # In cluster mode the nodes announce their host names; each connection verifies the one it goes to.
-        options |= {
-            "ssl": True,
-            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
-            "ssl_check_hostname": True,
-        }
-    # No retry: before it a pipeline would sleep as long as a call may take. Redirections are followed all the same.
-    options["retry"] = Retry(NoBackoff(), 0)
-    return RedisCluster(**options) if settings.cluster_mode else Redis(**options)
