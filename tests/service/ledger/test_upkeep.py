@@ -130,8 +130,8 @@ async def test_one_bad_member_stops_neither_the_others_nor_the_rest_and_is_count
     before = failures("member")
     running = asyncio.create_task(keep_up(points.database, 0.1, 24))
     try:
-        await eventually(lambda: failures("member") >= before + 2)
-        await eventually(lambda: answers_of(master, member) == [])
+        await eventually(lambda: failures("member") >= before + 2, 60)
+        await eventually(lambda: answers_of(master, member) == [], 60)
     finally:
         running.cancel()
         await asyncio.wait((running,))
