@@ -10,6 +10,7 @@ from asyncmy import errors as driver
 from asyncmy.constants import ER
 
 from point_service.contract.errors import MemberBusy, Problem, Unavailable
+from point_service.telemetry import logs
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ def described(error: BaseException) -> str:
     if isinstance(error, NotOpenedError):
         return str(error)
     if not isinstance(error, driver.MySQLError):
-        return f"{type(error).__name__}: {error}".removesuffix(": ")
+        return logs.told(error)
     number = _number(error)
     if number is None or 2000 <= number < 3000:  # the driver's words
         return f"{type(error).__name__}: {error.args[-1] if error.args else ''}"

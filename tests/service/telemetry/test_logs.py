@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from point_service.mysql import migrate
+from point_service.mysql import faults, migrate
 from point_service.settings import SettingError, load
 from point_service.telemetry import logs, traces
 from point_service.turns import cache
@@ -64,6 +64,7 @@ def test_a_key_that_can_be_guessed_or_is_not_there_is_named(tmp_path, content, s
 )
 def test_an_exception_that_may_quote_a_value_says_its_type_alone_wherever_it_stands(error):
     assert logs.told(error) == type(error).__name__
+    assert SECRET not in faults.described(error)
     for explicitly in (True, False):
         line = line_of(followed(error, explicitly))
         assert SECRET not in line
