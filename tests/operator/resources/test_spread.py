@@ -99,12 +99,18 @@ def test_a_zone_that_is_full_stops_nothing(kube: Any, nodes: Any, spec: dict[str
     assert set(zones[:2]) == {"a", "b"}
 
 
-def test_the_second_of_two_pods_waits_for_a_zone_of_its_own(
+def test_the_second_of_two_pods_waits_for_a_node_of_its_own(
     kube: Any, nodes: Any, spec: dict[str, Any]
 ) -> None:
     nodes(a=8, b=0, c=0)
     two = spec | {"autoscaling": {"minReplicas": 2, "maxReplicas": 2}}
     assert _zones(kube, two, "spread-two", 2) == ["a", ""]
+
+
+def test_two_pods_start_where_nodes_are_in_no_zone(kube: Any, nodes: Any, spec: dict[str, Any]) -> None:
+    nodes(zoned=False, a=8, b=8)
+    two = spec | {"autoscaling": {"minReplicas": 2, "maxReplicas": 2}}
+    assert sorted(_zones(kube, two, "spread-unzoned", 2)) == ["a", "b"]
 
 
 def test_of_more_than_two_pods_none_waits_for_a_zone(kube: Any, nodes: Any, spec: dict[str, Any]) -> None:

@@ -201,20 +201,11 @@ def _pod(point_service: PointService, surroundings: Surroundings) -> dict[str, A
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 2 * DRAIN_SECONDS,
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": _spread(point_service),
+        "topologySpreadConstraints": deployment.spread(_pod_labels(point_service), apart=True),
         "tolerations": deployment.tolerations(),
         "containers": [application],
         "volumes": [config, *(one.as_volume() for one in files)],
     }
-
-
-def _spread(point_service: PointService) -> list[dict[str, Any]]:
-    """Two nodes are a must, two zones a wish: as a must, a node that is in no zone would take none at all.
-
-    A node always has a name, and where there is only one, the must holds with both pods on it.
-    """
-    zones, nodes = deployment.spread(_pod_labels(point_service), strictly=False)
-    return [zones, nodes | {"whenUnsatisfiable": "DoNotSchedule"}]
 
 
 def _environment(point_service: PointService, surroundings: Surroundings) -> list[dict[str, Any]]:

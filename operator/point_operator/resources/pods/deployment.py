@@ -117,7 +117,7 @@ def _pod(point_service: PointService, component: str, image: str) -> dict[str, A
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds(point_service.spec),
         "securityContext": container.pod_security(),
-        "topologySpreadConstraints": spread(names.pod_labels(point_service, component), strictly=two_at_most),
+        "topologySpreadConstraints": spread(names.pod_labels(point_service, component), apart=two_at_most),
         "tolerations": tolerations(),
         "containers": [_container(point_service, image, files)],
         "volumes": [container.TMP_VOLUME, *(one.as_volume() for one in files)],
@@ -160,25 +160,26 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def spread(labels: dict[str, str], *, strictly: bool) -> list[dict[str, Any]]:
-    """Two pods with these labels in two zones, three in three, per revision of the pods.
+def spread(labels: dict[str, str], *, apart: bool) -> list[dict[str, Any]]:
+    """Two pods with these labels in two zones, three in three, per revision of the pods, as far as there is room.
 
-    A must (`strictly`) is only right where there are never more than two pods. A maxSkew of S keeps the other zones at
-    S pods while one has none, and one that is full may have none for good: S = 1 makes the first two a must and stops
-    at one in each other zone, S = half of the most stops two zones at half and says nothing of the first two.
-    `minDomains` counts zones, not those that have pods. So of many it is a wish, which the scheduler follows as long as
-    there is room. Zones are counted only by nodes whose taints a pod tolerates: a zone that is down drops out.
+    Two nodes are a must where they shall be `apart`, which is only right where there are never more than two pods. A
+    maxSkew of S keeps the others at S pods while one has none, and one that is full may have none for good: S = 1
+    makes the first two a must and stops at one in each other, S = half of the most says nothing of the first two;
+    `minDomains` counts those that there are, not those that have pods. Zones are never a must: a node that is in no
+    zone would take no pod at all, and a node always has a name. Counted are only nodes whose taints a pod tolerates:
+    a zone that is down drops out.
     """
     zones = {
         "maxSkew": 1,
         "topologyKey": "topology.kubernetes.io/zone",
-        "whenUnsatisfiable": "DoNotSchedule" if strictly else "ScheduleAnyway",
+        "whenUnsatisfiable": "ScheduleAnyway",
         "nodeTaintsPolicy": "Honor",
         "labelSelector": {"matchLabels": labels},
         "matchLabelKeys": ["pod-template-hash"],
     }
-    nodes = zones | {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
-    return [zones, nodes]
+    nodes = zones | {"topologyKey": "kubernetes.io/hostname"}
+    return [zones, nodes | {"whenUnsatisfiable": "DoNotSchedule"} if apart else nodes]
 
 
 def tolerations() -> list[dict[str, Any]]:

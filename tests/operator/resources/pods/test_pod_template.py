@@ -164,12 +164,14 @@ def test_pods_are_spread_as_is_said_and_counted_as_ever(spec: dict[str, Any]) ->
     assert "topologySpreadConstraints" not in templates["migration"]["spec"]
 
 
-def test_zones_of_their_own_are_a_must_only_for_two_pods_at_most(spec: dict[str, Any]) -> None:
+def test_nodes_of_their_own_are_a_must_only_for_two_pods_at_most_and_zones_never(
+    spec: dict[str, Any],
+) -> None:
     for most, said in ((1, "DoNotSchedule"), (2, "DoNotSchedule"), (3, "ScheduleAnyway")):
         scaling = {"autoscaling": {"minReplicas": 1, "maxReplicas": most}}
         templates = _templates(_point_service(spec | scaling))
         found = {name: one["spec"].get("topologySpreadConstraints") for name, one in templates.items()}
-        assert [one["whenUnsatisfiable"] for one in found[names.SERVICE]] == [said, "ScheduleAnyway"]
+        assert [one["whenUnsatisfiable"] for one in found[names.SERVICE]] == ["ScheduleAnyway", said]
         # A canary that can't start is a verdict about its image.
         assert {one["whenUnsatisfiable"] for one in found[names.CANARY]} == {"ScheduleAnyway"}
 
