@@ -2,7 +2,12 @@
 
 from harness.trials import TRAVERSAL, Trials
 
-JWT = {"issuer": "https://issuer.localhost", "jwks": '{"keys": []}'}
+JWKS = (
+    '{"keys": [{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",'
+    ' "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}'
+)
+"""A set of one public key (RFC 7517, A.1); who has its private part signs nothing here."""
+JWT = {"issuer": "https://issuer.localhost", "jwks": JWKS}
 URI = {"issuer": "https://issuer.localhost", "jwksUri": "https://login.example.com/keys"}
 
 PARENT = {"name": "shared", "namespace": "istio-ingress"}

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from harness import gateway_api
+from harness import gateway_api, gateway_trials
 from harness.kube import Kube, Process
 from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
@@ -29,7 +29,7 @@ SPEC: dict[str, Any] = {
     "cache": {"host": "redis.data", "authSecret": "points-redis"},
     "gateway": {
         "hosts": ["points.localhost"],
-        "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": '{"keys": []}'},
+        "jwt": {"issuer": "https://issuer.localhost", "audiences": ["points"], "jwks": gateway_trials.JWKS},
     },
 }
 

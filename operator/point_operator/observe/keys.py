@@ -81,10 +81,10 @@ class Keys:
 def given(jwks: str) -> str:
     """Return what is wrong with a key set that the spec holds."""
     try:
-        msgspec.json.decode(jwks, type=_KeySet)
+        keys = msgspec.json.decode(jwks, type=_KeySet).keys
     except msgspec.DecodeError as error:
         return f"gateway.jwt.jwks is no JSON Web Key Set: {error}"
-    return ""
+    return "" if keys else "gateway.jwt.jwks holds no key: every token is refused"
 
 
 def is_inside(address: IpAddress) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.gateway_trials import JWKS
 from harness.kube import Kube, Process
 from harness.tenants import Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
@@ -40,7 +41,7 @@ def tenants(installed: apiserver.ApiServer) -> Iterator[tuple[Tenant, Tenant]]:
         "image": "docker.io/library/point-service:0.1.0",
         "database": {"host": "db", "credentialsSecret": "points-db", "migrationSecret": "points-db-master"},
         "cache": {"host": "redis", "authSecret": "points-redis"},
-        "gateway": {"jwt": {"issuer": "https://i.localhost", "audiences": ["a"], "jwks": '{"keys": []}'}},
+        "gateway": {"jwt": {"issuer": "https://i.localhost", "audiences": ["a"], "jwks": JWKS}},
     }
     with contextlib.closing(Kube(installed)) as kube:
         add_certificate(kube, "points-tls")

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from harness import gateway_trials
 from point_local.machine.pki import Authority
 from point_operator.observe import keys
 
@@ -105,7 +106,13 @@ def test_the_machine_and_its_link_are_inside(address: str, inside: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("jwks", "said"), [('{"keys": []}', ""), ('{"keys": [', "no JSON"), ('{"keys": {}}', "no JSON")]
+    ("jwks", "said"),
+    [
+        (gateway_trials.JWKS, ""),
+        ('{"keys": []}', "holds no key: every token is refused"),
+        ('{"keys": [', "no JSON"),
+        ('{"keys": {}}', "no JSON"),
+    ],
 )
 def test_keys_that_the_spec_holds_are_read(jwks: str, said: str) -> None:
     assert said in keys.given(jwks)
