@@ -127,7 +127,7 @@ def checked(database_server, *arguments, **variables):
 def test_the_reader_is_read_where_there_is_one_and_the_writer_when_it_is_asked_for(database_server):
     at_the_reader = {"POINT_DATABASE_HOST": NOBODY, "POINT_DATABASE_READER_HOST": servers.HOST}
     done = checked(database_server, **at_the_reader)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert done.stdout.endswith("0 findings\n")
     assert checked(database_server, "--writer", **at_the_reader).returncode == 1
     done = checked(database_server, POINT_DATABASE_READER_HOST=NOBODY)
