@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": "bring the database's schema and the application user up to date",
     "expire": "write the entries of what has expired, and forget old answers, once",
     "verify": "check every invariant of the ledger; exit status 1 when one does not hold",
+    "forget-answers": "let Redis forget every answer, after the database was restored to an earlier moment",
     "config": "print every variable with the value in force; secrets are files and not shown",
     "openapi": "print the API's description (OpenAPI, YAML)",
 }
@@ -120,6 +121,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             from point_service.maintenance import expire
 
             asyncio.run(expire(settings))
+        case "forget-answers":
+            from point_service.maintenance import forget
+
+            asyncio.run(forget(settings))
         case _:
             from point_service.maintenance import check
 

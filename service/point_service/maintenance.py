@@ -1,4 +1,4 @@
-"""Commands that do their work once and end: `expire`, `verify`."""
+"""Commands that do their work once and end: `expire`, `verify`, `forget-answers`."""
 
 import asyncio
 import logging
@@ -17,10 +17,13 @@ from point_service.ledger.verify import Finding, Place, Report, verify, write_me
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool, opener
 from point_service.mysql.store import audit
-from point_service.settings import Settings
+from point_service.settings import SettingError, Settings
+from point_service.turns.cache import Cache, CacheAwayError
+from point_service.turns.lock import forget_answers
 
 log = logging.getLogger(__name__)
 
+FORGET_ATTEMPTS, FORGET_PAUSE = 10, 1.0  # seconds
 FIRST_PROGRESS = 2.0  # seconds until a check says how far it is,
 PROGRESS, TERMINAL_PROGRESS = 5.0, 0.5  # and how often then
 
@@ -69,6 +72,24 @@ async def check(settings: Settings, metrics_file: Path | None, start: Place | No
     behind = "" if start is None else f" behind {start}"
     print(f"{report.checked} rows checked{behind}, {report.findings} findings")
     return 1 if report.findings else 0
+
+
+async def forget(settings: Settings) -> None:
+    """Let Redis forget every answer of this ledger, and print how many. Raises SettingError, CacheAwayError."""
+    if settings.cache is None:
+        raise SettingError("POINT_CACHE_HOST: not set, so there is nothing that remembers answers")
+    cache = Cache(settings.cache)
+    try:
+        for attempt in range(1, FORGET_ATTEMPTS + 1):
+            try:
+                print(f"{await forget_answers(cache, settings.database.ledger)} answers forgotten")
+                return
+            except CacheAwayError:  # its limits are a request's, and nobody waits here
+                if attempt == FORGET_ATTEMPTS:
+                    raise
+            await asyncio.sleep(FORGET_PAUSE)
+    finally:
+        await cache.close()
 
 
 class _Progress:

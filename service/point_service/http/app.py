@@ -33,7 +33,7 @@ from point_service.mysql.pool import Pool, opener
 from point_service.settings import DatabaseSettings, Settings
 from point_service.telemetry import metrics, traces
 from point_service.turns.cache import Cache
-from point_service.turns.lock import MemberLock
+from point_service.turns.lock import MemberLock, prefix_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         cache = Cache(settings.cache) if settings.cache is not None and settings.lock_enabled else None
         if cache is not None:
             await cache.warm_up()
-        lock = MemberLock(cache, f"point:{database.ledger}")
+        lock = MemberLock(cache, prefix_of(database.ledger))
         app.state.points = Points(writer, lock, settings.shared_requests)
         app.state.policy = settings.policy
         app.state.views = Views(writer, Reader(reader) if reader else None, settings.policy)

@@ -33,6 +33,7 @@ MOST_TOGETHER = 64  # scripts in one pipeline
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
 SLOW_SHARE = 0.4  # of the longest that a call may take: one that takes more counts as a failure
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
+KEYS_AT_ONCE = 1_000  # that are looked at, or deleted, in one round trip
 
 FAILURES = (RedisError, RedisClusterException, OSError)
 
@@ -114,6 +115,19 @@ class Cache:
         async with self._waiting:
             [popped] = await self._call([purpose], wait, call)
         return _given(popped) is not None
+
+    async def forget(self, pattern: str) -> int:
+        """Delete every key that matches, on every node; return how many went. Raises CacheAwayError."""
+        gone, some = 0, list[str]()
+        try:
+            async for key in self._client.scan_iter(pattern, count=KEYS_AT_ONCE):
+                some.append(key)
+                if len(some) == KEYS_AT_ONCE:
+                    gone += await self._unlink(some)
+                    some = []
+            return gone + await self._unlink(some)
+        except FAILURES as error:
+            raise CacheAwayError(f"Redis does not answer: {type(error).__name__}") from error
 
     async def close(self) -> None:
         """Send what is not sent yet, and close the connections, those to a hanging server too."""
@@ -233,6 +247,15 @@ class Cache:
             for place, answer in zip(unknown, await self._pipeline(again), strict=True):
                 answers[place] = answer
         return answers
+
+    async def _unlink(self, keys: Sequence[str]) -> int:
+        if not keys:
+            return 0
+        answers = await self._pipeline([("UNLINK", key) for key in keys])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return sum(answers)
 
     async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)

@@ -53,6 +53,16 @@ return 1
 """)
 
 
+def prefix_of(ledger: str) -> str:
+    """Return what every key of a ledger begins with (`DatabaseSettings.ledger`)."""
+    return f"point:{ledger}"
+
+
+async def forget_answers(cache: Cache, ledger: str) -> int:
+    """Delete every answer that is remembered for a ledger; return how many went. Raises CacheAwayError."""
+    return await cache.forget(f"{prefix_of(ledger)}:*:answer:*")
+
+
 class Remembered:
     """The answer that goes with a key: the one given before, or the one to be given again from now on."""
 
