@@ -139,6 +139,7 @@ def test_the_reader_is_read_where_there_is_one_and_the_writer_when_it_is_asked_f
 MANY = 600
 SLOWLY = """
 import asyncio
+import signal
 from point_service.ledger import verify
 from point_service.main import main
 
@@ -149,6 +150,7 @@ async def later(*asked):
     return await page(*asked)
 
 verify.audit.page, verify.ROWS_AT_ONCE = later, 1
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
 main()
 """
 PROGRESS = re.compile(r"verify: members \d+%; \d+ rows checked, \d+ a second, 0 findings; at members:d-\d+\n")

@@ -224,9 +224,8 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
     use = Use(UseRequest(order_id="o-1", amount=10))
 
     async def work(connection):
-        [snapshot] = (
-            await lock_members(connection, [Wanted(member.member_id, None, use.reads)], wait=True)
-        ).values()
+        locked = await lock_members(connection, [Wanted(member.member_id, None, use.reads)], wait=True)
+        snapshot = locked.snapshots[member.member_id]
         if stolen == "balance":
             snapshot.version += 1
         entries = use.decide(snapshot).entries
