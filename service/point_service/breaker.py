@@ -26,9 +26,9 @@ class Breaker:
         self._closed_at = now + self._pause
         return True
 
-    def failed(self, *, hangs: bool = False) -> None:
-        """Remember a failure; one that `hangs` counts twice: to find it out again costs more than to do without."""
-        self._failures += 2 if hangs else 1
+    def failed(self) -> None:
+        """Remember a failure."""
+        self._failures += 1
         if self._failures < FAILURES_TO_OPEN:
             return
         if self.open:

@@ -16,14 +16,3 @@ def test_the_breaker_opens_at_the_third_failure_and_lets_one_caller_through_afte
     assert [breaker.permits(), breaker.permits()] == [True, False]
     breaker.succeeded()
     assert breaker.permits()
-
-
-def test_what_hangs_opens_the_breaker_sooner_and_a_failure_while_it_is_open_keeps_it_so():
-    breaker = Breaker()
-    breaker.failed(hangs=True)
-    assert not breaker.open
-    breaker.failed()
-    assert breaker.open
-    assert not breaker.permits()
-    breaker.failed()
-    assert breaker.open

@@ -3,12 +3,10 @@
 Scripts that are asked for together go in one pipeline, in the order they were asked for: a client's own work for a
 command is far more than Redis' own.
 
-The breaker keeps a dead, hanging or slow Redis from adding its time to every request. Whether it is back is asked in no
-request's time.
+The breaker keeps a dead or hanging Redis from adding its timeout to every request.
 """
 
 import asyncio
-import contextvars
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +29,6 @@ log = logging.getLogger(__name__)
 
 MOST_TOGETHER = 64  # scripts in one pipeline
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
-SLOW_SHARE = 0.4  # of the longest that a call may take: one that takes more counts as a failure
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
 KEYS_AT_ONCE = 1_000  # that are looked at, or deleted, in one round trip
 
@@ -62,10 +59,6 @@ class _Call(msgspec.Struct, frozen=True):
         return (*how, len(self.keys), *self.keys, *self.arguments)
 
 
-_PROBE = _Call("probe", Script("return redis.call('SET', KEYS[1], '1', 'PX', 1000)"), ["point:{probe}"], [])
-"""Writes, as what it stands for does: a full Redis answers all else."""
-
-
 class Cache:
     """Runs scripts and blocking pops on Redis behind the breaker."""
 
@@ -78,7 +71,6 @@ class Cache:
         self._batches = Batches(self._run_together, MOST_TOGETHER)
         self._waiting = asyncio.Semaphore(MAX_CONNECTIONS - 1)
         self._looking_around: asyncio.Task[None] | None = None
-        self._probing: asyncio.Task[object] | None = None
         self.breaker = Breaker()
         self.answer_ttl = settings.answer_ttl
 
@@ -86,7 +78,7 @@ class Cache:
         """Open a connection, if Redis is there; without it the service starts all the same."""
         with suppress(Exception):
             async with asyncio.timeout(WARM_UP):
-                await self._evaluate([_PROBE])
+                await self._evaluate([_Call("warm", Script("return 1"), ["warm"], [])])
 
     async def run(
         self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
@@ -113,7 +105,7 @@ class Cache:
         if self._waiting.locked():
             raise _away(purpose, RuntimeError("too many wait already"))
         async with self._waiting:
-            [popped] = await self._call([purpose], wait, call)
+            [popped] = await self._call([purpose], wait + self._timeout, call)
         return _given(popped) is not None
 
     async def forget(self, pattern: str) -> int:
@@ -132,67 +124,38 @@ class Cache:
     async def close(self) -> None:
         """Send what is not sent yet, and close the connections, those to a hanging server too."""
         await self._batches.done()
-        for task in (self._probing, self._looking_around):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
+        if self._looking_around is not None:
+            self._looking_around.cancel()
+            await asyncio.wait((self._looking_around,))
         with suppress(Exception):
             await self._client.aclose()
 
     async def _run_together(self, asked: Sequence[_Call]) -> Sequence[Any]:
-        return await self._call([call.purpose for call in asked], 0.0, lambda: self._evaluate(asked))
+        return await self._call(
+            [call.purpose for call in asked], self._timeout, lambda: self._evaluate(asked)
+        )
 
     async def _call(
-        self, purposes: Sequence[str], wait: float, call: Callable[[], Awaitable[Sequence[Any]]]
+        self, purposes: Sequence[str], limit: float, call: Callable[[], Awaitable[Sequence[Any]]]
     ) -> Sequence[Any]:
-        """Return for each purpose an answer of the call, or the CacheAwayError there is instead.
-
-        The call is to wait for `wait` seconds.
-        """
-        if self.breaker.open:
-            if self.breaker.permits() and (self._probing is None or self._probing.done()):
-                probing = self._ask(1, 0.0, lambda: self._evaluate([_PROBE]))
-                self._probing = asyncio.create_task(probing, context=contextvars.Context())
-            answers: Sequence[Any] = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
+        """Return for each purpose an answer of the call, or the CacheAwayError there is instead."""
+        if self.breaker.permits():
+            try:
+                async with asyncio.timeout(limit):
+                    answers = await call()
+            except Exception as error:  # whatever the client makes of it, the database decides
+                answers = [error] * len(purposes)
+            # One script's own error is no outage.
+            worked = any(not isinstance(answer, Exception) for answer in answers)
+            self._learn(None if worked else answers[0])
         else:
-            answers = await self._ask(len(purposes), wait, call)
+            answers = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
         return [
             _away(purpose, answer) if isinstance(answer, Exception) else answer
             for purpose, answer in zip(purposes, answers, strict=True)
         ]
 
-    async def _ask(
-        self, count: int, wait: float, call: Callable[[], Awaitable[Sequence[Any]]]
-    ) -> Sequence[Any]:
-        """Return `count` answers of the call or errors, and learn from how it went.
-
-        A process that is late itself, its core taken, is told by its own timer: Redis is not to blame then.
-        """
-        loop = asyncio.get_running_loop()
-        patience = SLOW_SHARE * self._timeout
-        slow_at, noticed = loop.time() + wait + patience, 0.0
-
-        def notice() -> None:
-            nonlocal noticed
-            noticed = loop.time()
-
-        timer = loop.call_at(slow_at, notice)
-        try:
-            async with asyncio.timeout(wait + self._timeout):
-                answers = await call()
-        except Exception as error:  # whatever the client makes of it, the database decides
-            answers = [error] * count
-        finally:
-            timer.cancel()
-        in_time = not noticed or noticed > slow_at + patience / 2
-        # One script's own error is no outage.
-        if all(isinstance(answer, Exception) for answer in answers):
-            self._learn(answers[0], hangs=isinstance(answers[0], TimeoutError) and not in_time)
-        else:
-            self._learn(None if in_time else TimeoutError(f"an answer took over {patience:.3f} s"))
-        return answers
-
-    def _learn(self, failure: Exception | None, *, hangs: bool = False) -> None:
+    def _learn(self, failure: Exception | None) -> None:
         """Tell the breaker, and the log when that changes something."""
         was_open = self.breaker.open
         if failure is None:
@@ -200,7 +163,7 @@ class Cache:
                 log.info("Redis is back")
             self.breaker.succeeded()
             return
-        self.breaker.failed(hangs=hangs)
+        self.breaker.failed()
         if self.breaker.open and not was_open:
             reason = described(failure)
             surprising = None if isinstance(failure, FAILURES) else failure
