@@ -107,7 +107,8 @@ def _pieces() -> tuple[bytes, bytes]:
 _BEFORE, _AFTER = _pieces()
 _HEAD = (
     f"HTTP/1.1 503 Service Unavailable\r\ncontent-type: {PROBLEM_MEDIA_TYPE}\r\n"
-    f"retry-after: {Overloaded.retry_after}\r\nx-request-id: "
+    + "".join(f"{name}: {value}\r\n" for name, value in Overloaded.headers().items())
+    + "x-request-id: "
 ).encode()
 
 

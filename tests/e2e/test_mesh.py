@@ -80,6 +80,18 @@ def test_a_write_arrives_exactly_once(member: Client) -> None:
     assert failures, "no write met the failing pod"
 
 
+def test_a_refusal_for_overload_counts_against_no_pod() -> None:
+    """What the gateway makes of the patch; tests/operator/resources/gateway/test_ejection.py shows what it does."""
+    cluster = f"outbound|80||points.{application.NAMESPACE}.svc.cluster.local"
+    for gateway in gateway_pods():
+        dump = json.loads(proxy_admin(gateway, "config_dump?resource=dynamic_active_clusters"))
+        (found,) = (one["cluster"] for one in dump["configs"] if one["cluster"]["name"] == cluster)
+        (options,) = found["typed_extension_protocol_options"].values()
+        assert "x-envoy-overloaded" in str(options["outlier_detection"]["error_matcher"])
+        assert options["common_http_protocol_options"] == {"idle_timeout": "60s"}
+        assert found["outlier_detection"]["consecutive_5xx"] == 5
+
+
 def _ejected(pod: str) -> bool:
     """Whether some gateway pod leaves this pod out for its failures."""
     address = kubectl("get", "pod", pod, "-n", application.NAMESPACE, "-o", "jsonpath={.status.podIP}")

@@ -70,7 +70,11 @@ def build(point_service: PointService, surroundings: Surroundings, release: Rele
             authorization_policy.build_workload(point_service),
             peer_authentication.build(point_service),
             network_policy.build(point_service),
-            rate_limit.build(point_service, surroundings, http_route.patches(point_service)),
+            rate_limit.build(
+                point_service,
+                surroundings,
+                [*http_route.patches(point_service), *destination_rule.patches(point_service)],
+            ),
         ),
         foundation=_present(
             service_account.build(point_service),

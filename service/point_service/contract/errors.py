@@ -61,6 +61,11 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             request_id=request_id,
         )
 
+    @classmethod
+    def headers(cls) -> dict[str, str]:
+        """Return the headers that say what the document can't."""
+        return {} if cls.retry_after is None else {"retry-after": str(cls.retry_after)}
+
 
 class InternalError(Problem):
     """A bug. Its cause is in the log, never in the answer."""
@@ -159,6 +164,11 @@ class Overloaded(Problem):
     code = "overloaded"
     title = "There is more to do than can be done in time"
     retry_after = 1
+
+    @classmethod
+    def headers(cls) -> dict[str, str]:
+        """Return the header, too, by which Envoy knows that the answer tells of no fault and is not asked for again."""
+        return super().headers() | {"x-envoy-overloaded": "true"}
 
 
 class Refusal(Problem):

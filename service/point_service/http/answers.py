@@ -27,10 +27,9 @@ def seen(answer: schemas.Answer) -> Response[bytes]:
 
 def refused(problem: errors.Problem) -> Response[bytes]:
     """Return a problem."""
-    headers = {"retry-after": str(problem.retry_after)} if problem.retry_after is not None else {}
     return Response(
         errors.encode(problem, logs.REQUEST_ID.get()),
         status_code=problem.status,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers=headers,
+        headers=problem.headers(),
     )

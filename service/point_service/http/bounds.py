@@ -111,7 +111,7 @@ async def _refuse(send: Send, problem: errors.Problem) -> None:
         "headers": [
             (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(problem.retry_after or 1).encode()),
+            *((name.encode(), value.encode()) for name, value in problem.headers().items()),
         ],
     }
     await send(start)

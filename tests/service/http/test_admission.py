@@ -100,6 +100,7 @@ async def test_the_newest_is_refused_soon_and_is_told_when_to_come_again(connect
     assert time.perf_counter() - started < 1
     assert (status, headers["retry-after"], headers["x-request-id"]) == (503, "1", "r-2")
     assert headers["content-type"] == "application/problem+json"
+    assert headers["x-envoy-overloaded"] == "true"  # what ejects failing pods lets this one be
     problem = json.loads(body)
     assert (problem["type"], problem["status"]) == ("urn:point-platform:problem:overloaded", 503)
     assert problem["request_id"] == "r-2"

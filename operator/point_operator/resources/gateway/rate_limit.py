@@ -1,4 +1,4 @@
-"""How many requests the gateway lets through for one PointService."""
+"""How many requests the gateway lets through for one PointService, and what else it is told about them."""
 
 import re
 from collections.abc import Sequence
@@ -51,10 +51,9 @@ def sharers(point_service: PointService, surroundings: Surroundings) -> int:
 
 
 def build(
-    point_service: PointService, surroundings: Surroundings, routes: Sequence[dict[str, Any]] = ()
-) -> metadata.Manifest | None:
-    """Return the EnvoyFilter, or None when there is no limit and nothing else to say, as in `routes`, its patches of
-    the PointService's own routes.
+    point_service: PointService, surroundings: Surroundings, others: Sequence[dict[str, Any]] = ()
+) -> metadata.Manifest:
+    """Return the PointService's EnvoyFilter: its limits, and `others`, the patches of its own routes and pods.
 
     The filters stand right before the router: what was refused for its token (401, 403) or answered as a
     preflight uses up nothing. They count requests to the API of this PointService's hosts only, all of them
@@ -65,15 +64,13 @@ def build(
     since it counts everything that it is asked about: what a member has too much takes nothing from the
     others. When it does not answer, the gateway's own buckets decide.
     """
-    gateway, patches = point_service.spec.gateway, list(routes)
+    gateway, patches = point_service.spec.gateway, list(others)
     if gateway.rate_limit.enabled:
         filters = [
             *_askers(point_service),
             *(_bucket_filter(point_service, one) for one in _own(point_service)),
         ]
         patches += [*map(_before_router, filters), _limits(point_service, surroundings)]
-    if not patches:
-        return None
     manifest = metadata.in_gateway(kinds.ENVOY_FILTER, point_service)
     governed = metadata.governing(gateway, "workloadSelector", "labels")
     manifest["spec"] = {**governed, "configPatches": patches}

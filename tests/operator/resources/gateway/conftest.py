@@ -25,6 +25,16 @@ from point_operator.resources.surroundings import Surroundings
 
 ENVOY = "type.googleapis.com/envoy.extensions.filters"
 LIMIT = 50
+EJECTING = {
+    "outlier_detection": {
+        "consecutive_5xx": 5,
+        "enforcing_consecutive_5xx": 100,
+        "max_ejection_percent": 100,
+        "base_ejection_time": "600s",
+    },
+    "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+}
+"""What Istio makes of the DestinationRule, but for the only pod and for good."""
 
 
 class Issuer:
@@ -54,7 +64,9 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer."""
         body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
-        self.send_response(200)
+        self.send_response(int(self.headers.get("x-answer", 200)))
+        if "x-refuse" in self.headers:
+            self.send_header("x-envoy-overloaded", "true")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -164,7 +176,10 @@ def _config(
 ) -> dict[str, Any]:
     guard = gateway_guard.build(gateways.DEFAULT)
     replies, *first = (patch["patch"]["value"] for patch in guard["spec"]["configPatches"])
-    *limiters, in_routes = (patch["patch"]["value"] for patch in limits["spec"]["configPatches"])
+    clustered = [one for one in limits["spec"]["configPatches"] if one["applyTo"] == "CLUSTER"]
+    *limiters, in_routes = (
+        one["patch"]["value"] for one in limits["spec"]["configPatches"] if one not in clustered
+    )
     route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
     manager = {
         "@type": f"{ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -187,6 +202,8 @@ def _config(
     }
     chain = {"filters": [{"name": "http", "typed_config": manager}]}
     clusters = [_cluster("echo", upstream)]
+    if clustered:
+        clusters[0] |= EJECTING | clustered[0]["patch"]["value"]
     clusters += [_cluster(name, to) | {"http2_protocol_options": {}} for name, to in others.items()]
     return {
         "static_resources": {
