@@ -3,7 +3,7 @@
 Scripts that are asked for together go in one pipeline, in the order they were asked for: a client's own work for a
 command is far more than Redis' own.
 
-The breaker keeps a dead or hanging Redis from adding its timeout to every request.
+The breaker keeps a dead, hanging or slow Redis from adding its time to every request.
 """
 
 import asyncio
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 MOST_TOGETHER = 64  # scripts in one pipeline
 WARM_UP = 2.0  # seconds at the start for a connection, which no request then waits for
+SLOW_SHARE = (
+    0.4  # of the longest that a call may take: three in a row that take more, and Redis is left alone
+)
 LOOK_AROUND = 5.0  # seconds to learn anew who is in the cluster
 KEYS_AT_ONCE = 1_000  # that are looked at, or deleted, in one round trip
 
@@ -57,6 +60,25 @@ class _Call(msgspec.Struct, frozen=True):
 
     def command(self, *how: str) -> tuple[str | int, ...]:
         return (*how, len(self.keys), *self.keys, *self.arguments)
+
+
+class _Slow:
+    """Sees whether a block takes longer than `wait` and `most` seconds; not when it is this process that is late."""
+
+    def __init__(self, wait: float, most: float) -> None:
+        self.seen = False
+        self._due, self._most = wait + most, most
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._due += loop.time()
+        self._timer = loop.call_at(self._due, self._notice)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _notice(self) -> None:
+        self.seen = asyncio.get_running_loop().time() < self._due + self._most / 2
 
 
 class Cache:
@@ -105,7 +127,7 @@ class Cache:
         if self._waiting.locked():
             raise _away(purpose, RuntimeError("too many wait already"))
         async with self._waiting:
-            [popped] = await self._call([purpose], wait + self._timeout, call)
+            [popped] = await self._call([purpose], wait, call)
         return _given(popped) is not None
 
     async def forget(self, pattern: str) -> int:
@@ -131,23 +153,24 @@ class Cache:
             await self._client.aclose()
 
     async def _run_together(self, asked: Sequence[_Call]) -> Sequence[Any]:
-        return await self._call(
-            [call.purpose for call in asked], self._timeout, lambda: self._evaluate(asked)
-        )
+        return await self._call([call.purpose for call in asked], 0.0, lambda: self._evaluate(asked))
 
     async def _call(
-        self, purposes: Sequence[str], limit: float, call: Callable[[], Awaitable[Sequence[Any]]]
+        self, purposes: Sequence[str], wait: float, call: Callable[[], Awaitable[Sequence[Any]]]
     ) -> Sequence[Any]:
-        """Return for each purpose an answer of the call, or the CacheAwayError there is instead."""
+        """Return for each purpose an answer of the call, which may wait for `wait` seconds, or the CacheAwayError there
+        is instead."""
         if self.breaker.permits():
+            slow = _Slow(wait, SLOW_SHARE * self._timeout)
             try:
-                async with asyncio.timeout(limit):
-                    answers = await call()
+                with slow:
+                    async with asyncio.timeout(wait + self._timeout):
+                        answers = await call()
             except Exception as error:  # whatever the client makes of it, the database decides
                 answers = [error] * len(purposes)
             # One script's own error is no outage.
             worked = any(not isinstance(answer, Exception) for answer in answers)
-            self._learn(None if worked else answers[0])
+            self._learn(None if worked else answers[0], slow=slow.seen)
         else:
             answers = [CacheAwayError("Redis failed a moment ago")] * len(purposes)
         return [
@@ -155,9 +178,14 @@ class Cache:
             for purpose, answer in zip(purposes, answers, strict=True)
         ]
 
-    def _learn(self, failure: Exception | None) -> None:
+    def _learn(self, failure: Exception | None, *, slow: bool) -> None:
         """Tell the breaker, and the log when that changes something."""
         was_open = self.breaker.open
+        if failure is None and slow:
+            self.breaker.failed()
+            if self.breaker.open and not was_open:
+                log.warning("Redis is slow, going on without")
+            return
         if failure is None:
             if was_open:
                 log.info("Redis is back")

@@ -251,3 +251,39 @@ async def test_a_script_that_redis_has_never_seen_keeps_its_place(cache):
     new = Script(f"return redis.call('SET', KEYS[1], '{uuid.uuid4()}')")
     cache.send("answer", new, ["{place}"], [])
     assert await cache.run("lock", EXISTS, ["{place}"], []) == 1
+
+
+async def test_a_redis_that_answers_late_is_left_alone_and_one_that_is_quick_again_is_used(
+    redis, settings, proxy
+):
+    async with proxy(redis.port) as way:
+        cache = Cache(msgspec.structs.replace(settings.cache, port=way.port, timeout=2.0, cluster_mode=False))
+        try:
+            await cache.warm_up()
+            way.delay = 0.5  # each way: in time, and too much for every request to pay
+            for _ in range(3):
+                assert await cache.run("lock", EXISTS, ["{late}"], []) == 0
+            assert cache.breaker.open
+            with pytest.raises(CacheAwayError):
+                await cache.run("lock", EXISTS, ["{late}"], [])
+            way.delay = 0.0
+            async with asyncio.timeout(20):
+                while cache.breaker.open:
+                    with contextlib.suppress(CacheAwayError):
+                        await cache.run("lock", EXISTS, ["{late}"], [])
+                    await asyncio.sleep(0.05)
+        finally:
+            await cache.close()
+
+
+async def test_a_pod_that_is_late_itself_goes_on_asking_redis(cache):
+    await cache.warm_up()
+
+    async def keep_the_core() -> None:
+        time.sleep(2.0)  # noqa: ASYNC251 - that is the point
+
+    for _ in range(4):
+        asking = asyncio.create_task(cache.run("lock", EXISTS, ["{late}"], []))
+        await asyncio.sleep(0)
+        await asyncio.gather(asking, keep_the_core())
+    assert not cache.breaker.open
