@@ -33,14 +33,22 @@ LOCK_WAIT_TIMEOUT = 1205
 TELLING = frozenset({1044, 1045, 1049, 1130, 1142, 1146, 1227, 1290, 1410, 3159, *range(2000, 3000)})
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
-# What the service needs and nothing more: entries are only ever added.
+# What the service needs and nothing more: entries are only ever added, of a member its balance changes, of a grant what
+# is left of it.
 RIGHTS = {
-    "member_point": "SELECT, INSERT, UPDATE",
-    "point_ledger": "SELECT, INSERT, UPDATE",
+    "member_point": "SELECT, INSERT, UPDATE (balance, version, updated_at)",
+    "point_ledger": "SELECT, INSERT, UPDATE (remaining)",
     "ledger_entry": "SELECT, INSERT",
     "idempotency": "SELECT, INSERT, DELETE",
     "alembic_version": "SELECT",
 }
+# It asks for UPDATE of every column that an INSERT ... ON DUPLICATE KEY UPDATE names, changed or not.
+RIGHTS_ON_MARIADB = RIGHTS | {"member_point": "SELECT, INSERT, UPDATE"}
+# Versions before gave the right to whole tables.
+WIDER = text(
+    "SELECT table_name FROM information_schema.table_privileges"
+    " WHERE grantee = :account AND table_schema = :schema AND privilege_type = 'UPDATE'"
+)
 
 
 class RefusedError(Exception):
@@ -124,8 +132,15 @@ def _grant(connection: Connection, settings: DatabaseSettings, credentials: Cred
     require = " REQUIRE SSL" if settings.tls else ""
     connection.execute(text(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY :password"), password)
     connection.execute(text(f"ALTER USER {account} IDENTIFIED BY :password{require}"), password)
-    for table, rights in RIGHTS.items():
-        connection.execute(text(f"GRANT {rights} ON `{settings.name}`.`{table}` TO {account}"))
+    wider = set(connection.execute(WIDER, {"account": account, "schema": settings.name}).scalars())
+    rights_of = RIGHTS_ON_MARIADB if getattr(connection.dialect, "is_mariadb", False) else RIGHTS
+    for table, rights in rights_of.items():
+        place = f"`{settings.name}`.`{table}`"
+        # The right to a table takes those to its columns along, so once in an installation's life there is a moment
+        # without either: what pods of the version before write in it ends in a 500, and is done when it is sent again.
+        if table in wider and "UPDATE (" in rights:
+            connection.execute(text(f"REVOKE UPDATE ON {place} FROM {account}"))
+        connection.execute(text(f"GRANT {rights} ON {place} TO {account}"))
     log.info("application user has its rights")
 
 

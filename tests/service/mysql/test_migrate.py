@@ -4,11 +4,13 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pymysql
 import pytest
 from asyncmy.errors import OperationalError
 from point_local.alone import serve, servers
+from point_service.mysql.faults import StatementError
 from point_service.mysql.migrate import migrate
 from point_service.mysql.pool import opener
 from point_service.settings import load
@@ -83,6 +85,76 @@ async def test_the_application_user_can_neither_change_nor_delete_an_entry(appli
     await member.earn(1)
     with pytest.raises(pymysql.err.OperationalError, match="denied"):
         application.execute(statement)
+
+
+def changeable(application, master, schema):
+    """Return the columns that the application user may change, by their tables'."""
+    columns = master.rows(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
+        " AND table_name IN ('member_point', 'point_ledger', 'ledger_entry')",
+        schema,
+    )
+    found = set()
+    for table, column in columns:
+        with suppress(pymysql.err.MySQLError):
+            application.execute(f"UPDATE `{schema}`.{table} SET {column} = {column}")
+            found.add((table, column))
+    return found
+
+
+def of_grants(columns):
+    """Leave members out where the server is MariaDB, whose upserts need the right to every column."""
+    return {(table, column) for table, column in columns if table != "member_point"}
+
+
+@pytest.mark.parametrize("before", ["nobody", "a version that had the right to whole tables"])
+def test_the_application_user_changes_only_what_is_left_of_a_grant_and_a_members_balance(
+    master_alone, database_server, application, before
+):
+    schema, settings = database_server.schema, load(serve.environment(database_server, None)).database
+    if before != "nobody":
+        for table in ("member_point", "point_ledger"):
+            master_alone.rows(f"GRANT UPDATE ON `{schema}`.{table} TO 'point'@'%'")
+        assert ("point_ledger", "amount") in changeable(application, master_alone, schema)
+        migrate(settings)
+    for _ in range(2):
+        may = changeable(application, master_alone, schema)
+        assert of_grants(may) == {("point_ledger", "remaining")}
+        if database_server.flavour == "mysql":
+            assert may - of_grants(may) == {
+                ("member_point", column) for column in ("balance", "version", "updated_at")
+            }
+        migrate(settings)
+
+
+async def test_each_right_to_change_a_column_is_needed(master_alone, database_server, pod, member_of):
+    """And what a version before needs is no more: its statements change the same columns."""
+    rights = master_alone.rows(
+        "SELECT table_name, column_name FROM information_schema.column_privileges"
+        " WHERE table_schema = %s AND privilege_type = 'UPDATE'",
+        database_server.schema,
+    )
+    assert ("point_ledger", "remaining") in rights
+    async with pod(cached=False) as one:
+        member = member_of(one)
+        await member.earn(100)
+        for table, column in rights:
+            right = f"UPDATE ({column}) ON `{database_server.schema}`.{table}"
+            master_alone.rows(f"REVOKE {right} FROM 'point'@'%'")
+            with pytest.raises(StatementError, match=r"114[23]"):
+                await member.use(1)
+            master_alone.rows(f"GRANT {right} TO 'point'@'%'")
+            assert (await member.use(1)).status == 201
+
+
+async def test_a_migration_with_nothing_to_narrow_takes_no_right_away_for_a_moment(member, database_server):
+    await member.earn(1_000)
+    migrating = asyncio.create_task(
+        asyncio.to_thread(migrate, load(serve.environment(database_server, None)).database)
+    )
+    while not migrating.done():
+        assert (await member.use(1)).status == 201
+    await migrating
 
 
 @pytest.mark.parametrize("statement", ["UPDATE ledger_entry SET amount = amount", "DELETE FROM ledger_entry"])
