@@ -133,10 +133,13 @@ def _timed(all_of_them: str, fast: str) -> dict[str, str]:
     )
 
 
+OF_USES = ',route="/v1/points/use",method="POST",status="201"'
 HEALTHY = (
     _answers("0+6000x600", "0+1x600")
     | _timed("0+6000x600", "0+5990x600")
     | _pods("point_requests_in_flight", "2x600", "3x600")
+    | _pods("point_requests_total", "0+3000x600", "0+3000x600", more=OF_USES)
+    | _pods("point_admission_refused_total", "0+60x600", "0x600", more=',kind="use"')
     | _pods("process_start_time_seconds", "1x600", "2x600")
     | _pods("process_cpu_seconds_total", "0+6x600", "0+6x600")
     | _pods("process_resident_memory_bytes", "100000000x600", "100000000x600")
@@ -228,6 +231,15 @@ CASES: dict[str, tuple[dict[str, str], dict[int, set[str]]]] = {
         {30: {"PointServiceSaturated"}},
     ),
     "ten idle pods": (HEALTHY | _pods("point_requests_in_flight", *["9x600"] * 10), {30: set()}),
+    "a tenth is more than can be done": (
+        HEALTHY | _pods("point_admission_refused_total", "0+300x600", "0+300x600", more=',kind="use"'),
+        {8: set(), 30: {"PointServiceOverloaded"}},
+    ),
+    "a tenth was more than could be done, for five minutes": (
+        HEALTHY
+        | _pods("point_admission_refused_total", "0+300x5 1500x600", "0+300x5 1500x600", more=',kind="use"'),
+        {8: set(), 30: set()},
+    ),
     "a pod starts again and again": (
         HEALTHY | _pods("process_start_time_seconds", "1+1x600", "2x600"),
         {30: {"PointServiceRestarts"}},

@@ -126,6 +126,8 @@ RECORDED = (
 
 _PODS = "count(count by (pod) (point_requests_in_flight{$pods}))"
 _LIMITED = slo.limited("5m")
+_SHED = "sum(rate(point_admission_refused_total{$pods}[5m]))"
+_ASKED = f"sum(rate(point_requests_total{{$pods,{slo.PROBES}}}[5m]))"
 
 ALERTS = (
     *_burns("PointServiceErrorBudgetBurn", "Members get server errors", slo.ERRORS),
@@ -138,6 +140,9 @@ ALERTS = (
           (f"{_PODS} < $min_pods",)),
     Alert("PointServiceSaturated", "ticket", "10m", "The autoscaler is at its end and the pods' CPU is used up",
           (f"{_PODS} >= $max_pods", "avg(rate(process_cpu_seconds_total{$pods}[5m])) / $cpu > 0.9")),
+    Alert("PointServiceOverloaded", "ticket", "10m",
+          "Pods refuse more than one request in twenty because more is asked for than they can do in time",
+          (f"{_SHED} / {_ASKED} > 0.05",)),
     Alert("PointServiceRestarts", "ticket", "2m", "The process of a pod starts again and again",
           ("max by (pod) (changes(process_start_time_seconds{$pods}[15m])) > 2",)),
     Alert("PointServiceMemoryHigh", "ticket", "10m", "A pod is about to be killed for its memory",

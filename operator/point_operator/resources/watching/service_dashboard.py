@@ -72,6 +72,7 @@ ROWS = (
     service_requests.REQUESTS,
     service_requests.POINTS,
     service_saturation.SATURATION,
+    service_saturation.ADMISSION,
     service_saturation.DATABASE_AND_REDIS,
     service_saturation.GATEWAY_AND_MESH,
 )

@@ -51,6 +51,29 @@ SATURATION = Row(
     ),
 )
 
+ADMISSION = Row(
+    "Admission",
+    (
+        Panel(
+            "Under way, and the most that may be",
+            "none",
+            (
+                (label("kind"), "sum by (kind) (point_admission_under_way{$pods})"),
+                (f"{label('kind')}, most", "sum by (kind) (point_admission_limit{$pods})"),
+            ),
+            "Of all pods together. A limit shrinks while answers take longer than is aimed at, and grows while it is"
+            " full and they don't.",
+        ),
+        Panel(
+            "Refused because of overload",
+            "reqps",
+            increase("point_admission_refused_total", "$pods", "kind"),
+            "503 within a moment, nothing of it begun: more is asked for than can be done in time.",
+            stacked=True,
+        ),
+    ),
+)
+
 DATABASE_AND_REDIS = Row(
     "Database and Redis",
     (
