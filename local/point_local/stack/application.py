@@ -10,7 +10,7 @@ from point_local.machine.cluster import authority
 from point_local.programs import paths, versions
 from point_local.programs.command import kubectl, run
 from point_local.stack import issuer
-from point_local.stack.credentials import secret
+from point_local.stack.credentials import LOG_KEY, secret
 from point_local.stack.manifests import apply, apply_all, apply_text
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ EXAMPLE = paths.ROOT / "examples" / "pointservice.yaml"
 
 
 def example() -> dict[str, object]:
-    """The example PointService with the local issuer's keys in place of its empty set."""
-    resource = cast("dict[str, dict[str, dict[str, dict[str, str]]]]", yaml.safe_load(EXAMPLE.read_text()))
+    """The example PointService with the local issuer's keys in place of its empty set, and a key for its logs."""
+    resource = yaml.safe_load(EXAMPLE.read_text())
     resource["spec"]["gateway"]["jwt"]["jwks"] = issuer.jwks()
+    resource["spec"]["logKeySecret"] = LOG_KEY
     return cast("dict[str, object]", resource)
 
 

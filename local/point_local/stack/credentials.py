@@ -12,6 +12,9 @@ from point_local.programs import paths
 from point_local.programs.command import kubectl
 from point_local.stack.manifests import Manifest, apply_all
 
+LOG_KEY = "points-log"
+"""The Secret with the key of the members' names in the logs."""
+
 
 def data_authority() -> Authority:
     """Signs the database's and the cache's certificates."""
@@ -37,6 +40,13 @@ def secret(namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaq
 def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[str]) -> None:
     """Make the secrets that are not there yet: passwords, certificates, and the copies that pods read."""
     there = _existing()
+    made = passwords(there, application_namespace)
+    made += [made for name, made in certificates(gateway_namespace, hosts).items() if name not in there]
+    apply_all(made)
+
+
+def passwords(there: Mapping[str, Mapping[str, str]], application_namespace: str) -> list[Manifest]:
+    """The secrets with passwords, keys and authorities: what is `there` ("namespace/name") stays, the rest is drawn."""
 
     def password(name: str) -> str:
         return there.get(f"data/{name}", {}).get("password") or secrets.token_urlsafe(24)
@@ -47,8 +57,9 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
         "username": "points_app",
         "password": secrets.token_urlsafe(24),
     }
+    log = there.get(f"{application_namespace}/{LOG_KEY}") or {"key": secrets.token_hex(32)}
     ca = {"ca.crt": data_authority().pem}
-    made = [
+    return [
         secret("data", "mysql-root", {"password": password("mysql-root")}),
         secret(
             "data",
@@ -63,9 +74,8 @@ def ensure(application_namespace: str, gateway_namespace: str, hosts: Sequence[s
         secret(application_namespace, "points-redis", auth),
         secret(application_namespace, "points-db-ca", ca),
         secret(application_namespace, "points-redis-ca", ca),
+        secret(application_namespace, LOG_KEY, log),
     ]
-    made += [made for name, made in certificates(gateway_namespace, hosts).items() if name not in there]
-    apply_all(made)
 
 
 def certificates(gateway_namespace: str, hosts: Sequence[str]) -> dict[str, Manifest]:

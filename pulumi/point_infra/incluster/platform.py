@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pulumi_kubernetes as k8s
+import pulumi_random as random
 
 import pulumi
 from point_infra.config.settings import Settings
@@ -20,6 +21,7 @@ from point_infra.incluster.namespace import namespace
 from point_infra.incluster.point_service import (
     CACHE_SECRET,
     DATABASE_SECRET,
+    LOG_SECRET,
     MASTER_SECRET,
     NAMESPACE,
     RDS_CA_SECRET,
@@ -93,7 +95,7 @@ class Platform(pulumi.ComponentResource):
     def _secrets(
         self, name: str, own: pulumi.Resource, database: Database, cache: Cache, controllers: Controllers
     ) -> list[pulumi.Resource]:
-        """Kept in Secrets Manager, mirrored into the service's namespace, so that a rotation arrives by itself."""
+        """Passwords are kept in Secrets Manager and mirrored, so that a rotation arrives by itself."""
         store = self._custom(
             f"{name}-store",
             _SECRETS_API,
@@ -105,12 +107,22 @@ class Platform(pulumi.ComponentResource):
             },
             [controllers.external_secrets],
         )
-        authorities = k8s.core.v1.Secret(
-            RDS_CA_SECRET,
-            metadata={"name": RDS_CA_SECRET, "namespace": NAMESPACE},
-            string_data={"ca.crt": self._s.database_authorities},
-            opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[own]),
+        # The key of the members' names in the logs is the cluster's alone: who may read both finds a member's lines.
+        key = random.RandomPassword(
+            f"{name}-log", length=64, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
+        made = [
+            k8s.core.v1.Secret(
+                secret,
+                metadata={"name": secret, "namespace": NAMESPACE},
+                string_data=values,
+                opts=pulumi.ResourceOptions(parent=self, provider=self._kubernetes, depends_on=[own]),
+            )
+            for secret, values in (
+                (RDS_CA_SECRET, {"ca.crt": self._s.database_authorities}),
+                (LOG_SECRET, {"key": key.result}),
+            )
+        ]
         mirrored = [
             self._custom(
                 f"{name}-{secret}",
@@ -131,7 +143,7 @@ class Platform(pulumi.ComponentResource):
                 (CACHE_SECRET, cache.token_secret_arn),
             )
         ]
-        return [authorities, *mirrored]
+        return [*made, *mirrored]
 
     def _custom(
         self,

@@ -13,6 +13,7 @@ NAMESPACE = "points"
 NAME = "points"
 DATABASE_SECRET, MASTER_SECRET, CACHE_SECRET = "points-db", "points-db-master", "points-redis"
 RDS_CA_SECRET = "points-db-ca"  # noqa: S105
+LOG_SECRET = "points-log"  # noqa: S105
 
 
 MAX_REPLICAS = 10
@@ -57,6 +58,7 @@ def manifest(
                 "authSecret": CACHE_SECRET,
                 "tls": {"enabled": True},
             },
+            "logKeySecret": LOG_SECRET,
             "gateway": {
                 "hosts": [s.domain_name, s.origin_name],
                 "namespace": mesh.GATEWAY_NAMESPACE,

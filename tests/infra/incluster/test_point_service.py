@@ -77,6 +77,14 @@ def test_every_secret_that_it_names_is_mirrored_from_secrets_manager(updated: An
     assert mirrored["points-db"][0]["extract"]["key"] == updated.outputs["databaseSecretArn"]
 
 
+def test_the_key_of_the_logs_names_is_a_secret_of_the_services_namespace(updated: Any) -> None:
+    named = _validate(updated.outputs["pointServiceYaml"])["logKeySecret"]
+    made = updated.of(":Secret")[named]
+    assert made["metadata"] == {"name": named, "namespace": "points"}
+    assert set(made["stringData"]["value"]) == {"key"}  # a secret of the stack's state, too
+    assert updated.of(":RandomPassword")["platform-log"]["length"] >= 16
+
+
 def test_every_output_that_a_user_looks_up_is_there(updated: Any) -> None:
     assert updated.outputs["names"] == [
         "alarmTopicArn", "cacheEndpoint", "cacheSecretArn", "clusterName", "dashboardUrl", "databaseEndpoint",

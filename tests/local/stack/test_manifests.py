@@ -1,12 +1,13 @@
 """Manifests of the local stack say what they must, whichever database the day gives."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from point_local.programs import versions
-from point_local.stack import application, data, issuer, manifests
+from point_local.programs import paths, versions
+from point_local.stack import application, credentials, data, issuer, manifests
 
 MYSQL: dict[str, Any] = {
     "port": 30000,
@@ -91,3 +92,29 @@ def test_the_example_gets_the_local_issuers_keys(monkeypatch: pytest.MonkeyPatch
     resource: Any = application.example()
     assert '"kty": "RSA"' in resource["spec"]["gateway"]["jwt"]["jwks"]
     assert '"d":' not in resource["spec"]["gateway"]["jwt"]["jwks"]
+
+
+def test_every_secret_that_the_service_names_is_made_once_and_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(issuer, "_KEY", tmp_path / "key.json")
+    monkeypatch.setattr(paths, "PKI", tmp_path)
+
+    def made(there: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        found: Any = credentials.passwords(there, application.NAMESPACE)
+        return {
+            f"{one['metadata']['namespace']}/{one['metadata']['name']}": {
+                name: base64.b64decode(value).decode() for name, value in one["data"].items()
+            }
+            for one in found
+        }
+
+    spec: Any = application.example()["spec"]
+    named = {spec["database"][name] for name in ("credentialsSecret", "migrationSecret")}
+    named |= {spec["cache"]["authSecret"], spec["logKeySecret"]}
+    named |= {spec[part]["tls"]["caSecret"] for part in ("database", "cache")}
+    first = made({})
+    assert {f"{application.NAMESPACE}/{name}" for name in named} <= set(first)
+    assert len(first[f"{application.NAMESPACE}/points-log"]["key"]) >= 16
+    assert made(first) == first
+    assert made({}) != first
