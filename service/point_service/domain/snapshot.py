@@ -7,7 +7,7 @@ import msgspec
 from point_service.contract.idempotency import StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import Grant, expire
-from point_service.domain.orders import OrderEntry, OrderUse
+from point_service.domain.orders import OrderPart, OrderUse
 
 
 class Reads(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +15,7 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True):
 
     points: int = 0  # grants that hold this many, in the order in which they are spent
     used_order: str | None = None  # whether points were used for it
-    order: str | None = None  # its entries, and the grants they are of
+    order: str | None = None  # what it took from which grants, and how much of it was given back
     grant: int | None = None
 
 
@@ -36,8 +36,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     due_points: int | None = None  # of all that are due, when `due` may lack some
     grants: list[Grant] = []  # none of which is due
     order_used: OrderUse | None = None
-    order_entries: list[OrderEntry] = []
-    order_grants: list[Grant] = []
+    order_parts: list[OrderPart] = []  # in the order in which they were taken
     grant: Grant | None = None
     first_entry: int | None = None  # of the grant
 

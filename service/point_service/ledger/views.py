@@ -9,7 +9,6 @@ from asyncmy.connection import Connection
 
 from point_service.contract.errors import OrderNotFound, Unavailable
 from point_service.contract.schemas import Answer
-from point_service.domain import orders
 from point_service.domain.policy import Policy
 from point_service.mysql.database import Database, Reader
 from point_service.mysql.store import reads
@@ -113,10 +112,7 @@ class Views:
     async def order(self, member_id: str, order_id: str) -> OrderTrace:
         """Return where an order's points came from. Raises OrderNotFound."""
         # From the writer: a shop asks this right after it used or cancelled.
-        entries = await self._writer.read(
-            lambda connection: reads.order_entries(connection, member_id, order_id)
-        )
-        taken = orders.parts(entries)
+        taken = await self._writer.read(lambda connection: reads.order_parts(connection, member_id, order_id))
         if not taken:
             raise OrderNotFound(f"no points were used for order {order_id}")
         used, cancelled = sum(part.amount for part in taken), sum(part.given_back for part in taken)

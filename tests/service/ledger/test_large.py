@@ -6,11 +6,14 @@ import json
 import pytest
 from point_local.alone import serve
 from point_service.domain.grants import MOST_GRANTS
+from point_service.domain.snapshot import Reads
 from point_service.ledger import upkeep
 from point_service.ledger.points import Points
 from point_service.ledger.upkeep import expire_due
 from point_service.mysql.migrate import migrate
-from point_service.mysql.store.questions import DUE_AT_ONCE
+from point_service.mysql.store.execution import rollback
+from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.questions import DUE_AT_ONCE, Wanted
 from point_service.settings import load
 from point_service.telemetry import metrics
 from point_service.turns.lock import MemberLock
@@ -56,6 +59,26 @@ async def test_a_use_and_a_balance_read_no_more_of_five_thousand_grants_than_of_
     for request in (lambda each: each.use(10), lambda each: each.balance(), lambda each: each.earn(1)):
         little = await rows_read(master, request(few))
         assert await rows_read(master, request(member)) <= little + 50
+
+
+async def test_an_order_given_back_in_many_parts_is_read_by_the_grants_that_it_took(member):
+    await member.earn(3, days=1)
+    await member.earn(100)
+    await member.use(103, "o")
+    for _ in range(6):
+        await member.cancel_use(1, "o")
+
+    async def read(connection):
+        wanted = [Wanted(member.member_id, reads=Reads(order="o"))]
+        locked = await lock_members(connection, wanted, wait=True, rows=3)
+        await rollback(connection)
+        return locked.snapshots[member.member_id]
+
+    snapshot = await member.database.transact(read)
+    assert snapshot.whole
+    assert [(part.amount, part.given_back) for part in snapshot.order_parts] == [(3, 3), (100, 3)]
+    trace = await member.views.order(member.member_id, "o")
+    assert [(part.amount, part.cancelled) for part in trace.allocations] == [(3, 3), (100, 3)]
 
 
 async def test_grants_are_spent_in_their_order_however_many_pages_they_are(member, master):

@@ -10,7 +10,6 @@ from point_service.contract.schemas import Amount, Answer, OrderId, Request
 from point_service.domain.entries import Entry, EntryKind
 from point_service.domain.grants import NewGrant
 from point_service.domain.operations.operation import Decision
-from point_service.domain.orders import parts
 from point_service.domain.policy import Policy
 from point_service.domain.snapshot import Reads, Snapshot
 
@@ -69,13 +68,12 @@ class CancelUse(msgspec.Struct, frozen=True):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Raises OrderNotFound, or CancelExceedsUse when less than the amount is left to give back."""
         order_id, amount = self.request.order_id, self.request.amount
-        taken = parts(snapshot.order_entries)
+        taken = snapshot.order_parts
         if not taken:
             raise OrderNotFound(f"no points were used for order {order_id}")
         cancellable = sum(part.outstanding for part in taken)
         if amount > cancellable:
             raise CancelExceedsUse(f"{amount} points asked back, {cancellable} can be")
-        grants = {grant.grant_id: grant for grant in snapshot.order_grants}
         expires_at = snapshot.now + timedelta(days=self.policy.default_expiry_days)
         restored: list[Entry] = []
         regranted: list[NewGrant] = []
@@ -85,11 +83,10 @@ class CancelUse(msgspec.Struct, frozen=True):
             if back == 0:
                 continue
             missing -= back
-            grant = grants[part.grant_id]
-            if grant.expires_at > snapshot.now:
+            if part.expires_at > snapshot.now:
                 restored.append(
                     Entry(
-                        grant_id=grant.grant_id,
+                        grant_id=part.grant_id,
                         kind=EntryKind.CANCEL_USE,
                         amount=back,
                         order_id=order_id,
@@ -99,10 +96,10 @@ class CancelUse(msgspec.Struct, frozen=True):
             else:
                 regranted.append(
                     NewGrant(
-                        kind=grant.kind,
+                        kind=part.kind,
                         amount=back,
                         expires_at=expires_at,
-                        source_grant_id=grant.grant_id,
+                        source_grant_id=part.grant_id,
                         entry_kind=EntryKind.CANCEL_USE,
                         order_id=order_id,
                         reversed_entry_id=part.entry_id,

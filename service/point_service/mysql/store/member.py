@@ -102,7 +102,7 @@ async def read_rest(connection: Connection, snapshot: Snapshot, one: Wanted) -> 
     Of the grants that are due it has the first ones and the points of all. A round trip, and one for each page of
     grants.
     """
-    snapshot.due, snapshot.order_entries, snapshot.order_grants = [], [], []
+    snapshot.due, snapshot.order_parts = [], []
     batch = [
         (question, question.ask([values], question.alone))
         for question in QUESTIONS

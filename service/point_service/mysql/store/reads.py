@@ -5,9 +5,9 @@ from typing import Any
 
 from asyncmy.connection import Connection
 
-from point_service.domain.orders import OrderEntry
+from point_service.domain.orders import OrderPart
 from point_service.mysql.store.execution import Row, run
-from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_ENTRIES, order_entry
+from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_PARTS, order_part
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
 DUE_SUM = (
@@ -46,10 +46,10 @@ async def balance(connection: Connection, member_id: str, days: int) -> tuple[in
     return points, [(day.isoformat(), by_day[day]) for day in sorted(by_day)]
 
 
-async def order_entries(connection: Connection, member_id: str, order_id: str) -> list[OrderEntry]:
-    """Return the movements of a member's order, in the order they happened."""
-    rows = await _read(connection, ORDER_ENTRIES.format(ONE_ORDER), member_id, order_id, EVERY_ROW)
-    return [order_entry(row[1:]) for row in rows]
+async def order_parts(connection: Connection, member_id: str, order_id: str) -> list[OrderPart]:
+    """Return what a member's order took from which grants, in the order in which it was taken."""
+    rows = await _read(connection, ORDER_PARTS.format(ONE_ORDER), member_id, order_id, EVERY_ROW)
+    return [order_part(row[1:]) for row in rows]
 
 
 async def grants(
