@@ -61,6 +61,45 @@ async def test_a_use_and_a_balance_read_no_more_of_five_thousand_grants_than_of_
         assert await rows_read(master, request(member)) <= little + 50
 
 
+async def test_a_page_of_grants_or_history_reads_none_that_are_spent_or_somebody_elses(
+    member, member_of, points, master
+):
+    few = member_of(points)
+    for each, spent in ((few, 10), (member, 4_000)):
+        live = [body(await each.earn(10))["grant_id"] for _ in range(3)]
+        master.grant_many(each.member_id, spent)
+        await each.use(spent)
+        for limit in (2, 10):
+            listed = await each.views.grants(each.member_id, 2**62, limit, only_live=True)
+            assert [grant.grant_id for grant in listed.grants] == live[: -limit - 1 : -1]
+    idle = await rows_read(master, asyncio.sleep(0))
+    for each in (few, member):
+        for read in (
+            each.views.grants(each.member_id, 2**62, 10, only_live=True),
+            each.views.grants(each.member_id, 2**62, 10, only_live=False),
+            each.views.history(each.member_id, 2**62, 10),
+        ):
+            assert await rows_read(master, read) < idle + 100
+
+
+async def test_a_page_of_live_grants_follows_the_one_before_past_what_is_due(member, master):
+    master.grant_many(member.member_id, 60)
+    rows = master.rows(
+        "SELECT grant_id FROM point_ledger WHERE member_id = %s ORDER BY 1 DESC", member.member_id
+    )
+    numbers = [grant for (grant,) in rows]
+    for grant in numbers[::3]:
+        master.expire(grant)
+    found, before = [], 2**62
+    while True:
+        page = await member.views.grants(member.member_id, before, 7, only_live=True)
+        found += [grant.grant_id for grant in page.grants]
+        if page.next_cursor is None:
+            break
+        before = int(page.next_cursor)
+    assert found == [grant for place, grant in enumerate(numbers) if place % 3]
+
+
 async def test_an_order_given_back_in_many_parts_is_read_by_the_grants_that_it_took(member):
     await member.earn(3, days=1)
     await member.earn(100)
