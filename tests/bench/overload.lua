@@ -1,13 +1,11 @@
--- Uses of points as use.lua sends them, with the answers told apart: done (201), refused (503), and all others.
+-- Uses of points (arguments: requests.lua), with the answers told apart: done (201), refused (503), and all others.
 -- A request's id is the moment that it was sent, and comes back with its answer: only what was done is timed.
+package.path = (debug.getinfo(1, "S").source:match("@(.*/)") or "") .. "?.lua;" .. package.path
+local requests = require("requests")
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int clock, moment *now);")
 local moment = ffi.new("moment")
-local prefix, members, pause, run, amount
-local count = 0
 local threads = {}
-local text = "POST /v1/points/use HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Member-Id: %s-%d\r\nX-Member-Role: member\r\n"
-  .. "X-Request-Id: %.0f\r\nIdempotency-Key: %s-%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
 -- Of each thread, for done(): how many ended how, and of the done how many took which half of a millisecond.
 answered, refused, others, took = 0, 0, 0, {}
@@ -19,19 +17,9 @@ end
 
 function setup(thread) table.insert(threads, thread) end
 
-function init(args)
-  prefix, members, pause, run, amount = args[1], tonumber(args[2]), tonumber(args[3]), args[4], args[5]
-  math.randomseed(os.time())
-  if pause > 0 then
-    function delay() return -math.log(1 - math.random()) * pause end
-  end
-end
+function init(args) requests.begin(args) end
 
-function request()
-  count = count + 1
-  local body = string.format('{"order_id":"%s-%d","amount":%s}', run, count, amount)
-  return string.format(text, prefix, math.random(members), microseconds(), run, count, #body, body)
-end
+function request() return requests.next(string.format("X-Request-Id: %.0f\r\n", microseconds())) end
 
 function response(status, headers)
   if status == 201 then
