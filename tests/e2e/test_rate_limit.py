@@ -19,7 +19,7 @@ import pytest
 from harness.neighbour import Neighbour, context, get_status, url
 from harness.sizes import size
 from point_local.commands.demo import Client
-from point_local.drill.observe import gateway_pods, get, proxy_admin
+from point_local.drill.observe import bucket, gateway_pods, get, per_second, proxy_admin
 from point_local.programs import paths
 from point_local.programs.command import kubectl, wait
 from point_local.stack import application, issuer
@@ -80,9 +80,9 @@ def resize() -> Iterator[Resize]:
 
 
 def test_the_limit_of_1000_a_second_is_live_and_shared_by_the_gateway_pods() -> None:
-    buckets = [_bucket(pod) for pod in gateway_pods()]
-    assert len({json.dumps(bucket, sort_keys=True) for bucket in buckets}) == 1
-    assert sum(_per_second(bucket) for bucket in buckets) == pytest.approx(1000)
+    buckets = [bucket(pod) for pod in gateway_pods()]
+    assert len({json.dumps(one, sort_keys=True) for one in buckets}) == 1
+    assert sum(per_second(one) for one in buckets) == pytest.approx(1000)
 
 
 @pytest.mark.parametrize("pods", [1, 3])
@@ -220,10 +220,10 @@ def _wait_in_force(scope: str, limit: int) -> None:
 
     def live() -> bool:
         pods = gateway_pods()
-        buckets = [_bucket(pod) for pod in pods]
+        buckets = [bucket(pod) for pod in pods]
         share = limit if scope == "Global" else limit / len(pods)
         asks = [f"{pod}" for pod in pods if "rate_limit.service.points" in _listeners(pod)]
-        same = all(abs(_per_second(bucket) - share) < 0.01 for bucket in buckets)
+        same = all(abs(per_second(one) - share) < 0.01 for one in buckets)
         return same and len(asks) == (len(pods) if scope == "Global" else 0)
 
     wait("every gateway pod has it", live, seconds=30, every=0.5)
@@ -241,31 +241,5 @@ def _targets() -> int:
     return sum(one.startswith("gateway::") and one.endswith("health_flags::healthy") for one in lines)
 
 
-def _bucket(pod: str, service: str = "points.points") -> dict[str, Any]:
-    """The service's own bucket in a gateway pod's live configuration; empty when it has none."""
-    config = json.loads(proxy_admin(pod, "config_dump?resource=dynamic_route_configs"))
-    for one in _objects(config):
-        entries = one.get("entries") or []
-        if "token_bucket" in one and [entry.get("value") for entry in entries] == [service]:
-            return one["token_bucket"]
-    return {}
-
-
-def _per_second(bucket: dict[str, Any]) -> float:
-    if not bucket:
-        return 0.0
-    return float(bucket["tokens_per_fill"]) / float(str(bucket["fill_interval"]).removesuffix("s"))
-
-
 def _listeners(pod: str) -> str:
     return proxy_admin(pod, "config_dump?resource=dynamic_listeners")
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object in a value."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _objects(inner)

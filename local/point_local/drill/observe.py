@@ -1,11 +1,12 @@
 """Look at the running stack: objects, pods by zone, and what the proxies are doing."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 from point_local.machine.cluster import WORKERS
 from point_local.programs.command import kubectl
-from point_local.stack.application import NAMESPACE
+from point_local.stack.application import NAME, NAMESPACE
 from point_local.stack.istio import GATEWAY_NAMESPACE
 
 Object = dict[str, Any]
@@ -50,6 +51,33 @@ def proxy_admin(pod: str, path: str, namespace: str = GATEWAY_NAMESPACE) -> str:
     """What a pod's proxy answers to GET `path` on its admin interface."""
     request = ["pilot-agent", "request", "GET", path]
     return kubectl("exec", "-n", namespace, pod, "-c", "istio-proxy", "--", *request)
+
+
+def bucket(pod: str, service: str = f"{NAMESPACE}.{NAME}") -> Object:
+    """A PointService's own token bucket in a gateway pod's live configuration; empty when it has none."""
+    config = json.loads(proxy_admin(pod, "config_dump?resource=dynamic_route_configs"))
+    for one in _objects(config):
+        entries = cast("list[Object]", one.get("entries") or [])
+        if "token_bucket" in one and [entry.get("value") for entry in entries] == [service]:
+            return cast("Object", one["token_bucket"])
+    return {}
+
+
+def per_second(bucket: Object) -> float:
+    """Requests a second that a token bucket lets through; 0 of none."""
+    if not bucket:
+        return 0.0
+    return float(bucket["tokens_per_fill"]) / float(str(bucket["fill_interval"]).removesuffix("s"))
+
+
+def _objects(value: Any) -> Iterator[Object]:
+    """Every JSON object in a value."""
+    if isinstance(value, dict):
+        yield cast("Object", value)
+        value = list(cast("Object", value).values())
+    if isinstance(value, list):
+        for inner in cast("list[Any]", value):
+            yield from _objects(inner)
 
 
 def _serving(pod: Object) -> bool:
