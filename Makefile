@@ -150,6 +150,10 @@ test-long: $(VENV)/.installed ## What proves by the minute, whole: 100 kills, 20
 bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (minutes; POINT_BENCH_ROWS=10000000 ...)
 	@$(VENV)/bin/python tests/bench/bench.py
 
+.PHONY: bench-stack
+bench-stack: $(VENV)/.installed ## Measure the running stack, idle and through its edge, beside the service alone (7 minutes)
+	@$(VENV)/bin/python tests/bench/stack.py
+
 .PHONY: bench-overload
 bench-overload: $(VENV)/.installed ## Ask the service for up to four times what it can do, and see what it does (3 minutes)
 	@$(VENV)/bin/python tests/bench/overload.py

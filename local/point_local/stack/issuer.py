@@ -1,5 +1,6 @@
 """The local token issuer: its keys live in the state folder, made at first use."""
 
+import functools
 import json
 import secrets
 import time
@@ -55,4 +56,10 @@ def key() -> RSAKey:
     if not _KEY.exists():
         made = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
         write_secret(_KEY, json.dumps(made.as_dict(private=True)))
-    return RSAKey.import_key(json.loads(_KEY.read_text()))
+    return _read(_KEY.read_text())
+
+
+@functools.cache
+def _read(text: str) -> RSAKey:
+    """Kept: a private key is checked when it is read, which takes longer than to sign."""
+    return RSAKey.import_key(json.loads(text))
