@@ -100,19 +100,18 @@ def idle(seconds: float) -> Mapping[str, cpu.Used]:
 
 @contextmanager
 def unlimited() -> Generator[None]:
-    """Lift the rate limit and hold the autoscaler for the block; then, whatever happens, the spec is as it was."""
+    """Lift the rate limit and hold the autoscaler for the block; then, whatever happens, they are as they were."""
     name = ("pts", application.NAME, "-n", application.NAMESPACE)
     found = observe.get("pts", application.NAME)
     if found is None:
         raise LocalError(f"there is no PointService {application.NAME}: `make up` applies it")
     before = found["spec"]
+    if before["gateway"]["rateLimit"]["requestsPerSecond"] == LIFTED:
+        raise LocalError("the rate limit is lifted already: another run does it, or `make up` puts it back")
     fewest = before["autoscaling"]["minReplicas"]
     limit = {"enabled": True, "scope": "Local", "requestsPerSecond": LIFTED}
     try:
-        change = [
-            {"op": "replace", "path": "/spec/gateway/rateLimit", "value": limit},
-            {"op": "replace", "path": "/spec/autoscaling/maxReplicas", "value": fewest},
-        ]
+        change = _change(limit, fewest)
         kubectl("patch", *name, "--type=json", "-p", json.dumps(change))
         wait("the gateway has the lifted limit", lambda: _limit() >= 0.99 * LIFTED, seconds=90, every=1)
         wait(
@@ -127,16 +126,21 @@ def unlimited() -> Generator[None]:
             _put_back(name, before)
 
 
+def _change(limit: dict[str, Any], pods: int) -> list[dict[str, Any]]:
+    """The patch of what is changed meanwhile, and of nothing that somebody else may change."""
+    return [
+        {"op": "replace", "path": "/spec/gateway/rateLimit", "value": limit},
+        {"op": "replace", "path": "/spec/autoscaling/maxReplicas", "value": pods},
+    ]
+
+
 def _put_back(name: tuple[str, ...], before: dict[str, Any]) -> None:
-    """Let the spec be as it was, and wait until the gateway's limit is. Raises LocalError, which says what is left."""
-    change = json.dumps([{"op": "replace", "path": "/spec", "value": before}])
+    """Let both be as they were, and wait until the gateway's limit is. Raises LocalError, which says what is left."""
+    change = json.dumps(_change(before["gateway"]["rateLimit"], before["autoscaling"]["maxReplicas"]))
     patch = ["kubectl", "patch", *name, "--type=json", "-p", change]
-    limit = before["gateway"]["rateLimit"]
     try:
         wait("the PointService is as it was", lambda: succeeds(patch, timeout=20), seconds=120, every=2)
-        if limit["enabled"]:
-            usual = limit["requestsPerSecond"]
-            wait("the usual limit is back", lambda: 0 < _limit() <= usual + 1, seconds=90, every=1)
+        wait("the gateway has the usual limit", lambda: _limit() < LIFTED / 2, seconds=90, every=1)
     except LocalError:
         console.print("[red]the rate limit may still be lifted: `make up` puts it back")
         raise

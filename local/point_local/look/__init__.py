@@ -1,1 +1,1 @@
-"""Dashboards drawn from live data. Imports `stack` and `programs`."""
+"""Dashboards drawn from live data; who uses the processor. Imports `machine`, `stack` and `programs`."""
