@@ -49,7 +49,7 @@ NULL_REFUSED = 1048
 MANY = 100  # entries, with which a server takes its time; most requests write a few
 ADD_ANSWERS = (
     "INSERT INTO idempotency"
-    " (member_id, caller, idempotency_key, request_hash, status, body, created_at) VALUES "
+    " (member_id, caller, idempotency_key, request_hash, status, body, created_at) VALUES {rows}"
 )
 ANSWER_VALUES = "(%s, %s, %s, UNHEX(%s), %s, %s, %s)"
 
@@ -157,7 +157,7 @@ def _answers(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
             rows += 1
             values += [key.member_id, key.kept_in, key.value, key.request_hash, stored.status, stored.body]
             values.append(naive(change.snapshot.now))
-    return [(ADD_ANSWERS + ", ".join([ANSWER_VALUES] * rows), values)] if rows else []
+    return [(ADD_ANSWERS.format(rows=", ".join([ANSWER_VALUES] * rows)), values)] if rows else []
 
 
 def _by_grant(changes: Sequence[Change]) -> dict[int, int]:
