@@ -79,6 +79,10 @@ class Master:
             grant_id,
         )
 
+    def answers(self, member_id: str) -> list[tuple[int, str]]:
+        """Return status and body of the answers that are kept for a member."""
+        return self.rows("SELECT status, body FROM idempotency WHERE member_id = %s", member_id)
+
     def grant_many(self, member_id: str, count: int, *, amount: int = 1, days: int = 60) -> None:
         """Give a member many grants, a third of them MANUAL, that expire in seven hours of the same day."""
         values = {"member": member_id, "count": count, "amount": amount, "days": days}
@@ -120,20 +124,28 @@ class Pod(NamedTuple):
 class Member:
     """One member's requests, each with its own key unless it is given.
 
-    `client` is that of its token, if the pod is told; with `by_client` the pod keeps keys by it.
+    `client` is that of its token, if the pod is told; with `by_client` the pod keeps keys by it. With another `role`
+    it is a system of the shop that asks.
     """
 
     def __init__(
-        self, pod: Pod, member_id: str | None = None, *, client: str | None = None, by_client: bool = False
+        self,
+        pod: Pod,
+        member_id: str | None = None,
+        *,
+        client: str | None = None,
+        by_client: bool = False,
+        role: Role = Role.MEMBER,
     ) -> None:
         self.points, self.views, self.database, self.policy = pod
         self.member_id = member_id or f"m-{uuid.uuid4()}"
         self.client = client
         self.by_client = by_client
+        self.role = role
 
     def key(self, operation: Operation, value: str | None = None) -> Key:
         """Return the key of a request for an operation."""
-        caller = Caller(self.member_id, Role.MEMBER, self.client)
+        caller = Caller(self.member_id, self.role, self.client)
         return Key(
             caller.scope,
             self.member_id,

@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from point_service.contract.errors import IdempotencyKeyReused, InvalidIdempotencyKey
+from point_service.contract.identity import Role
 from point_service.contract.schemas import IDEMPOTENCY_KEY, Request
 
 
@@ -31,6 +32,11 @@ class Key(msgspec.Struct, frozen=True):
     def kept_in(self) -> str:
         """The space in which the answer is kept."""
         return self.own if self.by_client else self.caller
+
+    @property
+    def by_member(self) -> bool:
+        """Whether a plain member asks, and none of the shop's systems."""
+        return self.caller.startswith((f"{Role.MEMBER}:", f"{Role.MEMBER}#"))
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):

@@ -22,14 +22,16 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, kw_only=True):
     """A member, as far as `Reads` asked for it, at one moment.
 
-    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before. A snapshot
-    that is not `whole` lacks something that a decision needs: the member has much of it.
+    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before, `refusals`
+    how many of the member's own were kept today. A snapshot that is not `whole` lacks something that a decision needs:
+    the member has much of it.
     """
 
     member_id: str
     balance: int
     version: int
     now: datetime
+    refusals: int = 0
     whole: bool = True
     answer: StoredAnswer | None = None
     due: list[Grant] = []  # to expire: all that are due, or the first of very many

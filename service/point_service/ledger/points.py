@@ -49,7 +49,7 @@ class Points:
             result = await self._shared.attempt(command)
             if result is None:
                 result = await self._alone(command)
-            remembered.answer = result.answer
+            remembered.answer = result.answer if result.kept else None  # as the database
         if result.replayed:
             return _replay(result.answer.for_request(key), "database")
         _count(result)

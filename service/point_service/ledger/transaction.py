@@ -17,6 +17,9 @@ from point_service.mysql.store.member import lock_members, read_rest
 from point_service.mysql.store.questions import Wanted
 
 CREATED = 201
+REFUSALS_KEPT = 100
+"""Refusals of a plain member's requests that are kept, for each member and day: whoever asks for more than there is all
+day long fills no table. One past these is decided again when it comes again."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -31,12 +34,16 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a command left behind: the answer, the entries it wrote, the refusal's code if it was one."""
+    """What a command left behind: the answer, the entries it wrote, the refusal's code if it was one.
+
+    An answer that is not `kept` is not given again.
+    """
 
     answer: StoredAnswer
     entries: Sequence[Entry] = ()
     refused: str | None = None
     replayed: bool = False
+    kept: bool = True
 
 
 class Executed(NamedTuple):
@@ -93,7 +100,7 @@ def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Problem:
 async def _write(
     connection: Connection, decided: Sequence[tuple[Command, Snapshot, Decision | Problem]]
 ) -> dict[str, Result]:
-    """Write the EXPIRE entries that are due, then each decision, refusals too, and commit."""
+    """Write the EXPIRE entries that are due, then each decision, refusals too within their bound, and commit."""
     new_grants = [
         (snapshot, decision.new_grants)
         for _, snapshot, decision in decided
@@ -104,8 +111,10 @@ async def _write(
     results: dict[str, Result] = {}
     for command, snapshot, decision in decided:
         key, moves, added, refused = command.key, snapshot.expired, list[Entry](), None
+        kept = True
         if isinstance(decision, Problem):
             refused = decision.code
+            kept = not key.by_member or snapshot.refusals < REFUSALS_KEPT
             answer = StoredAnswer(
                 key.request_hash, decision.status, encode(decision, command.request_id).decode()
             )
@@ -115,7 +124,8 @@ async def _write(
             added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
             body = msgspec.json.encode(decision.answer(own)).decode()
             answer = StoredAnswer(key.request_hash, CREATED, body)
-        changes.append(Change(snapshot, moves, added, (key, answer)))
-        results[key.member_id] = Result(answer, [*moves, *added], refused)
+        counted = kept and refused is not None and key.by_member
+        changes.append(Change(snapshot, moves, added, (key, answer) if kept else None, counted))
+        results[key.member_id] = Result(answer, [*moves, *added], refused, kept=kept)
     await commit(connection, changes)
     return results

@@ -45,6 +45,11 @@ ADD_ENTRIES = (
     "grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]', position INT UNSIGNED PATH '$[2]',"
     " reversed_entry_id BIGINT UNSIGNED PATH '$[3]'))) entry"
 )
+# In the order in which they are written, the count sees the day as it was.
+COUNT_REFUSALS = (
+    "UPDATE member_point SET refusals = IF(refused_on = %s, refusals + 1, 1), refused_on = %s"
+    " WHERE member_id IN ({places})"
+)
 NULL_REFUSED = 1048
 MANY = 100  # entries, with which a server takes its time; most requests write a few
 ADD_ANSWERS = (
@@ -57,13 +62,15 @@ ANSWER_VALUES = "(%s, %s, %s, UNHEX(%s), %s, %s, %s)"
 class Change(msgspec.Struct, frozen=True):
     """What is written for one member.
 
-    `moves` change grants that exist; `new_entries` belong to grants just added, which already hold their points.
+    `moves` change grants that exist; `new_entries` belong to grants just added, which already hold their points. With
+    `counted` the answer is a refusal of those of which a member has only so many kept a day.
     """
 
     snapshot: Snapshot
     moves: Sequence[Entry]
     new_entries: Sequence[Entry] = ()
     answer: tuple[Key, StoredAnswer] | None = None
+    counted: bool = False
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -98,7 +105,7 @@ async def commit(connection: Connection, changes: Sequence[Change]) -> None:
 
     Raises StaleVersionError, with nothing committed, when a row was not as its snapshot says.
     """
-    batch = [*_entries(changes), *_answers(changes)]
+    batch = [*_entries(changes), *_refusals(changes), *_answers(changes)]
     statements = [*(statement for statement, _ in batch), "COMMIT", BE_PATIENT]
     many = sum(len(change.entries) for change in changes) > MANY
     parameters = [value for _, values in batch for value in values]
@@ -145,6 +152,15 @@ def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
 
 def _json(rows: Sequence[Any]) -> str:
     return msgspec.json.encode(rows).decode()
+
+
+def _refusals(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
+    """Return the statement that counts refusals, if there are any to count."""
+    refused = [change.snapshot for change in changes if change.counted]
+    if not refused:
+        return []
+    members, today = [snapshot.member_id for snapshot in refused], naive(refused[0].now).date()
+    return [(COUNT_REFUSALS.format(places=_places(members)), [today, today, *members])]
 
 
 def _answers(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:

@@ -25,7 +25,7 @@ GRANTS_AT_ONCE = 1_000  # a page; between two pages others have their turn
 BEGIN = "START TRANSACTION"
 # In the order of their ids, as every transaction that locks more than one.
 LOCK_MEMBERS = (
-    "SELECT member_id, balance, version FROM member_point WHERE member_id IN ({})"
+    "SELECT member_id, balance, version, refused_on, refusals FROM member_point WHERE member_id IN ({})"
     " ORDER BY member_id FOR UPDATE"
 )
 IF_FREE = " SKIP LOCKED"
@@ -75,8 +75,14 @@ async def lock_members(
     locked, _, now, *answers = (result.rows for result in results)
     moment = utc(now[0][0])
     snapshots = {
-        member_id: Snapshot(member_id=member_id, balance=balance, version=version, now=moment)
-        for member_id, balance, version in locked
+        member_id: Snapshot(
+            member_id=member_id,
+            balance=balance,
+            version=version,
+            now=moment,
+            refusals=refusals if refused_on == moment.date() else 0,
+        )
+        for member_id, balance, version, refused_on, refusals in locked
     }
     unread: list[str] = []
     for (question, who), answer in zip(asked, answers, strict=True):
