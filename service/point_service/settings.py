@@ -16,6 +16,7 @@ from point_service.domain.policy import Policy
 from point_service.environment import Credentials, Environment, SettingError
 
 SHARED_REQUESTS = 32  # the most that go into one transaction together
+RETENTION_HOURS = 24  # that an answer is kept at least
 OTLP = "http/protobuf"
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of the pod's own control group, version 2
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -110,7 +111,7 @@ def _settings(env: Environment) -> Settings:
         request_timeout=env.seconds("POINT_REQUEST_TIMEOUT_SECONDS", 4.5, 0.5, 60),
         target_latency=env.seconds("POINT_TARGET_LATENCY_SECONDS", 0.25, 0, 60),
         drain_timeout=env.seconds("POINT_DRAIN_TIMEOUT_SECONDS", 20, 0, 300),
-        idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", 24, 1, 720),
+        idempotency_retention_hours=env.whole("POINT_IDEMPOTENCY_RETENTION_HOURS", RETENTION_HOURS, 1, 720),
         keys_by_client=env.one_of("POINT_IDEMPOTENCY_SCOPE", "Caller", ("CALLER", "CLIENT")) == "CLIENT",
         upkeep_interval=env.seconds("POINT_UPKEEP_INTERVAL_SECONDS", 60, 0, 86_400),
         traces_endpoint=_traces_endpoint(env),

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = 20_000
 USES = 50_000
 """How many the tables grow by: fewer would go into pages that are there."""
-TABLES = ("member_point", "point_ledger", "ledger_entry", "idempotency")
+TABLES = ("member_point", "point_ledger", "ledger_entry", "stored_answer")
 
 
 class Counters:
@@ -85,7 +85,7 @@ def measure(
         member=round(made["member_point"] / MEMBERS),
         grant=round(made["point_ledger"] / MEMBERS / rows.GRANTS),
         entry=round(grew["ledger_entry"]),
-        answer=round(grew["idempotency"]),
+        answer=round(grew["stored_answer"]),
     )
 
 

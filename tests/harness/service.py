@@ -81,7 +81,18 @@ class Master:
 
     def answers(self, member_id: str) -> list[tuple[int, str]]:
         """Return status and body of the answers that are kept for a member."""
-        return self.rows("SELECT status, body FROM idempotency WHERE member_id = %s", member_id)
+        return self.rows("SELECT status, body FROM stored_answer WHERE member_id = %s", member_id)
+
+    def age_answers(self, member_id: str, days: int) -> None:
+        """Let a member's answers have been given so many days earlier."""
+        self.rows(
+            "UPDATE stored_answer SET day = day - INTERVAL %s DAY WHERE member_id = %s", days, member_id
+        )
+
+    def reopen(self) -> None:
+        """Have answers by member again, as in a database that the version before has filled."""
+        self.rows("RENAME TABLE idempotency_closed TO idempotency")
+        self.rows("GRANT SELECT, INSERT, DELETE ON idempotency TO 'point'@'%'")
 
     def grant_many(self, member_id: str, count: int, *, amount: int = 1, days: int = 60) -> None:
         """Give a member many grants, a third of them MANUAL, that expire in seven hours of the same day."""

@@ -38,6 +38,15 @@ class Key(msgspec.Struct, frozen=True):
         """Whether a plain member asks, and none of the shop's systems."""
         return self.caller.startswith((f"{Role.MEMBER}:", f"{Role.MEMBER}#"))
 
+    def digest(self, space: str) -> str:
+        """Return what stands for the key in a space that it may belong to: 32 hexadecimal digits.
+
+        Their first bit tells a client's space from a caller's.
+        """
+        value = hashlib.sha256(f"{space}\n{self.member_id}\n{self.value}".encode()).digest()
+        first = value[0] | 0x80 if space == self.client else value[0] & 0x7F
+        return bytes((first, *value[1:16])).hex()
+
 
 class StoredAnswer(msgspec.Struct, frozen=True):
     """An answer as it was given: status, JSON body, and the hash of the request it belongs to."""

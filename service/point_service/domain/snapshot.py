@@ -22,9 +22,9 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, kw_only=True):
     """A member, as far as `Reads` asked for it, at one moment.
 
-    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before, `refusals`
-    how many of the member's own were kept today. A snapshot that is not `whole` lacks something that a decision needs:
-    the member has much of it.
+    `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before, and with
+    `own_answer` to this very client. `refusals` are the member's own that were kept today. A snapshot that is not
+    `whole` lacks something that a decision needs: the member has much of it.
     """
 
     member_id: str
@@ -34,6 +34,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     refusals: int = 0
     whole: bool = True
     answer: StoredAnswer | None = None
+    own_answer: bool = False
     due: list[Grant] = []  # to expire: all that are due, or the first of very many
     due_points: int | None = None  # of all that are due, when `due` may lack some
     grants: list[Grant] = []  # none of which is due

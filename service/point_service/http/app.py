@@ -59,7 +59,9 @@ def create_app(settings: Settings) -> tuple[Observed, Bounded]:
         if cache is not None:
             await cache.warm_up()
         lock = MemberLock(cache, prefix_of(database.ledger))
-        app.state.points = Points(writer, lock, settings.shared_requests)
+        app.state.points = Points(
+            writer, lock, settings.shared_requests, settings.idempotency_retention_hours
+        )
         app.state.policy = settings.policy
         app.state.views = Views(writer, Reader(reader) if reader else None, settings.policy)
         # Asked on a connection of its own: a busy pool is no reason to send the load to fewer pods.

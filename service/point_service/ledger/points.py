@@ -10,7 +10,8 @@ from point_service.domain.operations.operation import Operation
 from point_service.ledger.sharing import SharedTransactions
 from point_service.ledger.transaction import Command, Result, execute
 from point_service.mysql.database import Database
-from point_service.settings import SHARED_REQUESTS
+from point_service.mysql.store.answers import Book
+from point_service.settings import RETENTION_HOURS, SHARED_REQUESTS
 from point_service.telemetry import logs, metrics
 from point_service.turns.lock import MemberLock
 
@@ -28,9 +29,16 @@ class Outcome(msgspec.Struct, frozen=True):
 class Points:
     """The service's points over its database and lock."""
 
-    def __init__(self, database: Database, lock: MemberLock, shared_requests: int = SHARED_REQUESTS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        lock: MemberLock,
+        shared_requests: int = SHARED_REQUESTS,
+        retention_hours: int = RETENTION_HOURS,
+    ) -> None:
         self._database = database
-        self._shared = SharedTransactions(database, shared_requests)
+        self._book = Book(retention_hours)
+        self._shared = SharedTransactions(database, shared_requests, self._book)
         self._large = asyncio.Semaphore(max(1, database.pool.size // LARGE_SHARE))
         self._lock = lock
 
@@ -62,7 +70,9 @@ class Points:
         return await self._transact(command)
 
     async def _transact(self, command: Command) -> Result:
-        done = await self._database.transact(lambda connection: execute(connection, [command], wait=True))
+        done = await self._database.transact(
+            lambda connection: execute(connection, [command], self._book, wait=True)
+        )
         self._shared.remember(done.large)
         return done.results[command.key.member_id]
 

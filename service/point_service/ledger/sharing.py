@@ -13,6 +13,7 @@ from point_service.contract.errors import Problem
 from point_service.ledger.transaction import Command, Result, execute
 from point_service.mysql.database import Database
 from point_service.mysql.faults import NOT_OPENED, OTHER, classify, described
+from point_service.mysql.store.answers import Book
 from point_service.telemetry import metrics, traces
 from point_service.turns.batches import Batches
 
@@ -28,8 +29,9 @@ MOST_LARGE = 10_000  # members that are remembered
 class SharedTransactions:
     """Puts what arrives together into one transaction, up to `most` requests."""
 
-    def __init__(self, database: Database, most: int) -> None:
+    def __init__(self, database: Database, most: int, book: Book) -> None:
         self._database = database
+        self._book = book
         self._alone = most == 1
         self._batches = Batches(self._share, most)
         self._paused_until = 0.0
@@ -50,7 +52,9 @@ class SharedTransactions:
         generation = self._database.pool.generation
         try:
             results, large = await self._database.attempt(
-                lambda connection: execute(connection, commands, wait=False), limit=TIMEOUT, reserved=True
+                lambda connection: execute(connection, commands, self._book, wait=False),
+                limit=TIMEOUT,
+                reserved=True,
             )
         except Problem as problem:  # busy: no fault of the database
             log.info("shared transaction put off", extra={"reason": problem.detail})

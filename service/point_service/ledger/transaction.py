@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 import msgspec
 from asyncmy.connection import Connection
+from asyncmy.errors import MySQLError
 
 from point_service.contract.errors import InvalidField, Problem, Refusal, encode
 from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
 from point_service.domain.snapshot import Snapshot
+from point_service.mysql.faults import MOVED, classify
+from point_service.mysql.store.answers import Answers, Book
 from point_service.mysql.store.change import Change, add_grants, commit
 from point_service.mysql.store.execution import rollback
 from point_service.mysql.store.member import lock_members, read_rest
@@ -53,16 +56,28 @@ class Executed(NamedTuple):
     large: Sequence[str]
 
 
-async def execute(connection: Connection, commands: Sequence[Command], *, wait: bool) -> Executed:
+async def execute(connection: Connection, commands: Sequence[Command], book: Book, *, wait: bool) -> Executed:
     """Do commands of different members in one transaction.
 
     With `wait`, behind whoever has the members, and whatever there is to read of them. Without, those whose member is
     new, large or in other hands are left out: it waits for no lock then, so it can't be part of a deadlock, and nobody
     waits for what one of them takes.
-    Two round trips, one more when points are granted, two more for new members, some more for large ones.
+    Two round trips, one more when points are granted, two more for new members, some more for large ones, one more when
+    nobody knows yet where answers are.
     """
+    try:
+        return await _execute(connection, commands, await book.answers(connection), wait=wait)
+    except MySQLError as error:
+        if classify(error) is MOVED:
+            book.forget()
+        raise
+
+
+async def _execute(
+    connection: Connection, commands: Sequence[Command], answers: Answers, *, wait: bool
+) -> Executed:
     wanted = [Wanted(command.key.member_id, command.key, command.operation.reads) for command in commands]
-    snapshots, _ = await lock_members(connection, wanted, wait=wait)
+    snapshots, _ = await lock_members(connection, wanted, wait=wait, answers=answers)
     results: dict[str, Result] = {}
     large: list[str] = []
     for one in wanted:
@@ -84,7 +99,7 @@ async def execute(connection: Connection, commands: Sequence[Command], *, wait: 
         else:
             decided.append((command, snapshot, _decide(command.operation, snapshot)))
     if decided:
-        results |= await _write(connection, decided)
+        results |= await _write(connection, decided, answers)
     else:
         await rollback(connection)
     return Executed(results, large)
@@ -98,7 +113,9 @@ def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Problem:
 
 
 async def _write(
-    connection: Connection, decided: Sequence[tuple[Command, Snapshot, Decision | Problem]]
+    connection: Connection,
+    decided: Sequence[tuple[Command, Snapshot, Decision | Problem]],
+    answers: Answers,
 ) -> dict[str, Result]:
     """Write the EXPIRE entries that are due, then each decision, refusals too within their bound, and commit."""
     new_grants = [
@@ -127,5 +144,5 @@ async def _write(
         counted = kept and refused is not None and key.by_member
         changes.append(Change(snapshot, moves, added, (key, answer) if kept else None, counted))
         results[key.member_id] = Result(answer, [*moves, *added], refused, kept=kept)
-    await commit(connection, changes)
+    await commit(connection, changes, answers)
     return results

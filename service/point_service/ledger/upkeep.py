@@ -18,6 +18,7 @@ from point_service.contract.errors import MemberBusy, Problem, Unavailable
 from point_service.domain.entries import EntryKind
 from point_service.mysql.database import Database
 from point_service.mysql.store import reads, upkeep
+from point_service.mysql.store.answers import Book
 from point_service.mysql.store.change import Change, commit
 from point_service.mysql.store.execution import rollback
 from point_service.mysql.store.member import lock_members
@@ -49,11 +50,12 @@ async def expire_due(database: Database) -> int:
 
 
 async def forget_answers(database: Database, hours: int) -> int:
-    """Delete idempotency rows older than `hours`, in batches; return how many went. Raises MemberBusy, Unavailable."""
+    """Delete answers by member older than `hours`, in batches; return how many went. Raises MemberBusy, Unavailable."""
+    answers = await database.read(Book(hours).answers)
     total = 0
     while True:
         gone = await database.transact(
-            lambda connection: upkeep.forget_answers(connection, hours, ANSWERS_AT_ONCE)
+            lambda connection: upkeep.forget_answers(connection, answers.by_member, hours, ANSWERS_AT_ONCE)
         )
         total += gone
         if gone < ANSWERS_AT_ONCE:

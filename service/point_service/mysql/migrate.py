@@ -3,17 +3,19 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from point_service.authorities import context
+from point_service.mysql.store.answers import CLOSED, OPEN
 from point_service.settings import Credentials, DatabaseSettings, SettingError
 
 log = logging.getLogger(__name__)
@@ -36,12 +38,23 @@ USERNAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 # What the service needs and nothing more: entries are only ever added, of a member its balance changes, of a grant what
 # is left of it.
 RIGHTS = {
-    "member_point": "SELECT, INSERT, UPDATE (balance, version, updated_at)",
+    "member_point": "SELECT, INSERT, UPDATE (balance, version, updated_at, refused_on, refusals)",
     "point_ledger": "SELECT, INSERT, UPDATE (remaining)",
     "ledger_entry": "SELECT, INSERT",
-    "idempotency": "SELECT, INSERT, DELETE",
+    OPEN: "SELECT, INSERT, DELETE",
+    CLOSED: "SELECT, DELETE",
+    "stored_answer": "SELECT, INSERT",
     "alembic_version": "SELECT",
 }
+BY_DAY_SINCE = "0005"
+OF_THE_VERSION_BEFORE = text(
+    "SELECT EXISTS (SELECT 1 FROM idempotency"
+    " WHERE created_at > UTC_TIMESTAMP(6) - INTERVAL 1 HOUR AND mark IS NULL)"
+)
+MAY_ANSWER = text(
+    "SELECT DISTINCT grantee FROM information_schema.table_privileges"
+    " WHERE table_schema = DATABASE() AND table_name = 'idempotency'"
+)
 # It asks for UPDATE of every column that an INSERT ... ON DUPLICATE KEY UPDATE names, changed or not.
 RIGHTS_ON_MARIADB = RIGHTS | {"member_point": "SELECT, INSERT, UPDATE"}
 # Versions before gave the right to whole tables.
@@ -85,15 +98,17 @@ def _migrate(settings: DatabaseSettings, master: Credentials) -> None:
         if connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": LOCK, "wait": LOCK_WAIT}) != 1:
             raise TimeoutError(f"another migration has been running for {LOCK_WAIT} s")
         try:
-            _upgrade(connection)
+            found = _upgrade(connection)
+            if found is None or found >= BY_DAY_SINCE:
+                _close(connection)
             if settings.credentials is not None:
                 _grant(connection, settings, settings.credentials)
         finally:
             connection.scalar(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK})
 
 
-def _upgrade(connection: Connection) -> None:
-    """Run the revisions that are missing, each again while a table it changes is in use.
+def _upgrade(connection: Connection) -> str | None:
+    """Run the revisions that are missing, each again while a table it changes is in use; return the one that was there.
 
     A schema past this version's is left as it is: an image that is set back can't know what came after it, and
     later revisions keep what it needs.
@@ -105,19 +120,48 @@ def _upgrade(connection: Connection) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and newest is not None and current > newest:  # revisions sort as text
         log.info("schema is newer than this version", extra={"revision": current})
+        return current
+    _patiently(connection, lambda: command.upgrade(config, "head"))
+    log.info("schema is at its newest revision")
+    return current
+
+
+def _close(connection: Connection) -> None:
+    """Close the table of answers by member, once no pod runs that knows no other (docs/decisions/0019).
+
+    That is when the database is new, or when pods were rolled out on this revision before and none of the version
+    before has written for an hour. One that is there nevertheless fails, and does nothing twice.
+    """
+    if OPEN not in _tables(connection):
         return
+    if connection.scalar(OF_THE_VERSION_BEFORE):
+        log.info("the version before still answers, answers stay by member until the next migration")
+        return
+    for account in connection.execute(MAY_ANSWER).scalars().all():
+        # Rights to a table that isn't there come by the one to make it, which goes again: a rename takes none along.
+        connection.execute(text(f"GRANT CREATE, {RIGHTS[CLOSED]} ON {CLOSED} TO {account}"))
+        connection.execute(text(f"REVOKE CREATE ON {CLOSED} FROM {account}"))
+    _patiently(connection, lambda: connection.execute(text(f"RENAME TABLE {OPEN} TO {CLOSED}")))
+    log.info("answers are by day from now on")
+
+
+def _patiently(connection: Connection, change: Callable[[], object]) -> None:
+    """Change a table, again while it is in use."""
     connection.execute(text("SET SESSION lock_wait_timeout = :wait"), {"wait": TABLE_WAIT})
     for attempt in range(1, TABLE_ATTEMPTS + 1):
         try:
-            command.upgrade(config, "head")
-            break
+            change()
+            return
         except OperationalError as error:
             busy = error.orig is not None and error.orig.args[0] == LOCK_WAIT_TIMEOUT
             if not busy or attempt == TABLE_ATTEMPTS:
                 raise
             log.info("a table is in use, trying again", extra={"attempt": attempt})
             time.sleep(TABLE_PAUSE)
-    log.info("schema is at its newest revision")
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
 
 
 def _grant(connection: Connection, settings: DatabaseSettings, credentials: Credentials) -> None:
@@ -134,7 +178,10 @@ def _grant(connection: Connection, settings: DatabaseSettings, credentials: Cred
     connection.execute(text(f"ALTER USER {account} IDENTIFIED BY :password{require}"), password)
     wider = set(connection.execute(WIDER, {"account": account, "schema": settings.name}).scalars())
     rights_of = RIGHTS_ON_MARIADB if getattr(connection.dialect, "is_mariadb", False) else RIGHTS
+    there = _tables(connection)
     for table, rights in rights_of.items():
+        if table not in there:
+            continue
         place = f"`{settings.name}`.`{table}`"
         # The right to a table takes those to its columns along, so once in an installation's life there is a moment
         # without either: what pods of the version before write in it ends in a 500, and is done when it is sent again.

@@ -178,6 +178,7 @@ LIMITS = (1021, 1040, 1041, 1045, 1114, 1129, 1130, 1203, 1226, 3032, 3118, 3159
     [
         (driver.OperationalError(1213, "Deadlock found"), faults.DEADLOCK),
         (driver.OperationalError(1205, "Lock wait timeout"), faults.LOCK_WAIT),
+        (driver.ProgrammingError(1146, "Table doesn't exist"), faults.MOVED),
         (driver.OperationalError(1290, "read-only"), faults.READ_ONLY),
         (driver.OperationalError(1836, "read-only"), faults.READ_ONLY),
         (driver.OperationalError(2013, "Lost connection"), faults.LOST),

@@ -132,12 +132,15 @@ async def test_a_lock_wait_in_a_read_costs_no_connection(points, member, master)
 async def test_a_deadlock_of_two_pods_forgetting_answers_costs_no_connection(
     points, member, master, eventually
 ):
+    await member.earn(1)
     for number in range(40):
-        await member.earn(1, key=f"k-{number:02}")
-    master.rows(
-        "UPDATE idempotency SET created_at = created_at - INTERVAL 30 HOUR WHERE member_id = %s",
-        member.member_id,
-    )
+        master.rows(
+            "INSERT INTO idempotency_closed"
+            " (member_id, caller, idempotency_key, request_hash, status, body, created_at)"
+            " VALUES (%s, '', %s, '', 201, '', UTC_TIMESTAMP() - INTERVAL 30 HOUR)",
+            member.member_id,
+            f"k-{number:02}",
+        )
     pool = points.database.pool
     before, open_already = counted("deadlock"), await sessions(pool, 4)
     generation = pool.generation
@@ -146,10 +149,10 @@ async def test_a_deadlock_of_two_pods_forgetting_answers_costs_no_connection(
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         rival.begin()
         # The rival has done more, so it is the upkeep that is rolled back.
-        cursor.execute(f"UPDATE idempotency SET body = 'x' WHERE {keys} > 'k-05'", (member.member_id,))
+        cursor.execute(f"UPDATE idempotency_closed SET body = 'x' WHERE {keys} > 'k-05'", (member.member_id,))
         forgetting = asyncio.create_task(forget_answers(points.database, 24))
         await eventually(master.sees_a_lock_wait)
-        locking = f"SELECT 1 FROM idempotency WHERE {keys} < 'k-05' FOR UPDATE"
+        locking = f"SELECT 1 FROM idempotency_closed WHERE {keys} < 'k-05' FOR UPDATE"
         await asyncio.to_thread(cursor.execute, locking, (member.member_id,))
         await eventually(lambda: counted("deadlock") > before)
         rival.rollback()

@@ -165,7 +165,15 @@ async def test_nobody_can_change_or_delete_an_entry(master, member, statement):
 
 
 @pytest.mark.parametrize(
-    "statement", ["DROP TABLE ledger_entry", "DELETE FROM member_point", "CREATE TABLE x (y INT)"]
+    "statement",
+    [
+        "DROP TABLE ledger_entry",
+        "DELETE FROM member_point",
+        "TRUNCATE TABLE idempotency_closed",
+        "INSERT INTO idempotency_closed SELECT * FROM idempotency_closed",
+        "ALTER TABLE stored_answer ADD COLUMN x INT",
+        "CREATE TABLE x (y INT)",
+    ],
 )
 def test_the_application_user_has_no_other_rights(application, statement):
     with pytest.raises(pymysql.err.OperationalError, match="denied"):

@@ -122,7 +122,7 @@ def _is_key(one: exp.Expr) -> bool:
         ("INSERT INTO ledger_entry (member_id, a) VALUES ('m', 1)", []),
         ("INSERT INTO ledger_entry (a) VALUES (1)", ["ledger_entry"]),
         ("INSERT INTO ledger_entry (member_id, a) SELECT member_id, a FROM t", ["ledger_entry"]),
-        ("DELETE FROM idempotency WHERE created_at < 1", ["idempotency"]),
+        ("DELETE FROM stored_answer WHERE day < 1", ["stored_answer"]),
         (
             "SELECT 1 FROM ledger_entry e JOIN point_ledger g ON g.member_id = e.member_id WHERE e.member_id = 'm'",
             [],

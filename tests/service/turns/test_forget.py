@@ -50,7 +50,7 @@ async def test_a_request_whose_answer_the_ledger_lost_is_done_again_once_it_is_f
     key = f"k-{number}"
     others = f"{prefix_of('of-another')}:{{m-1}}:answer:1"
     redis.call("SET", others, "1")
-    master.rows("DELETE FROM idempotency WHERE member_id = %s", member.member_id)
+    master.rows("DELETE FROM stored_answer WHERE member_id = %s", member.member_id)
     assert (await member.earn(10, key=key)).replayed
     assert await member.balance() == 10 * number
     assert await forget(database_server, redis) == (0, "1 answers forgotten\n")

@@ -12,6 +12,7 @@ from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
+from point_service.mysql.store.answers import Answers
 from point_service.mysql.store.execution import BE_PATIENT, TRIP, naive, run
 
 # Grants and entries travel as one JSON value, however many they are, and get their ids in the order they have there.
@@ -52,11 +53,7 @@ COUNT_REFUSALS = (
 )
 NULL_REFUSED = 1048
 MANY = 100  # entries, with which a server takes its time; most requests write a few
-ADD_ANSWERS = (
-    "INSERT INTO idempotency"
-    " (member_id, caller, idempotency_key, request_hash, status, body, created_at) VALUES {rows}"
-)
-ANSWER_VALUES = "(%s, %s, %s, UNHEX(%s), %s, %s, %s)"
+BY_DAY = Answers()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -100,12 +97,12 @@ async def add_grants(
     return [sorted(row[0] for row in result.rows) for result in newest]
 
 
-async def commit(connection: Connection, changes: Sequence[Change]) -> None:
+async def commit(connection: Connection, changes: Sequence[Change], answers: Answers = BY_DAY) -> None:
     """Write changes of different members and commit. One round trip.
 
     Raises StaleVersionError, with nothing committed, when a row was not as its snapshot says.
     """
-    batch = [*_entries(changes), *_refusals(changes), *_answers(changes)]
+    batch = [*_entries(changes), *_refusals(changes), *_answers(changes, answers)]
     statements = [*(statement for statement, _ in batch), "COMMIT", BE_PATIENT]
     many = sum(len(change.entries) for change in changes) > MANY
     parameters = [value for _, values in batch for value in values]
@@ -163,17 +160,10 @@ def _refusals(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     return [(COUNT_REFUSALS.format(places=_places(members)), [today, today, *members])]
 
 
-def _answers(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
-    """Return the statement that writes the answers, if there are any."""
-    values: list[Any] = []
-    rows = 0
-    for change in changes:
-        if change.answer is not None:
-            key, stored = change.answer
-            rows += 1
-            values += [key.member_id, key.kept_in, key.value, key.request_hash, stored.status, stored.body]
-            values.append(naive(change.snapshot.now))
-    return [(ADD_ANSWERS.format(rows=", ".join([ANSWER_VALUES] * rows)), values)] if rows else []
+def _answers(changes: Sequence[Change], answers: Answers) -> list[tuple[str, Sequence[Any]]]:
+    """Return the statement that keeps the answers, if there are any."""
+    given = [(change.snapshot, *change.answer) for change in changes if change.answer is not None]
+    return [answers.keeping(given)] if given else []
 
 
 def _by_grant(changes: Sequence[Change]) -> dict[int, int]:

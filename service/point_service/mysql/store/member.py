@@ -7,6 +7,7 @@ from asyncmy.connection import Connection
 
 from point_service.domain.grants import MOST_GRANTS
 from point_service.domain.snapshot import Snapshot
+from point_service.mysql.store.answers import Answers
 from point_service.mysql.store.execution import Row, naive, run, utc
 from point_service.mysql.store.questions import (
     DUE_POINTS,
@@ -29,6 +30,7 @@ LOCK_MEMBERS = (
     " ORDER BY member_id FOR UPDATE"
 )
 IF_FREE = " SKIP LOCKED"
+BY_DAY = Answers()
 CREATE_MEMBER = (
     "INSERT INTO member_point (member_id, balance, version, created_at, updated_at)"
     " VALUES (%s, 0, 0, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
@@ -44,7 +46,12 @@ class Locked(NamedTuple):
 
 
 async def lock_members(
-    connection: Connection, wanted: Sequence[Wanted], *, wait: bool, rows: int = ROWS_AT_FIRST
+    connection: Connection,
+    wanted: Sequence[Wanted],
+    *,
+    wait: bool,
+    rows: int = ROWS_AT_FIRST,
+    answers: Answers = BY_DAY,
 ) -> Locked:
     """Begin a transaction, lock members and read what their decisions need. Each is wanted once.
 
@@ -56,7 +63,9 @@ async def lock_members(
     members = [one.member_id for one in wanted]
     locking = LOCK_MEMBERS.format(", ".join(["%s"] * len(members)))
     asked = [
-        (question, who) for question in QUESTIONS if (who := [one for one in wanted if question.values(one)])
+        (question, who)
+        for question in (*answers.questions, *QUESTIONS)
+        if (who := [one for one in wanted if question.values(one)])
     ]
     batch = [
         (locking if wait else locking + IF_FREE, members),
@@ -72,7 +81,7 @@ async def lock_members(
         new = sorted(set(members) - {row[0] for row in results[0].rows})
         await run(connection, [CREATE_MEMBER] * len(new), new)
         results = await run(connection, statements, parameters)
-    locked, _, now, *answers = (result.rows for result in results)
+    locked, _, now, *told = (result.rows for result in results)
     moment = utc(now[0][0])
     snapshots = {
         member_id: Snapshot(
@@ -85,7 +94,7 @@ async def lock_members(
         for member_id, balance, version, refused_on, refusals in locked
     }
     unread: list[str] = []
-    for (question, who), answer in zip(asked, answers, strict=True):
+    for (question, who), answer in zip(asked, told, strict=True):
         _keep(question, answer, snapshots)
         if question.alone and len(answer) == rows:
             last = answer[-1][0]

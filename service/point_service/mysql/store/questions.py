@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from point_service.contract.idempotency import Key, StoredAnswer
+from point_service.contract.idempotency import Key
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.orders import OrderPart, OrderUse
 from point_service.domain.snapshot import Reads, Snapshot
@@ -23,11 +23,6 @@ EVERY_ROW = 2**32
 # One moment for every statement of a transaction, taken after the locks were waited for. From then on silence is short.
 TAKE_MOMENT = f"SET @moment = UTC_TIMESTAMP(6), SESSION wait_timeout = {SILENT_IN_TRANSACTION}"
 MOMENT = "CAST(@moment AS DATETIME(6))"
-# Of a member's two the client's own comes last, which then counts (`Caller.client_scope`).
-ANSWERS = (
-    "SELECT member_id, LOWER(HEX(request_hash)), status, body FROM idempotency WHERE {}"
-    " ORDER BY member_id, caller"
-)
 GRANTS = "SELECT member_id, grant_id, kind, amount, remaining, expires_at FROM point_ledger"
 # The index has the order in which points are spent: the kinds are spent in the order of their names.
 SPENDING = f"{GRANTS} FORCE INDEX (point_ledger_spending) WHERE member_id = %s AND live = 1"
@@ -106,10 +101,6 @@ def order_part(row: Sequence[Any]) -> OrderPart:
     )
 
 
-def _answer(snapshot: Snapshot, row: Sequence[Any]) -> None:
-    snapshot.answer = StoredAnswer(*row)
-
-
 def _grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
     snapshot.grants.append(grant_of(row))
 
@@ -134,25 +125,9 @@ def _of_order(one: Wanted) -> Sequence[Any]:
     return (one.member_id, one.reads.order) if one.reads.order is not None else ()
 
 
-def _of_key(one: Wanted) -> Sequence[Any]:
-    key = one.key
-    if key is None:
-        return ()
-    # What the caller has in common with other clients counts as before, until keys are by client; then only an answer
-    # to this very request does, which this client may have been given.
-    return one.member_id, key.value, key.own, key.caller, not key.by_client, key.request_hash
-
-
 ONE_ORDER = "(u.member_id = %s AND u.order_id = %s)"
 
 QUESTIONS = (
-    Question(
-        ANSWERS,
-        "(member_id = %s AND idempotency_key = %s"
-        " AND (caller = %s OR (caller = %s AND (%s OR request_hash = UNHEX(%s)))))",
-        _of_key,
-        _answer,
-    ),
     Question(
         "{}",
         FIRST_GRANTS,

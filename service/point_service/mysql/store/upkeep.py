@@ -18,8 +18,7 @@ DUE = (
 STRIPE = f" AND MOD(grant_id DIV 100, {STRIPES}) = %s"
 AFTER = " AND (expires_at > %s OR (expires_at = %s AND grant_id > %s))"
 FORGET_ANSWERS = (
-    "DELETE FROM idempotency WHERE created_at < UTC_TIMESTAMP(6) - INTERVAL %s HOUR"
-    " ORDER BY created_at LIMIT %s"
+    "DELETE FROM {} WHERE created_at < UTC_TIMESTAMP(6) - INTERVAL %s HOUR ORDER BY created_at LIMIT %s"
 )
 
 
@@ -46,7 +45,7 @@ async def due(
     return [Due(*row) for row in result.rows]
 
 
-async def forget_answers(connection: Connection, hours: int, limit: int) -> int:
-    """Delete up to `limit` answers older than `hours`; return how many went."""
-    [result] = await run(connection, [FORGET_ANSWERS], [hours, limit], patience=None)
+async def forget_answers(connection: Connection, table: str, hours: int, limit: int) -> int:
+    """Delete up to `limit` answers older than `hours` from a table of answers by member; return how many went."""
+    [result] = await run(connection, [FORGET_ANSWERS.format(table)], [hours, limit], patience=None)
     return result.affected
