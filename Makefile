@@ -154,6 +154,10 @@ bench: $(VENV)/.installed ## Measure the service on a durable MySQL and Redis (m
 bench-stack: $(VENV)/.installed ## Measure the running stack, idle and through its edge, beside the service alone (7 minutes)
 	@$(VENV)/bin/python tests/bench/stack.py
 
+.PHONY: bench-answers
+bench-answers: $(VENV)/.installed ## Measure what an answer by Idempotency-Key costs, by member and by day (minutes)
+	@$(VENV)/bin/python tests/bench/answers.py
+
 .PHONY: bench-overload
 bench-overload: $(VENV)/.installed ## Ask the service for up to four times what it can do, and see what it does (3 minutes)
 	@$(VENV)/bin/python tests/bench/overload.py

@@ -50,7 +50,10 @@ async def expire_due(database: Database) -> int:
 
 
 async def forget_answers(database: Database, hours: int) -> int:
-    """Delete answers by member older than `hours`, in batches; return how many went. Raises MemberBusy, Unavailable."""
+    """Forget answers older than `hours`: by member in batches, by day the oldest day; return how many went in batches.
+
+    No more days at once: what writes an answer just when one goes is done again. Raises MemberBusy, Unavailable.
+    """
     answers = await database.read(Book(hours).answers)
     total = 0
     while True:
@@ -59,7 +62,12 @@ async def forget_answers(database: Database, hours: int) -> int:
         )
         total += gone
         if gone < ANSWERS_AT_ONCE:
-            return total
+            break
+    if answers.by_day:
+        day = await database.transact(lambda connection: upkeep.forget_day(connection, answers.days))
+        if day is not None:
+            log.info("a day of answers is forgotten", extra={"day": day.isoformat()})
+    return total
 
 
 async def keep_up(database: Database, interval: float, retention_hours: int) -> None:

@@ -43,7 +43,7 @@ RIGHTS = {
     "ledger_entry": "SELECT, INSERT",
     OPEN: "SELECT, INSERT, DELETE",
     CLOSED: "SELECT, DELETE",
-    "stored_answer": "SELECT, INSERT",
+    "stored_answer": "SELECT, INSERT, DROP",  # a day that is over is truncated
     "alembic_version": "SELECT",
 }
 BY_DAY_SINCE = "0005"

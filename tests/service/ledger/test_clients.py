@@ -138,8 +138,15 @@ async def test_a_key_is_looked_for_without_reading_the_members_others(pod, membe
         ]
         with master.connect() as connection, connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO idempotency VALUES (%s, %s, %s, REPEAT('h', 32), 201, '{}', UTC_TIMESTAMP(6))",
+                "INSERT INTO idempotency_closed"
+                " (member_id, caller, idempotency_key, request_hash, status, body, created_at)"
+                " VALUES (%s, %s, %s, REPEAT('h', 32), 201, '{}', UTC_TIMESTAMP(6))",
                 others,
+            )
+            cursor.executemany(
+                "INSERT INTO stored_answer (member_id, day, digest, request_hash, status, body)"
+                " VALUES (%s, UTC_DATE(), UNHEX(%s), REPEAT('h', 32), 201, '{}')",
+                [(member.member_id, uuid.uuid4().hex) for _ in range(1000)],
             )
         assert await rows_read() < alone + 100
 

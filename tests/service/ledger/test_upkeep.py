@@ -89,23 +89,18 @@ async def test_an_expiry_that_was_cut_short_goes_on_where_it_ended(
     assert all(expire_entries(master, each) == [(-10,)] for each in members)
 
 
+async def test_only_answers_past_their_retention_are_forgotten(member, master):
+    master.rows("DELETE FROM stored_answer WHERE day <> UTC_DATE()")
+    await member.earn(10, key="old")
+    master.age_answers(member.member_id, 2)
+    await member.earn(10, key="new")
+    await forget_answers(member.database, 24)
+    assert len(master.answers(member.member_id)) == 1
+    assert (await member.earn(10, key="new")).replayed
+
+
 def failures(work):
     return metrics.UPKEEP_FAILURES.labels(work)._value.get()
-
-
-def old_answer(master, member):
-    master.rows(
-        "INSERT INTO idempotency_closed"
-        " (member_id, caller, idempotency_key, request_hash, status, body, created_at)"
-        " VALUES (%s, '', 'old', '', 201, '', UTC_TIMESTAMP() - INTERVAL 25 HOUR)",
-        member.member_id,
-    )
-
-
-def answers_of(master, member):
-    return master.rows(
-        "SELECT idempotency_key FROM idempotency_closed WHERE member_id = %s", member.member_id
-    )
 
 
 async def test_one_bad_member_stops_neither_the_others_nor_the_rest_and_is_counted(
@@ -114,14 +109,14 @@ async def test_one_bad_member_stops_neither_the_others_nor_the_rest_and_is_count
     others = [member_of(points) for _ in range(3)]
     for each in (member, *others):
         master.expire(grant_of(await each.earn(10)))
-    old_answer(master, member)
+    master.age_answers(member.member_id, 2)
     balance = "UPDATE member_point SET balance = %s WHERE member_id = %s"
     master.rows(balance, 3, member.member_id)  # less than what expires: the table's own rule refuses
     before = failures("member")
     running = asyncio.create_task(keep_up(points.database, 0.1, 24))
     try:
         await eventually(lambda: failures("member") >= before + 2, 60)
-        await eventually(lambda: answers_of(master, member) == [], 60)
+        await eventually(lambda: master.answers(member.member_id) == [], 60)
     finally:
         running.cancel()
         await asyncio.wait((running,))
@@ -165,14 +160,14 @@ async def test_an_expiry_that_cant_be_done_does_not_keep_answers_from_being_forg
     member, points, master, eventually
 ):
     await member.earn(10)
-    old_answer(master, member)
+    master.age_answers(member.member_id, 2)
     before = failures("expiry")
     with master.connect() as holder, holder.cursor() as cursor:
         cursor.execute("LOCK TABLES point_ledger WRITE")
         running = asyncio.create_task(keep_up(Database(points.database.pool, 1), 0.1, 24))
         try:
             await eventually(lambda: failures("expiry") > before)
-            await eventually(lambda: answers_of(master, member) == [])
+            await eventually(lambda: master.answers(member.member_id) == [], 60)
         finally:
             running.cancel()
             await asyncio.wait((running,))

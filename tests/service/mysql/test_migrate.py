@@ -180,6 +180,10 @@ def test_the_application_user_has_no_other_rights(application, statement):
         application.execute(statement)
 
 
+def test_the_application_user_can_empty_a_day_of_answers(application):
+    application.execute("ALTER TABLE stored_answer TRUNCATE PARTITION p0")
+
+
 @pytest.mark.parametrize(
     ("constraint", "statement"),
     [

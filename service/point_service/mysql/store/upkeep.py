@@ -1,10 +1,11 @@
 """What the background work reads and deletes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from asyncmy.connection import Connection
+from asyncmy.errors import MySQLError
 
 from point_service.mysql.store.execution import run
 
@@ -19,6 +20,18 @@ STRIPE = f" AND MOD(grant_id DIV 100, {STRIPES}) = %s"
 AFTER = " AND (expires_at > %s OR (expires_at = %s AND grant_id > %s))"
 FORGET_ANSWERS = (
     "DELETE FROM {} WHERE created_at < UTC_TIMESTAMP(6) - INTERVAL %s HOUR ORDER BY created_at LIMIT %s"
+)
+
+PARTITIONS = 34  # of `stored_answer`, by the number of the day
+AHEAD = 2  # days from today on whose partitions are left alone: a statement may be late
+TRUNCATING = "CONCAT('point-answers-', LEFT(SHA2(DATABASE(), 256), 32))"
+# Everybody waits behind a change of the table that waits itself: so it gives up soon.
+TRY_TRUNCATING = f"SELECT GET_LOCK({TRUNCATING}, 0)"
+GIVE_UP_SOON = "SET SESSION lock_wait_timeout = 1"
+DONE_TRUNCATING = (f"DO RELEASE_LOCK({TRUNCATING})", "SET SESSION lock_wait_timeout = DEFAULT")
+OLD_DAY = (
+    "SELECT day, UTC_DATE() FROM stored_answer FORCE INDEX (PRIMARY)"
+    " WHERE day > %s AND day < UTC_DATE() - INTERVAL %s DAY ORDER BY day LIMIT 1"
 )
 
 
@@ -49,3 +62,40 @@ async def forget_answers(connection: Connection, table: str, hours: int, limit: 
     """Delete up to `limit` answers older than `hours` from a table of answers by member; return how many went."""
     [result] = await run(connection, [FORGET_ANSWERS.format(table)], [hours, limit], patience=None)
     return result.affected
+
+
+async def forget_day(connection: Connection, days: int) -> date | None:
+    """Empty the partition of one day that is more than `days` before today; return that day, None without one.
+
+    Somebody else who is at it is let go on alone. Raises MySQLError (1205) when the table is in use for too long.
+    """
+    [taken] = await run(connection, [TRY_TRUNCATING], [])
+    if taken.rows[0][0] != 1:
+        return None
+    try:
+        gone = await _empty(connection, days)
+    except MySQLError:
+        await run(connection, DONE_TRUNCATING, [])
+        raise
+    await run(connection, DONE_TRUNCATING, [])
+    return gone
+
+
+async def _empty(connection: Connection, days: int) -> date | None:
+    await run(connection, [GIVE_UP_SOON], [])
+    after = date.min
+    while True:
+        [result] = await run(connection, [OLD_DAY], [after, days], patience=None)
+        if not result.rows:
+            return None
+        after, today = result.rows[0]
+        wanted = {_partition(today, number) for number in range(-days, AHEAD + 1)}
+        if _partition(after) not in wanted:
+            statement = f"ALTER TABLE stored_answer TRUNCATE PARTITION p{_partition(after)}"
+            await run(connection, [statement], [], patience=None)
+            return after
+
+
+def _partition(day: date, later: int = 0) -> int:
+    """Return the partition of a day, or of one so many days later, as the server counts (TO_DAYS)."""
+    return (day.toordinal() + 365 + later) % PARTITIONS
