@@ -407,7 +407,7 @@ def test_the_comparison_finds_what_is_missing_and_what_is_there_twice():
     request = shop.request("m", "EARN", "/v1/points/earn", {"amount": 5})
     request.answer = httpx.Response(201, json={"grant_id": 1, "amount": 5})
     shop.sent.append(request)
-    entry, answer = ("m", "EARN", 1, 5, None), ("m", request.key, 201, request.answer.text)
+    entry, answer = ("m", "EARN", 1, 5, None), (request.digest, 201, request.answer.text)
     assert "0 missing, 0 doubled" in shop.compare(Rows([entry], [answer]))
     for entries, said in (([], "1 missing, 0 doubled"), ([entry, entry], "0 missing, 1 doubled")):
         with pytest.raises(AssertionError, match=said):
