@@ -12,7 +12,7 @@ from point_service.contract.idempotency import Key, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
 from point_service.domain.snapshot import Snapshot
-from point_service.mysql.faults import MOVED, classify
+from point_service.mysql.faults import MOVED, OTHER, classify
 from point_service.mysql.store.answers import Answers, Book
 from point_service.mysql.store.change import Change, add_grants, commit
 from point_service.mysql.store.execution import rollback
@@ -68,7 +68,7 @@ async def execute(connection: Connection, commands: Sequence[Command], book: Boo
     try:
         return await _execute(connection, commands, await book.answers(connection), wait=wait)
     except MySQLError as error:
-        if classify(error) is MOVED:
+        if classify(error) in (MOVED, OTHER):  # or there is no right to the name that it had
             book.forget()
         raise
 

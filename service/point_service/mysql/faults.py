@@ -41,7 +41,7 @@ READ_ONLY = Fault(name="read_only", drops_pool=True, run_again=True)  # it no lo
 # Whether it committed is unknown: the idempotency key decides.
 LOST = Fault(name="lost_connection", suspects_pool=True, run_again=True)
 ENDED = Fault(name="ended_connection", run_again=True)  # this one, by somebody who may; the others go on
-# A table has another name than it had, or its rights are on their way: a migration runs.
+# A table has another name than it had.
 MOVED = Fault(name="moved", keeps_connection=True, run_again=True)
 NOT_OPENED = Fault(name="not_opened", run_again=True)  # those that are open go on
 OTHER = Fault(name="other")  # a bug or a broken invariant
@@ -100,7 +100,6 @@ _BY_NUMBER = {
     3159: LIMIT,  # TLS is required
     3168: LIMIT,  # the server isn't available
     3955: LIMIT,  # the account is locked for its wrong passwords
-    1142: MOVED,  # no right to the table
     1146: MOVED,  # no such table
     1152: ENDED,
     1317: ENDED,  # query execution was interrupted
