@@ -141,7 +141,7 @@ async def forget(
         [count] = await run(connection, [f"SELECT COUNT(*) FROM {table}"], [], patience=None)
         before = await meter.read()
         if name == "by member":
-            while await upkeep.forget_answers(connection, table, 24, 1000):
+            while await upkeep.forget_answers(connection, False, 24, 1000):
                 pass
         else:
             await upkeep.forget_day(connection, 1)

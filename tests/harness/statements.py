@@ -11,9 +11,17 @@ from types import ModuleType
 from typing import NamedTuple
 
 import point_service
+from point_service.mysql.store.answers import BY_DAY, Answers
 from point_service.mysql.store.questions import QUESTIONS
 
-OF_MEMBERS = ("member_point", "point_ledger", "ledger_entry", "idempotency")
+OF_MEMBERS = (
+    "member_point",
+    "point_ledger",
+    "ledger_entry",
+    "idempotency",
+    "idempotency_closed",
+    "stored_answer",
+)
 SAID = re.compile(rf"(FROM|INTO|UPDATE|JOIN)\b.*\b({'|'.join(OF_MEMBERS)})\b", re.DOTALL)
 # What the code puts into a statement as it runs; what may be left out is.
 FILLED: Mapping[str, str] = {
@@ -22,6 +30,8 @@ FILLED: Mapping[str, str] = {
     "cases": " WHEN %s THEN %s" * 2,
     **dict.fromkeys(("live", "stripe", "after"), ""),
 }
+ASKED = (*QUESTIONS, *Answers(by_day=False).questions, *Answers().questions)
+DAYS = {BY_DAY: Answers().questions[-1].statement}  # of the usual retention
 SCHEMA = ("point_service.mysql.migrate", "point_service.mysql.migrations")
 """Tables are made and changed in each shard by itself: there is nothing to route."""
 
@@ -103,7 +113,8 @@ def _used(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 def _as_sent(said: str) -> Iterator[str]:
     """A constant as it is sent: a question to members as they are asked, two at once."""
-    questions = [question for question in QUESTIONS if said in (question.statement, question.condition)]
+    said = DAYS.get(said, said)
+    questions = [question for question in ASKED if said in (question.statement, question.condition)]
     if questions:
         yield from (question.ask([(), ()], 1)[0] for question in questions)
         return

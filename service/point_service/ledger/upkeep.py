@@ -58,7 +58,7 @@ async def forget_answers(database: Database, hours: int) -> int:
     total = 0
     while True:
         gone = await database.transact(
-            lambda connection: upkeep.forget_answers(connection, answers.by_member, hours, ANSWERS_AT_ONCE)
+            lambda connection: upkeep.forget_answers(connection, answers.by_day, hours, ANSWERS_AT_ONCE)
         )
         total += gone
         if gone < ANSWERS_AT_ONCE:

@@ -22,7 +22,9 @@ EVERYBODY = {
     "mysql.store.audit.USES": "verify reads all uses, and looks for what reverses them wherever it is",
     "mysql.store.audit.ENDS": "verify asks how far there is to go",
     "mysql.store.upkeep.DUE": "upkeep reads whatever is due, oldest first; it then locks those members by name",
-    "mysql.store.upkeep.FORGET_ANSWERS": "upkeep deletes old answers, whoever got them",
+    "mysql.store.upkeep.FORGET_OPEN": "upkeep deletes old answers, whoever got them",
+    "mysql.store.upkeep.FORGET_CLOSED": "the same",
+    "mysql.store.upkeep.OLD_DAY": "upkeep looks for a day of answers that is over, whoever got them",
 }
 """What goes to every shard on purpose, and why. No request sends any of it."""
 

@@ -25,21 +25,20 @@ IS_CLOSED = (
     " WHERE table_schema = DATABASE() AND table_name = 'idempotency_closed'"
 )
 # Of two answers to a key the client's own counts (`Caller.client_scope`, `Key.digest`), and the later one of a digest.
-BY_MEMBER = (
-    "SELECT member_id, INSTR(caller, '@') > 0 AND INSTR(caller, ':') = 0, LOWER(HEX(request_hash)), status, body"
-    " FROM {} WHERE {{}}"
-)
+LOOK = "SELECT member_id, INSTR(caller, '@') > 0 AND INSTR(caller, ':') = 0, LOWER(HEX(request_hash)), status, body"
+BY_MEMBER_OPEN = f"{LOOK} FROM idempotency WHERE {{}}"
+BY_MEMBER_CLOSED = f"{LOOK} FROM idempotency_closed WHERE {{}}"
 BY_DAY = (
     "SELECT member_id, ASCII(digest) > 127, LOWER(HEX(request_hash)), status, body"
-    " FROM stored_answer FORCE INDEX (PRIMARY) WHERE day IN ({}) AND ({{}}) ORDER BY day"
+    " FROM stored_answer FORCE INDEX (PRIMARY) WHERE day IN ({days}) AND ({}) ORDER BY day"
 )
 TODAY = f"DATE({MOMENT})"
 ADD_BY_MEMBER = (
     "INSERT INTO idempotency"
-    " (member_id, caller, idempotency_key, request_hash, status, body, created_at, mark) VALUES "
+    " (member_id, caller, idempotency_key, request_hash, status, body, created_at, mark) VALUES {rows}"
 )
 MEMBER_VALUES = "(%s, %s, %s, UNHEX(%s), %s, %s, %s, 1)"
-ADD_BY_DAY = "INSERT INTO stored_answer (member_id, day, digest, request_hash, status, body) VALUES "
+ADD_BY_DAY = "INSERT INTO stored_answer (member_id, day, digest, request_hash, status, body) VALUES {rows}"
 DAY_VALUES = "(%s, %s, UNHEX(%s), UNHEX(%s), %s, %s)"
 
 
@@ -48,11 +47,6 @@ class Answers(msgspec.Struct, frozen=True):
 
     by_day: bool = True
     days: int = 1
-
-    @property
-    def by_member(self) -> str:
-        """The table by member."""
-        return CLOSED if self.by_day else OPEN
 
     @property
     def questions(self) -> Sequence[Question]:
@@ -69,7 +63,7 @@ class Answers(msgspec.Struct, frozen=True):
             else:
                 values += [key.member_id, key.kept_in, key.value, *said, now]
         add, row = (ADD_BY_DAY, DAY_VALUES) if self.by_day else (ADD_BY_MEMBER, MEMBER_VALUES)
-        return add + ", ".join([row] * len(given)), values
+        return add.format(rows=", ".join([row] * len(given))), values
 
 
 class Book:
@@ -94,7 +88,7 @@ class Book:
 @cache
 def _questions(answers: Answers) -> Sequence[Question]:
     by_member = Question(
-        BY_MEMBER.format(answers.by_member),
+        BY_MEMBER_CLOSED if answers.by_day else BY_MEMBER_OPEN,
         "(member_id = %s AND idempotency_key = %s"
         " AND (caller = %s OR (caller = %s AND (%s OR request_hash = UNHEX(%s)))))",
         _of_key,
@@ -105,7 +99,7 @@ def _questions(answers: Answers) -> Sequence[Question]:
     # Tomorrow too: the clock may have been ahead, on the server that was the writer before.
     days = (f"{TODAY} - INTERVAL {days} DAY" for days in range(-1, answers.days + 1))
     by_day = Question(
-        BY_DAY.format(", ".join(days)),
+        BY_DAY.format("{}", days=", ".join(days)),
         "(member_id = %s AND (digest = UNHEX(%s) OR (digest = UNHEX(%s) AND (%s OR request_hash = UNHEX(%s)))))",
         _of_digest,
         _answer,

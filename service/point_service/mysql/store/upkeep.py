@@ -18,9 +18,9 @@ DUE = (
 )
 STRIPE = f" AND MOD(grant_id DIV 100, {STRIPES}) = %s"
 AFTER = " AND (expires_at > %s OR (expires_at = %s AND grant_id > %s))"
-FORGET_ANSWERS = (
-    "DELETE FROM {} WHERE created_at < UTC_TIMESTAMP(6) - INTERVAL %s HOUR ORDER BY created_at LIMIT %s"
-)
+OLD = "WHERE created_at < UTC_TIMESTAMP(6) - INTERVAL %s HOUR ORDER BY created_at LIMIT %s"
+FORGET_OPEN = f"DELETE FROM idempotency {OLD}"  # noqa: S608 - constants
+FORGET_CLOSED = f"DELETE FROM idempotency_closed {OLD}"  # noqa: S608 - constants
 
 PARTITIONS = 34  # of `stored_answer`, by the number of the day
 AHEAD = 2  # days from today on whose partitions are left alone: a statement may be late
@@ -58,9 +58,11 @@ async def due(
     return [Due(*row) for row in result.rows]
 
 
-async def forget_answers(connection: Connection, table: str, hours: int, limit: int) -> int:
-    """Delete up to `limit` answers older than `hours` from a table of answers by member; return how many went."""
-    [result] = await run(connection, [FORGET_ANSWERS.format(table)], [hours, limit], patience=None)
+async def forget_answers(connection: Connection, closed: bool, hours: int, limit: int) -> int:
+    """Delete up to `limit` answers older than `hours` from the table by member, which is `closed` or not yet; return
+    how many went."""
+    statement = FORGET_CLOSED if closed else FORGET_OPEN
+    [result] = await run(connection, [statement], [hours, limit], patience=None)
     return result.affected
 
 
