@@ -47,10 +47,7 @@ RIGHTS = {
     "alembic_version": "SELECT",
 }
 BY_DAY_SINCE = "0005"
-OF_THE_VERSION_BEFORE = text(
-    "SELECT EXISTS (SELECT 1 FROM idempotency"
-    " WHERE created_at > UTC_TIMESTAMP(6) - INTERVAL 1 HOUR AND mark IS NULL)"
-)
+OF_THE_VERSION_BEFORE = text("SELECT EXISTS (SELECT 1 FROM idempotency WHERE mark IS NULL)")
 MAY_ANSWER = text(
     "SELECT DISTINCT grantee FROM information_schema.table_privileges"
     " WHERE table_schema = DATABASE() AND table_name = 'idempotency'"
@@ -129,13 +126,13 @@ def _upgrade(connection: Connection) -> str | None:
 def _close(connection: Connection) -> None:
     """Close the table of answers by member, once no pod runs that knows no other (docs/decisions/0019).
 
-    That is when the database is new, or when pods were rolled out on this revision before and none of the version
-    before has written for an hour. One that is there nevertheless fails, and does nothing twice.
+    That is when the database is new, or when nothing is left of what the version before has answered: this one has run
+    alone for as long as answers are kept. One that is there nevertheless fails, and does nothing twice.
     """
     if OPEN not in _tables(connection):
         return
     if connection.scalar(OF_THE_VERSION_BEFORE):
-        log.info("the version before still answers, answers stay by member until the next migration")
+        log.info("there are answers of the version before, they stay by member until a later migration")
         return
     for account in connection.execute(MAY_ANSWER).scalars().all():
         # Rights to a table that isn't there come by the one to make it, which goes again: a rename takes none along.
