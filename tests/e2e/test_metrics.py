@@ -14,7 +14,7 @@ import pytest
 from point_local.commands.demo import Client
 from point_local.drill.load import Generator, Load
 from point_local.drill.observe import get
-from point_local.look import dashboards
+from point_local.look import boards, dashboards
 from point_local.programs.command import LocalError, wait
 from point_local.stack import application, prometheus
 from point_operator.model import api
@@ -59,9 +59,9 @@ def _key(now: float) -> dict[str, str]:
     return {"Idempotency-Key": f"every-{now // 2:.0f}"}
 
 
-def _span() -> dashboards.Span:
+def _span() -> boards.Span:
     now = time.time()
-    return dashboards.Span(now - 60 * MINUTES, now)
+    return boards.Span(now - 60 * MINUTES, now)
 
 
 def _empty(queries: dict[str, str]) -> list[str]:
@@ -95,7 +95,7 @@ def _all_have_data(what: str, queries: dict[str, str]) -> None:
 def test_every_query_of_every_panel_has_data(board: str) -> None:
     queries = {
         f"{panel['title']}: {target['legendFormat'] or target['refId']}": target["expr"]
-        for panel in dashboards.dashboards()[board]["panels"]
+        for panel in boards.dashboards()[board]["panels"]
         for target in panel.get("targets", [])
     }
     assert len(queries) > 10

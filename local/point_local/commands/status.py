@@ -1,10 +1,11 @@
 """`make status`: what runs where, how it is, and how to reach it."""
 
 import json
-from typing import Any, cast
+from typing import cast
 
 from rich.table import Table
 
+from point_local.drill import observe
 from point_local.failover import controller
 from point_local.machine import cluster
 from point_local.programs import paths
@@ -31,7 +32,7 @@ def show(took: Steps | None = None) -> None:
 
 
 def _workloads() -> Table:
-    pods = cast("list[dict[str, Any]]", json.loads(kubectl("get", "pods", "-A", "-o", "json"))["items"])
+    pods = cast("list[observe.Object]", json.loads(kubectl("get", "pods", "-A", "-o", "json"))["items"])
     table = Table(title="What runs", title_justify="left")
     zones = [n.name for n in cluster.WORKERS]
     for column in ("namespace", "workload", *zones):
@@ -41,22 +42,15 @@ def _workloads() -> Table:
         where = pod["metadata"]["namespace"]
         if where not in _SHOWN or pod["status"].get("phase") in ("Succeeded", "Failed"):
             continue
-        row = rows.setdefault((where, _workload(pod)), {})
+        row = rows.setdefault((where, observe.workload(pod)), {})
         row.setdefault(pod["spec"].get("nodeName", "pending"), []).append(_state(pod))
     for (where, name), nodes in sorted(rows.items(), key=lambda r: (_SHOWN.index(r[0][0]), r[0][1])):
         table.add_row(where, name, *(" ".join(nodes.get(zone, [])) for zone in zones))
     return table
 
 
-def _workload(pod: dict[str, Any]) -> str:
-    owner = pod["metadata"].get("ownerReferences", [{"kind": "Pod", "name": pod["metadata"]["name"]}])[0]
-    name = str(owner["name"])
-    return name.rsplit("-", 1)[0] if owner["kind"] == "ReplicaSet" else name
-
-
-def _state(pod: dict[str, Any]) -> str:
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-    return "[green]●[/]" if ready else f"[red]{pod['status'].get('phase', '?')}[/]"
+def _state(pod: observe.Object) -> str:
+    return "[green]●[/]" if observe.ready(pod) else f"[red]{pod['status'].get('phase', '?')}[/]"
 
 
 def _handles() -> None:

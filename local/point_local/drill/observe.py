@@ -80,7 +80,18 @@ def _objects(value: Any) -> Iterator[Object]:
             yield from _objects(inner)
 
 
-def _serving(pod: Object) -> bool:
+def ready(pod: Object) -> bool:
+    """Whether a pod says that it is ready."""
     conditions = pod["status"].get("conditions", [])
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and not pod["metadata"].get("deletionTimestamp")
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def workload(pod: Object) -> str:
+    """The name of what a pod belongs to, such as its Deployment; its own when it belongs to nothing."""
+    owner = pod["metadata"].get("ownerReferences", [{"kind": "Pod", "name": pod["metadata"]["name"]}])[0]
+    name = str(owner["name"])
+    return name.rsplit("-", 1)[0] if owner["kind"] == "ReplicaSet" else name
+
+
+def _serving(pod: Object) -> bool:
+    return ready(pod) and not pod["metadata"].get("deletionTimestamp")

@@ -4,70 +4,40 @@ Grafana itself can't be had here. Everything in a picture comes from the dashboa
 units, legends, thresholds and queries.
 """
 
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from point_local.look import picture
+from point_local.look import boards, picture
+from point_local.look.boards import Span
 from point_local.programs import paths
-from point_local.programs.command import LocalError, kubectl
+from point_local.programs.command import LocalError
 from point_local.programs.progress import console
 from point_local.stack import prometheus
 
-LABEL = "grafana_dashboard=1"
 FOLDER = paths.STATE / "look"
-POINTS = 240
-"""Values along the time axis of a graph."""
-SCRAPE_SECONDS = 15
-"""Grafana's own idea of it, which decides how much a rate looks back."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """From when to when, in seconds since 1970."""
-
-    start: float
-    end: float
-
-    @property
-    def step(self) -> float:
-        """Seconds between two values."""
-        return max((self.end - self.start) / POINTS, 5)
-
-    def fill(self, query: str) -> str:
-        """Put in what Grafana would put in."""
-        rate = max(self.step + SCRAPE_SECONDS, 4 * SCRAPE_SECONDS)
-        words = {"$__rate_interval": f"{rate:.0f}s", "$__range": f"{self.end - self.start:.0f}s"}
-        return re.sub(r"\$__\w+", lambda found: words[found.group()], query)
 
 
 def run(minutes: int, folder: Path = FOLDER) -> list[Path]:
     """Draw every dashboard over the last `minutes`; return the pictures. Raises LocalError when there is none."""
     now = time.time()
     span = Span(now - 60 * minutes, now)
-    boards = dashboards()
-    if not boards:
-        raise LocalError(f"no ConfigMap of the cluster has the label {LABEL}: is the PointService there?")
+    found = boards.dashboards()
+    if not found:
+        raise LocalError(
+            f"no ConfigMap of the cluster has the label {boards.LABEL}: is the PointService there?"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     pictures: list[Path] = []
-    for name, board in boards.items():
+    for name, board in found.items():
         file = folder / f"{name}.png"
         picture.draw(board["title"], panels(board, span), (span.start, span.end), file)
         console.print(f"[green]✓[/] {board['title']}: {file}", highlight=False, soft_wrap=True)
         pictures.append(file)
     return pictures
-
-
-def dashboards() -> dict[str, dict[str, Any]]:
-    """Every dashboard that the cluster has for Grafana, by its file's name."""
-    found = json.loads(kubectl("get", "configmaps", "-A", "-l", LABEL, "-o", "json"))
-    files = {name: text for one in found["items"] for name, text in one["data"].items()}
-    return {name.removesuffix(".json"): json.loads(text) for name, text in sorted(files.items())}
 
 
 def panels(board: dict[str, Any], span: Span) -> list[picture.Panel]:

@@ -1,13 +1,13 @@
 """Prometheus on the local cluster: its rules, and how to ask it something."""
 
 import json
-import urllib.parse
 from typing import Any, cast
 
 import yaml
 
 from point_local.programs import paths, versions
 from point_local.programs.command import kubectl
+from point_local.stack import api
 from point_local.stack.manifests import apply
 
 NAMESPACE = "monitoring"
@@ -34,9 +34,9 @@ def wait_ready() -> None:
     kubectl("rollout", "status", "deployment/prometheus", "-n", NAMESPACE, "--timeout=120s")
 
 
-def query(expression: str) -> list[dict[str, Any]]:
-    """The series that an instant query gives now."""
-    return _ask("query", query=expression)["result"]
+def query(expression: str, *, timeout: float = api.PATIENCE_SECONDS) -> list[dict[str, Any]]:
+    """The series that an instant query gives now. Raises LocalError after `timeout` seconds without an answer."""
+    return _ask("query", timeout, query=expression)["result"]
 
 
 def query_range(expression: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
@@ -49,11 +49,10 @@ def groups() -> list[dict[str, Any]]:
     return _ask("rules")["groups"]
 
 
-def _ask(what: str, **parameters: object) -> dict[str, Any]:
+def _ask(what: str, timeout: float = api.PATIENCE_SECONDS, **parameters: object) -> dict[str, Any]:
     """The data of an answer, through the API server's proxy."""
     path = f"/api/v1/namespaces/{NAMESPACE}/services/prometheus:http/proxy/api/v1/{what}"
-    answer = json.loads(kubectl("get", "--raw", f"{path}?{urllib.parse.urlencode(parameters)}"))
-    return cast("dict[str, Any]", answer["data"])
+    return cast("dict[str, Any]", api.get(path, timeout=timeout, **parameters)["data"])
 
 
 def _rules() -> dict[str, str]:

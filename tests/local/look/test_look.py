@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
-from point_local.look import dashboards, picture
+from point_local.look import boards, picture
 
 NOW = 1_800_000_000.0
 
 
 def test_a_query_gets_the_windows_that_grafana_would_give_it() -> None:
-    half_an_hour, a_day = dashboards.Span(NOW - 1800, NOW), dashboards.Span(NOW - 86400, NOW)
+    half_an_hour, a_day = boards.Span(NOW - 1800, NOW), boards.Span(NOW - 86400, NOW)
     assert half_an_hour.fill("rate(x[$__rate_interval])") == "rate(x[60s])"
     assert a_day.fill("rate(x[$__rate_interval])") == "rate(x[375s])"
     assert half_an_hour.fill("increase(x[$__range])") == "increase(x[1800s])"
