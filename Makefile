@@ -56,6 +56,10 @@ status: $(VENV)/.installed ## Say what runs where and how it is
 look: $(VENV)/.installed ## Draw the dashboards to pictures, from live data ([MINUTES=30])
 	@$(RUN) look $(if $(MINUTES),--minutes "$(MINUTES)")
 
+.PHONY: console
+console: $(VENV)/.installed ## Show the architecture as it lives, as a page on loopback ([PORT=8090])
+	@$(RUN) console $(if $(PORT),--port "$(PORT)")
+
 .PHONY: drill
 drill: $(VENV)/.installed ## Let a zone go dark under load ([ZONE=a|b|c] [MODE=stop|cut] or SMALLER=1 [ONLY=...])
 	@$(RUN) drill $(if $(ZONE),--zone "$(ZONE)") $(if $(MODE),--mode "$(MODE)") \

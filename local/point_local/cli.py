@@ -70,6 +70,20 @@ def look(
     pictures.run(minutes, folder or pictures.FOLDER)
 
 
+@app.command("console")
+def live(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 8090,
+) -> None:
+    """Serve a page on loopback that shows the architecture as it lives, until Ctrl-C."""
+    _require_up()
+    # Imported here: Litestar takes a second to load, and nothing else needs it.
+    from point_local.console import server
+
+    server.run(port)
+
+
 @app.command()
 def token(
     member: Annotated[str, typer.Argument(help="The member's id: the token's `sub`.")],

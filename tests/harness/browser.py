@@ -10,14 +10,18 @@ import signal
 import ssl
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import urllib.request
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import websocket
 from point_local.machine.pki import Authority, write_secret
+from point_local.programs.command import wait
 
 PROGRAM = "chromium-headless-shell"
 DEADLINE = 60.0
@@ -74,40 +78,101 @@ def read(
     `reach` says at which address a host name is to be found at port 443; the browser looks no name up. Skips where
     there is no browser; in CI that is a failure.
     """
-    program = shutil.which(PROGRAM)
-    if program is None and os.environ.get("CI"):
-        pytest.fail(f"not installed: {PROGRAM} (point-local packages)")
-    if program is None:
-        pytest.skip(f"not installed: {PROGRAM} (point-local packages)")
     page = _PAGE.replace("ASKED", json.dumps([msgspec.to_builtins(one) for one in asked]))
     with _Site(site, page, directory) as served:
         rules = [
             f"MAP {host}:443 {address}:{port}"
             for host, (address, port) in {**reach, site: ("127.0.0.1", served.port)}.items()
         ]
-        flags = [
-            "--no-sandbox",  # it runs as root, and only our own pages
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--ignore-certificate-errors",
-            f"--host-resolver-rules={','.join([*rules, 'MAP * ~NOTFOUND', 'EXCLUDE 127.0.0.1'])}",
-            f"--user-data-dir={directory / 'profile'}",
-            "--remote-debugging-port=0",  # else it ends once the page is loaded
-        ]
-        log = directory / "browser.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [program, *flags, f"https://{site}/"],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Debian's program is a script that starts the browser, and that starts others
-            )
-        try:
+        resolved = ",".join([*rules, "MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1"])
+        with _started(f"https://{site}/", directory, f"--host-resolver-rules={resolved}") as log:
             assert served.seen.wait(DEADLINE), log.read_text(errors="replace")[-3000:]
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
     return served.answers
+
+
+class Tab:
+    """A page that is open, asked and told by Chromium's own protocol."""
+
+    def __init__(self, address: str) -> None:
+        # Without an origin: the browser refuses pages that try this.
+        self._socket = websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
+        self._number = 0
+
+    def evaluate(self, expression: str) -> Any:
+        """What an expression of JavaScript is in the page. Fails when it throws."""
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Call a method of the protocol; what happens meanwhile is passed over."""
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while (answer := json.loads(self._socket.recv())).get("id") != self._number:
+            pass
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def opened(url: str, directory: Path) -> Generator[Tab]:
+    """A browser with one page. Skips where there is no browser; in CI that is a failure."""
+    with _started("about:blank", directory) as log:
+        port_file = directory / "profile" / "DevToolsActivePort"
+        wait(
+            "the browser listens",
+            lambda: port_file.exists() and port_file.read_text().strip(),
+            seconds=DEADLINE,
+        )
+        listed = f"http://127.0.0.1:{port_file.read_text().split()[0]}/json/list"
+        pages: list[str] = []
+
+        def found() -> bool:
+            with urllib.request.urlopen(listed, timeout=DEADLINE) as answer:
+                pages.extend(t["webSocketDebuggerUrl"] for t in json.load(answer) if t["type"] == "page")
+            return bool(pages)
+
+        wait(f"the browser has a page (log: {log})", found, seconds=DEADLINE)
+        tab = Tab(pages[0])
+        try:
+            tab.call("Page.navigate", url=url)  # answers once the page is the new one
+            yield tab
+        finally:
+            tab.close()
+
+
+@contextmanager
+def _started(url: str, directory: Path, *flags: str) -> Generator[Path]:
+    """A browser at a page of ours; its log."""
+    program = shutil.which(PROGRAM)
+    if program is None and os.environ.get("CI"):
+        pytest.fail(f"not installed: {PROGRAM} (point-local packages)")
+    if program is None:
+        pytest.skip(f"not installed: {PROGRAM} (point-local packages)")
+    common = [
+        "--no-sandbox",  # it runs as root, and only our own pages
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--ignore-certificate-errors",
+        f"--user-data-dir={directory / 'profile'}",
+        "--remote-debugging-port=0",  # else it ends once the page is loaded
+    ]
+    log = directory / "browser.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, *common, *flags, url],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Debian's program is a script that starts the browser, and that starts others
+        )
+    try:
+        yield log
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 class _Site:

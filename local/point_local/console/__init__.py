@@ -1,0 +1,1 @@
+"""`make console`: the stack as a live page on loopback. Imports `look`, `drill`, `failover`, `stack` and below."""

@@ -1,0 +1,141 @@
+"""One look at the running stack: each part by itself, so that what does not answer hides nothing else."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from point_local.console import figures, state
+from point_local.drill.observe import Object
+from point_local.failover import controller
+from point_local.failover.roles import Copy
+from point_local.look import boards
+from point_local.machine.cluster import NODES
+from point_local.programs.command import LocalError
+from point_local.stack import api, application, data, edge, prometheus
+
+PATIENCE_SECONDS = 4.0
+BOARD_SECONDS = 60.0
+"""How long the dashboard's queries are kept."""
+
+T = TypeVar("T")
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """The way in: the name, where it leads, and what /healthz is answered there (None: nothing)."""
+
+    host: str
+    address: str | None
+    answers: int | None
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a page shows; `at` in seconds since 1970."""
+
+    at: float
+    edge: Edge
+    zones: Sequence[state.Zone]
+    pods: Sequence[state.Pod]
+    figures: Mapping[str, float | None]
+    problems: Sequence[str]
+    """What did not answer, a line each."""
+
+
+class Looker:
+    """Remembers between looks what is dear to ask. One look at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="look")
+        self._queries: tuple[float, str] = (0.0, "")
+
+    def look(self) -> str:
+        """The state now, as JSON."""
+        with self._lock:
+            return msgspec.json.encode(self._state()).decode()
+
+    def _state(self) -> State:
+        problems: list[str] = []
+        at = time.time()
+
+        def start(what: str, ask: Callable[[], T], without: T) -> Callable[[], T]:
+            asked = self._pool.submit(ask)
+
+            def wait() -> T:
+                try:
+                    return asked.result()
+                except LocalError as error:
+                    problems.append(f"{what}: {str(error).splitlines()[0]}")
+                except Exception as error:  # a fault of this page may not end the watch
+                    problems.append(f"{what}: {type(error).__name__}: {error}")
+                return without
+
+            return wait
+
+        none: list[Object] = []
+        pods = start("pods", lambda: _items("/api/v1/pods", "metadata.namespace!=kube-system"), none)
+        nodes = start("machines", lambda: _items("/api/v1/nodes"), none)
+        lease = start("the operator's leader", lambda: _get(_LEASE), {})
+        copies = start("the database", _databases, ("", {}))
+        caches = start("Redis", _caches, {})
+        figure = start("Prometheus", self._figures, {})
+        way_in = start("the edge", _edge, Edge(host=application.hosts()[0], address=None, answers=None))
+        writer, seen = copies()
+        said = state.database_roles(writer, seen) | state.cache_roles(caches()) | state.leader(lease())
+        running = {n.name: n.init() is not None for n in NODES}
+        return State(
+            at=at,
+            edge=way_in(),
+            zones=state.zones(nodes(), running),
+            pods=state.pods(pods(), said),
+            figures=figure(),
+            problems=problems,
+        )
+
+    def _figures(self) -> Mapping[str, float | None]:
+        asked, question = self._queries
+        if time.monotonic() - asked > BOARD_SECONDS or not question:
+            board = boards.dashboards().get(f"{application.NAMESPACE}.{application.NAME}", {"panels": []})
+            question = figures.question(figures.expressions(board))
+            self._queries = (time.monotonic(), question)
+        return figures.answer(prometheus.query(question, timeout=PATIENCE_SECONDS))
+
+
+_LEASE = "/apis/coordination.k8s.io/v1/namespaces/point-system/leases/point-operator"
+
+
+def _get(path: str) -> Object:
+    return api.get(path, timeout=PATIENCE_SECONDS)
+
+
+def _items(path: str, where: str = "") -> list[Object]:
+    return api.get(path, timeout=PATIENCE_SECONDS, fieldSelector=where)["items"]
+
+
+def _databases() -> tuple[str, Mapping[str, Copy | None]]:
+    record = _get("/api/v1/namespaces/data/configmaps/mysql-roles")
+    writer = str(record["data"]["writer"])
+    return writer, controller.observe(writer)
+
+
+def _caches() -> Mapping[str, Sequence[object] | None]:
+    def role(zone: str) -> Sequence[object] | None:
+        try:
+            return data.valkey(zone, "role")
+        except LocalError:
+            return None
+
+    return {zone: role(zone) for zone in data.CACHE_ZONES}
+
+
+def _edge() -> Edge:
+    host = application.hosts()[0]
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        address = None
+    return Edge(host=host, address=address, answers=edge.status(host))
