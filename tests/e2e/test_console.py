@@ -61,6 +61,10 @@ def test_the_page_shows_what_runs_and_says_when_it_is_cut_off(console: Console, 
             return all(p["metadata"]["name"].rpartition("-")[2] in shown for p in observe.service_pods())
 
         wait("the service's pods are in the picture", all_pods_are_shown, seconds=30)
+        conditions = tab.evaluate("document.getElementById('conditions').textContent")
+        assert "Ready" in conditions
+        assert "Progressing" in conditions
+        assert "points" in tab.evaluate("document.getElementById('books').textContent")
         assert console.stop() == 0
         wait("the page says so", lambda: _connection(tab) == "lost", seconds=30)
         assert "Lost connection" in tab.evaluate("document.getElementById('connection').textContent")

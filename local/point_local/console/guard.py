@@ -29,7 +29,8 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
-OPEN = ("/", "/console.css", "/console.js", "/picture.js", "/words.js", "/icon.svg")
+SCRIPTS = tuple(f"/{name}.js" for name in ("console", "elements", "picture", "reports", "words"))
+OPEN = ("/", "/console.css", "/icon.svg", *SCRIPTS)
 """What tells nothing, so needs no token: the page itself, still empty."""
 
 

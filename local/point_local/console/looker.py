@@ -9,14 +9,15 @@ from typing import TypeVar
 
 import msgspec
 
-from point_local.console import figures, state
+from point_local.console import figures, service, state
+from point_local.console.books import Books, Line
 from point_local.drill.observe import Object
 from point_local.failover import controller
 from point_local.failover.roles import Copy
 from point_local.look import boards
 from point_local.machine.cluster import NODES
 from point_local.programs.command import LocalError
-from point_local.stack import api, application, data, edge, prometheus
+from point_local.stack import api, application, data, edge, prometheus, sessions
 
 PATIENCE_SECONDS = 4.0
 BOARD_SECONDS = 60.0
@@ -41,6 +42,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     zones: Sequence[state.Zone]
     pods: Sequence[state.Pod]
     figures: Mapping[str, float | None]
+    service: service.Service | None
+    opened: float | None
+    """Since when the books are counted, in seconds since 1970."""
+    books: Mapping[str, Line]
+    """By kind of entry."""
     problems: Sequence[str]
     """What did not answer, a line each."""
 
@@ -52,11 +58,16 @@ class Looker:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="look")
         self._queries: tuple[float, str] = (0.0, "")
+        self._books: Books | None = None
 
     def look(self) -> str:
         """The state now, as JSON."""
         with self._lock:
             return msgspec.json.encode(self._state()).decode()
+
+    def forget(self) -> None:
+        """The last page is gone: the next one's books begin with it."""
+        self._books = None
 
     def _state(self) -> State:
         problems: list[str] = []
@@ -84,7 +95,10 @@ class Looker:
         caches = start("Redis", _caches, {})
         figure = start("Prometheus", self._figures, {})
         way_in = start("the edge", _edge, Edge(host=application.hosts()[0], address=None, answers=None))
+        told = start("the PointService", _pointservice, None)
         writer, seen = copies()
+        no_lines: Mapping[str, Line] = {}
+        books = start("the books", lambda: self._count(writer), no_lines)
         said = state.database_roles(writer, seen) | state.cache_roles(caches()) | state.leader(lease())
         running = {n.name: n.init() is not None for n in NODES}
         return State(
@@ -93,8 +107,20 @@ class Looker:
             zones=state.zones(nodes(), running),
             pods=state.pods(pods(), said),
             figures=figure(),
+            service=told(),
+            books=books(),
+            opened=self._books.opened if self._books else None,
             problems=problems,
         )
+
+    def _count(self, writer: str) -> Mapping[str, Line]:
+        def ask(question: str) -> Sequence[tuple[object, ...]]:
+            return sessions.reader(writer).run(question)
+
+        if not writer:
+            return {}
+        self._books = books = self._books or Books()
+        return books.read(ask)
 
     def _figures(self) -> Mapping[str, float | None]:
         asked, question = self._queries
@@ -114,6 +140,12 @@ def _get(path: str) -> Object:
 
 def _items(path: str, where: str = "") -> list[Object]:
     return api.get(path, timeout=PATIENCE_SECONDS, fieldSelector=where)["items"]
+
+
+def _pointservice() -> service.Service | None:
+    path = f"namespaces/{application.NAMESPACE}"
+    found = _get(f"/apis/pointservice.io/v1beta1/{path}/pointservices/{application.NAME}")
+    return service.service(found, _items(f"/api/v1/{path}/events", "involvedObject.kind=PointService"))
 
 
 def _databases() -> tuple[str, Mapping[str, Copy | None]]:

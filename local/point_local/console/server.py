@@ -35,7 +35,8 @@ def run(port: int) -> None:
         raise LocalError("the local cluster does not run: `make up` starts it")
     listener = listen(port)
     token = secrets.token_urlsafe(32)
-    watch = Watch(Looker().look, EVERY_SECONDS)
+    looker = Looker()
+    watch = Watch(looker.look, EVERY_SECONDS, looker.forget)
     address = f"http://{HOST}:{listener.getsockname()[1]}/#{token}"
     console.print(f"The architecture, live: [bold]{address}[/]", highlight=False, soft_wrap=True)
     console.print("Only from this machine; the address lets in, so keep it. Ctrl-C ends it.", highlight=False)

@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 
 
 class Watch:
-    """While it has followers, runs `look` in a thread, again `every` seconds after its end."""
+    """While it has followers, runs `look` in a thread, again `every` seconds after its end; then `forget`."""
 
-    def __init__(self, look: Callable[[], str], every: float) -> None:
-        self._look, self._every = look, every
+    def __init__(
+        self, look: Callable[[], str], every: float, forget: Callable[[], None] = lambda: None
+    ) -> None:
+        self._look, self._every, self._forget = look, every, forget
         self._followers = 0
         self._task: asyncio.Task[None] | None = None
         self._newest: str | None = None
@@ -46,6 +48,7 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
         self._task, self._newest, self._number = None, None, 0
+        self._forget()
 
     async def _repeat(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):

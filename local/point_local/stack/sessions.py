@@ -26,6 +26,7 @@ from point_local.programs.command import LocalError, kubectl
 from point_local.stack import credentials
 
 PATIENCE_SECONDS = 2.0
+NAMESPACE = "data"
 MYSQL_PORT, VALKEY_PORT = 30330, 30630
 """On a zone's machine, plus the machine's index."""
 
@@ -37,11 +38,11 @@ class SilentError(LocalError):
 class _Session:
     """One server, its address on its zone's machine, and who we are there. Calls wait for one another."""
 
-    def __init__(self, server: str, zone: str, port: int, secret: str) -> None:
+    def __init__(self, server: str, zone: str, port: int, secret: str, namespace: str = NAMESPACE) -> None:
         node = next(n for n in WORKERS if n.name == f"az-{zone}")
         self.name = f"{server}-{zone}"
         self.address, self.port = node.address, port + node.index
-        self._secret = secret
+        self._secret, self._namespace = secret, namespace
         self._login: Mapping[str, str] | None = None
         self._lock = threading.Lock()
 
@@ -49,7 +50,7 @@ class _Session:
     def login(self) -> Mapping[str, str]:
         """User name and password, read once; again when they were refused."""
         if self._login is None:
-            self._login = secret(self._secret)
+            self._login = secret(self._secret, self._namespace)
         return self._login
 
     def _silent(self, error: Exception, *, refused: bool) -> SilentError:
@@ -59,10 +60,16 @@ class _Session:
 
 
 class MySql(_Session):
-    """A session as the user `failover`, who may give the servers their roles and read how they are."""
+    """A session, by default as the user `failover`, who may give the servers their roles and read how they are."""
 
-    def __init__(self, zone: str, context: ssl.SSLContext | None = None) -> None:
-        super().__init__("mysql", zone, MYSQL_PORT, "mysql-failover")
+    def __init__(
+        self,
+        zone: str,
+        context: ssl.SSLContext | None = None,
+        secret: str = "mysql-failover",  # noqa: S107 - its name
+        namespace: str = NAMESPACE,
+    ) -> None:
+        super().__init__("mysql", zone, MYSQL_PORT, secret, namespace)
         self._context = context or _authority()
         self._kept: pymysql.Connection[Any] | None = None
 
@@ -179,14 +186,20 @@ def mysql(zone: str) -> MySql:
 
 
 @functools.cache
+def reader(zone: str) -> MySql:
+    """This process's session with a zone's database as the service's own user, who may read the points."""
+    return MySql(zone, None, "points-db", "points")
+
+
+@functools.cache
 def valkey(zone: str) -> Valkey:
     """This process's session with a zone's cache."""
     return Valkey(zone)
 
 
-def secret(name: str) -> Mapping[str, str]:
-    """A Secret of the data tier, decoded. Raises LocalError."""
-    found = json.loads(kubectl("get", "secret", name, "-n", "data", "-o", "json", timeout=10))
+def secret(name: str, namespace: str = NAMESPACE) -> Mapping[str, str]:
+    """A Secret, of the data tier by default, decoded. Raises LocalError."""
+    found = json.loads(kubectl("get", "secret", name, "-n", namespace, "-o", "json", timeout=10))
     return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
 
 

@@ -1,12 +1,13 @@
 // Follows the stream of states and shows each; a lost connection is said and taken up again.
 
 import { draw } from "./picture.js";
-import { FIGURES, TIERS, age, clock, condition, edge, shortName, zoneState } from "./words.js";
+import { reports } from "./reports.js";
+import { TIERS, age, clock, condition, edge, shortName, zoneState } from "./words.js";
+import { byId, element, scoped, spanning } from "./elements.js";
 
 const AGAIN = 2000; // milliseconds between two tries
 const SILENCE = 30000; // so long without a state, and the connection counts as lost
 
-const byId = (id) => document.getElementById(id);
 let newest = null;
 
 // From the fragment, which no server is sent; then only this tab knows it, also after a reload.
@@ -67,9 +68,7 @@ function show(state) {
   problems.hidden = !state.problems.length;
   problems.replaceChildren(...state.problems.map((line) => element("li", line)));
   words(state);
-  byId("figures").replaceChildren(
-    ...FIGURES.map(([name, title, write]) => element("div", element("dt", title), element("dd", write(state.figures[name])))),
-  );
+  reports(state);
 }
 
 function words(state) {
@@ -95,24 +94,6 @@ function words(state) {
 function sentence(pod, now) {
   const parts = [condition(pod), pod.role, `for ${age(pod.since, now)}`, pod.restarts ? `${pod.restarts} restarts` : ""];
   return `${shortName(pod)}: ${parts.filter(Boolean).join(", ")}`;
-}
-
-function element(name, ...children) {
-  const made = document.createElement(name);
-  made.append(...children);
-  return made;
-}
-
-function scoped(scope, words) {
-  const made = element("th", words);
-  made.scope = scope;
-  return made;
-}
-
-function spanning(columns, words) {
-  const made = element("td", words);
-  made.colSpan = columns;
-  return made;
 }
 
 async function main() {

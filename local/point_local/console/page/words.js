@@ -28,6 +28,24 @@ export const FIGURES = [
   ["redis_missed", "calls that went without Redis", rate],
 ];
 
+export const BOOKS = [
+  ["EARN", "earned"],
+  ["USE", "used"],
+  ["CANCEL_USE", "uses cancelled"],
+  ["CANCEL_EARN", "earnings cancelled"],
+  ["EXPIRE", "expired"],
+];
+
+export function booked(line) {
+  if (!line) return "–";
+  return `${line.points.toLocaleString("en")} points, ${line.entries.toLocaleString("en")} entries`;
+}
+
+// Ready should be so; of the others none should.
+export function asWanted(one) {
+  return (one.status === "True") === (one.type === "Ready");
+}
+
 const SHOWN = Object.fromEntries(FIGURES.map(([name, , write]) => [name, write]));
 
 export function figure(figures, name) {

@@ -1,0 +1,82 @@
+"""The PointService as the operator tells of it: status, conditions, events. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from point_local.console.state import moment
+from point_local.drill.observe import Object
+
+EVENTS = 20
+"""So many of the last are shown."""
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition of the PointService; `since` in seconds since 1970."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    since: float | None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What was last told of the PointService; `at` in seconds since 1970."""
+
+    at: float | None
+    type: str
+    reason: str
+    message: str
+    times: int
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """The PointService, as the operator tells of it."""
+
+    name: str
+    image: str
+    replicas: int
+    ready: int
+    generation: int
+    observed: int
+    conditions: Sequence[Condition]
+    events: Sequence[Event]
+
+
+def service(resource: Object, events: Sequence[Object]) -> Service:
+    """The PointService with its conditions and its last events, the newest first."""
+    status = resource.get("status", {})
+    mine = [e for e in events if e["involvedObject"].get("kind") == "PointService"]
+    told = [_event(e) for e in mine if e["involvedObject"].get("name") == resource["metadata"]["name"]]
+    return Service(
+        name=f"{resource['metadata']['namespace']}/{resource['metadata']['name']}",
+        image=status.get("image", ""),
+        replicas=status.get("replicas", 0),
+        ready=status.get("readyReplicas", 0),
+        generation=resource["metadata"]["generation"],
+        observed=status.get("observedGeneration", 0),
+        conditions=[
+            Condition(
+                type=c["type"],
+                status=c["status"],
+                reason=c.get("reason", ""),
+                message=c.get("message", ""),
+                since=moment(c.get("lastTransitionTime")),
+            )
+            for c in status.get("conditions", [])
+        ],
+        events=sorted(told, key=lambda e: e.at or 0, reverse=True)[:EVENTS],
+    )
+
+
+def _event(event: Object) -> Event:
+    series = event.get("series") or {}
+    last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
+    return Event(
+        at=moment(last),
+        type=event.get("type", ""),
+        reason=event.get("reason", ""),
+        message=event.get("message", ""),
+        times=series.get("count") or event.get("count") or 1,
+    )
