@@ -1,4 +1,4 @@
-"""A table of answers by day, beside the one by member; pods go on with that one until it is closed (`closing.py`).
+"""A table of answers by day, beside the one by member; pods go on with that one until `migrate.py` closes it.
 
 The mark tells which version wrote an answer: the one before knows no mark.
 """
