@@ -129,7 +129,7 @@ def test_a_bad_image_never_takes_the_running_one_down(
 def test_a_good_image_passes_as_a_canary_and_takes_over_without_a_failed_request(
     load: Load, spec: Patch
 ) -> None:
-    terms = {"strategy": "Canary", "canary": {"weight": 20, "bakeSeconds": 10}}
+    terms = {"strategy": "Canary", "canary": {"weight": 20, "bakeSeconds": 20}}
     with variant("next", variants.ITSELF) as image:
         spec(image=image, rollout=terms)
         wait("the canary gets requests", lambda: canary().get("state") == "Running", seconds=90)
@@ -138,7 +138,7 @@ def test_a_good_image_passes_as_a_canary_and_takes_over_without_a_failed_request
         wait("nothing of the canary is left", lambda: get("deployment", CANARY) is None, seconds=60)
         record = canary()
         assert record["state"] == "Succeeded"
-        assert record["requests"] > 10, "a fifth of the requests, for ten seconds"
+        assert record["requests"] > 10, "a fifth of ten a second, for twenty seconds less two scrapes"
         assert record.get("errors", 0) == 0
         assert load.failure_reasons == {}
         spec(image=example_image(), rollout=None)
