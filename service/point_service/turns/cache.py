@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from redis import exceptions as client_errors
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from point_service.authorities import version
@@ -23,7 +23,7 @@ from point_service.breaker import Breaker
 from point_service.settings import CacheSettings
 from point_service.telemetry import logs, metrics
 from point_service.turns.batches import Batches
-from point_service.turns.client import MAX_CONNECTIONS, Client
+from point_service.turns.client import MAX_CONNECTIONS, connect
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,8 @@ class Cache:
 
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
-        self._client = Client(settings)
+        self._trusted = version(settings.ca_file)
+        self._client = connect(settings)
         self._timeout = settings.timeout
         self._sent: set[str] = set()  # digests of scripts
         self._batches = Batches(self._run_together, MOST_TOGETHER)
@@ -99,7 +100,7 @@ class Cache:
         """Open a connection, if Redis is there; without it the service starts all the same."""
         with suppress(Exception):
             async with asyncio.timeout(WARM_UP):
-                await self._evaluate(self._client.redis, [_Call("warm", Script("return 1"), ["warm"], [])])
+                await self._evaluate([_Call("warm", Script("return 1"), ["warm"], [])])
 
     async def run(
         self, purpose: str, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
@@ -120,8 +121,8 @@ class Cache:
         Raises CacheAwayError, at once when every connection waits like this already.
         """
 
-        async def call(client: Redis | RedisCluster) -> Sequence[Any]:
-            return [await client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")]
+        async def call() -> Sequence[Any]:
+            return [await self._client.execute_command("BLPOP", key, f"{max(wait, 0.01):.3f}")]
 
         if self._waiting.locked():
             raise _away(purpose, RuntimeError("too many wait already"))
@@ -133,7 +134,7 @@ class Cache:
         """Delete every key that matches, on every node; return how many went. Raises CacheAwayError."""
         gone, some = 0, list[str]()
         try:
-            async for key in self._client.redis.scan_iter(pattern, count=KEYS_AT_ONCE):
+            async for key in self._client.scan_iter(pattern, count=KEYS_AT_ONCE):
                 some.append(key)
                 if len(some) == KEYS_AT_ONCE:
                     gone += await self._unlink(some)
@@ -143,32 +144,28 @@ class Cache:
             raise CacheAwayError(f"Redis does not answer: {type(error).__name__}") from error
 
     async def close(self) -> None:
-        """Send what is not sent yet, and close the connections."""
+        """Send what is not sent yet, and close the connections, those to a hanging server too."""
         await self._batches.done()
         if self._looking_around is not None:
             self._looking_around.cancel()
             await asyncio.wait((self._looking_around,))
-        await self._client.close()
+        with suppress(Exception):
+            await self._client.aclose()
 
     async def _run_together(self, asked: Sequence[_Call]) -> Sequence[Any]:
-        return await self._call(
-            [call.purpose for call in asked], 0.0, lambda client: self._evaluate(client, asked)
-        )
+        return await self._call([call.purpose for call in asked], 0.0, lambda: self._evaluate(asked))
 
     async def _call(
-        self,
-        purposes: Sequence[str],
-        wait: float,
-        call: Callable[[Redis | RedisCluster], Awaitable[Sequence[Any]]],
+        self, purposes: Sequence[str], wait: float, call: Callable[[], Awaitable[Sequence[Any]]]
     ) -> Sequence[Any]:
         """Return for each purpose an answer of the call, which may wait for `wait` seconds, or the CacheAwayError there
         is instead."""
         if self.breaker.permits():
             slow = _Slow(wait, SLOW_SHARE * self._timeout)
             try:
-                with slow, self._client as client:
+                with slow:
                     async with asyncio.timeout(wait + self._timeout):
-                        answers = await call(client)
+                        answers = await call()
             except Exception as error:  # whatever the client makes of it, the database decides
                 answers = [error] * len(purposes)
             # One script's own error is no outage.
@@ -199,27 +196,29 @@ class Cache:
             reason = described(failure)
             surprising = None if isinstance(failure, FAILURES) else failure
             log.warning("Redis is away, going on without", extra={"error": reason}, exc_info=surprising)
-        replaced = version(self._settings.ca_file) != self._client.trusted
-        looks = replaced or (self.breaker.open and isinstance(self._client.redis, RedisCluster))
-        if looks and (self._looking_around is None or self._looking_around.done()):
+        replaced = version(self._settings.ca_file) != self._trusted
+        if (self.breaker.open or replaced) and (self._looking_around is None or self._looking_around.done()):
             self._looking_around = asyncio.create_task(self._look_around())
 
     async def _look_around(self) -> None:
-        """Learn anew who is in the cluster, by another client and in no request's time.
+        """Learn anew who is in the cluster, in no request's time.
 
         A primary that hangs, or whose zone is dark, fails no call within its limit: the client by itself would go
         on asking it, and never the replica that took over. Nor would its connections, opened again, read a CA file that
         was replaced.
         """
-        before, self._client = self._client, Client(self._settings, self._client)
-        try:
-            with suppress(Exception), self._client as client:
+        trusted = version(self._settings.ca_file)
+        if trusted != self._trusted:
+            before, self._client, self._trusted = self._client, connect(self._settings), trusted
+            with suppress(Exception):
+                await before.aclose()
+        elif isinstance(self._client, RedisCluster):
+            with suppress(Exception):
                 async with asyncio.timeout(LOOK_AROUND):
-                    await client.initialize()
-        finally:
-            await before.close()
+                    await self._client.aclose()
+                    await self._client.initialize()
 
-    async def _evaluate(self, client: Redis | RedisCluster, asked: Sequence[_Call]) -> Sequence[Any]:
+    async def _evaluate(self, asked: Sequence[_Call]) -> Sequence[Any]:
         """Return each script's answer or error.
 
         A script that was not sent yet goes whole: by its digest it would be refused, and then be run after those behind
@@ -231,30 +230,29 @@ class Cache:
             else call.command("EVAL", call.script.source)
             for call in asked
         ]
-        answers = await _pipeline(client, commands)
+        answers = await self._pipeline(commands)
         self._sent.update(call.script.digest for call in asked)
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:  # another server, or one that was started anew
             again = [asked[place].command("EVAL", asked[place].script.source) for place in unknown]
-            for place, answer in zip(unknown, await _pipeline(client, again), strict=True):
+            for place, answer in zip(unknown, await self._pipeline(again), strict=True):
                 answers[place] = answer
         return answers
 
     async def _unlink(self, keys: Sequence[str]) -> int:
         if not keys:
             return 0
-        answers = await _pipeline(self._client.redis, [("UNLINK", key) for key in keys])
+        answers = await self._pipeline([("UNLINK", key) for key in keys])
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return sum(answers)
 
-
-async def _pipeline(client: Redis | RedisCluster, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    return await pipeline.execute(raise_on_error=False)
+    async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
 
 
 def described(error: BaseException) -> str:

@@ -1,18 +1,13 @@
 """A client of Redis or Valkey as the settings say, alone or in cluster mode."""
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.maint_notifications import MaintNotificationsConfig
 
-from point_service.authorities import version
 from point_service.settings import CacheSettings, Credentials
 
 CONNECT_TIMEOUT = 1.0  # seconds
@@ -34,44 +29,7 @@ class _FileCredentials(CredentialProvider):
         return self.get_credentials()
 
 
-class Client:
-    """A client of Redis, which lasts as long as a call of it: closed under one it would connect again, and nobody would
-    close that. The next one knows the nodes that the one `before` knew: what the settings name may be away."""
-
-    def __init__(self, settings: CacheSettings, before: "Client | None" = None) -> None:
-        self.trusted = version(settings.ca_file)
-        self.redis = _connect(settings, before.nodes if before is not None else ())
-        self._calls = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @property
-    def nodes(self) -> Sequence[ClusterNode]:
-        """Who is or was in the cluster, as far as it is known."""
-        if not isinstance(self.redis, RedisCluster):
-            return ()
-        return list(self.redis.nodes_manager.startup_nodes.values())
-
-    def __enter__(self) -> Redis | RedisCluster:
-        self._calls += 1
-        self._idle.clear()
-        return self.redis
-
-    def __exit__(self, *_: object) -> None:
-        self._calls -= 1
-        if not self._calls:
-            self._idle.set()
-
-    async def close(self) -> None:
-        """Close the connections, those to a hanging server too, after the calls."""
-        try:
-            await self._idle.wait()
-        finally:
-            with suppress(Exception):
-                await self.redis.aclose()
-
-
-def _connect(settings: CacheSettings, nodes: Sequence[ClusterNode]) -> Redis | RedisCluster:
+def connect(settings: CacheSettings) -> Redis | RedisCluster:
     """Return a client; it connects when it is first asked."""
     options: dict[str, Any] = {
         "host": settings.host,
@@ -93,6 +51,4 @@ def _connect(settings: CacheSettings, nodes: Sequence[ClusterNode]) -> Redis | R
         }
     # No retry: before it a pipeline would sleep as long as a call may take. Redirections are followed all the same.
     options["retry"] = Retry(NoBackoff(), 0)
-    if not settings.cluster_mode:
-        return Redis(**options)
-    return RedisCluster(startup_nodes=[*nodes], **options)
+    return RedisCluster(**options) if settings.cluster_mode else Redis(**options)

@@ -287,29 +287,3 @@ async def test_a_pod_that_is_late_itself_goes_on_asking_redis(cache):
         await asyncio.sleep(0)
         await asyncio.gather(asking, keep_the_core())
     assert not cache.breaker.open
-
-
-async def test_to_learn_who_is_in_the_cluster_leaves_no_connection_to_who_was(redis, settings):
-    """Of calls under way neither: a client that is closed under one connects again."""
-    before = _connections(redis)
-    cache = Cache(msgspec.structs.replace(settings.cache, timeout=0.2))
-    try:
-        await cache.warm_up()
-        waiting = [asyncio.create_task(cache.pop("turn", f"{{w{n}}}", 4.0)) for n in range(4)]
-        await asyncio.sleep(0.2)
-        redis.freeze()
-        for _ in range(3):
-            with contextlib.suppress(CacheAwayError):
-                await cache.run("lock", EXISTS, ["{hangs}"], [])
-        assert cache.breaker.open
-        redis.thaw()
-        await asyncio.gather(*waiting, return_exceptions=True)
-    finally:
-        await cache.close()
-    async with asyncio.timeout(10):
-        while _connections(redis) > before:  # noqa: ASYNC110 - it is a number
-            await asyncio.sleep(0.05)
-
-
-def _connections(redis):
-    return len(redis.call("CLIENT", "LIST").splitlines())
