@@ -36,7 +36,8 @@ COLUMNS = text(
 def upgrade() -> None:
     """Make the table and the mark, in the dictionary alone; a migration that ended in the middle goes on."""
     op.execute(ANSWERS)
-    if "mark" not in set(op.get_bind().execute(COLUMNS).scalars()):
+    columns = set(op.get_bind().execute(COLUMNS).scalars())
+    if columns and "mark" not in columns:  # none: it is closed
         op.execute("ALTER TABLE idempotency ADD COLUMN mark TINYINT UNSIGNED NULL, ALGORITHM=INSTANT")
 
 
