@@ -28,8 +28,10 @@ FEWEST_REQUESTS = 20
 """Before so many were counted, no percentage ends a canary early."""
 COUNTING_GRACE_SECONDS = 60.0
 """How long after its time a canary waits for its requests to be countable."""
-ROUTE_GONE_SECONDS = 2.0
-"""From the last share to removing the pods: by then every gateway has heard of it."""
+ROUTE_GONE_SECONDS = 12.0
+"""From the last share to removing Service and pods: by then every gateway has heard of it. Istiod holds changes back
+for up to 10 s while others keep coming (PILOT_DEBOUNCE_MAX), and what it then sends at once takes the cluster away
+before the route to it."""
 
 _SERVED: tuple[State, ...] = ("Running", "Promoting")
 _OVER: tuple[State, ...] = ("Succeeded", "Failed", "Withdrawn")

@@ -127,8 +127,8 @@ def test_a_failed_canary_gets_nothing_and_is_not_repeated(
         point_service, OLD, running, Seen(canary=GOOD, canary_counts={"p": Counts(50, 50)}), _at(5)
     )
     assert failed is not None
-    assert canary.release(point_service, OLD, failed, FINE, _at(6)) == Release(OLD, 2, 0)
-    assert canary.release(point_service, OLD, failed, FINE, _at(8)) == Release(OLD)
+    assert canary.release(point_service, OLD, failed, FINE, _at(16)) == Release(OLD, 2, 0)
+    assert canary.release(point_service, OLD, failed, FINE, _at(17)) == Release(OLD)
     assert canary.decide(point_service, OLD, failed, Seen(running=OLD_PODS), _at(100_000)) == failed
     assert canary.next_look(failed, _at(100_000)) is None
 
@@ -164,8 +164,8 @@ def test_a_promoted_image_is_done_when_the_services_own_pods_run_it(
     done = canary.decide(point_service, OLD, promoted, Seen(running=rolled, canary=GOOD), _at(80))
     assert done is not None
     assert (done.state, done.requests, done.errors) == ("Succeeded", 200, 2)
-    assert canary.release(point_service, NEW, done, Seen(running=rolled), _at(81)) == Release(NEW, 2, 0)
-    assert canary.release(point_service, NEW, done, Seen(running=rolled), _at(83)) == Release(NEW)
+    assert canary.release(point_service, NEW, done, Seen(running=rolled), _at(91)) == Release(NEW, 2, 0)
+    assert canary.release(point_service, NEW, done, Seen(running=rolled), _at(92)) == Release(NEW)
     assert canary.decide(point_service, NEW, done, Seen(running=rolled), _at(90)) == done
 
 
@@ -212,7 +212,7 @@ def test_setting_the_image_back_withdraws_the_canary_at_once(spec: dict[str, Any
     assert after is not None
     assert after.state == "Withdrawn"
     assert canary.release(back, OLD, after, FINE, _at(9)) == Release(OLD, 2, 0)
-    assert canary.decide(back, OLD, after, FINE, _at(12)) is None
+    assert canary.decide(back, OLD, after, FINE, _at(21)) is None
 
 
 def test_a_rolling_update_overrules_a_failed_canary(spec: dict[str, Any], running: Record) -> None:

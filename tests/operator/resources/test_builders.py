@@ -187,9 +187,10 @@ def test_a_migration_has_no_deadline_but_the_users(spec: dict[str, Any], minimal
     assert migration.build(asked, "")["spec"]["activeDeadlineSeconds"] == 900
 
 
-def test_writes_are_never_repeated_by_the_mesh(full: api.PointService) -> None:
+def test_a_write_that_a_pod_may_have_is_never_repeated_by_the_mesh(full: api.PointService) -> None:
     routes = {route["name"]: route for route in virtual_service.build(full)["spec"]["http"]}
-    assert routes["write"]["retries"] == {"attempts": 0}
+    unsent = "connect-failure,refused-stream,reset-before-request"
+    assert routes["write"]["retries"] == {"attempts": 2, "retryOn": unsent}
     assert routes["read"]["match"][0]["method"] == {"regex": "GET|HEAD"}
     assert routes["read"]["retries"]["attempts"] == 2
     assert list(routes) == ["health", "read", "write", "nothing"]

@@ -11,7 +11,7 @@ from harness import gateway_api
 from point_operator.model import api, kinds
 from point_operator.resources import plan
 from point_operator.resources.gateway.gateway import Sharer
-from point_operator.resources.mesh import http_route
+from point_operator.resources.mesh import http_route, virtual_service
 from point_operator.resources.surroundings import Release, Surroundings
 
 GOLDEN = Path(__file__).parent / "golden/gateway_api.yaml"
@@ -109,7 +109,9 @@ def test_the_limit_is_in_every_route_of_that_gateway(attached: api.PointService)
 
 
 @pytest.mark.parametrize("attempts", [0, 3])
-def test_reads_are_repeated_as_the_spec_says_and_writes_never(spec: dict[str, Any], attempts: int) -> None:
+def test_repeats_are_as_the_spec_says_and_none_of_a_write_that_a_pod_may_have(
+    spec: dict[str, Any], attempts: int
+) -> None:
     point_service = _point_service(spec | {"mesh": {"retries": {"attempts": attempts}}})
     policies = {
         one["match"]["routeConfiguration"]["vhost"]["route"]["name"]: one["patch"]["value"]["route"][
@@ -118,7 +120,9 @@ def test_reads_are_repeated_as_the_spec_says_and_writes_never(spec: dict[str, An
         for one in http_route.patches(point_service)
     }
     never = {"retry_on": "retriable-headers"}
-    assert policies["points.points.2"] == never
+    unsent = {"num_retries": attempts, "retry_on": virtual_service.UNSENT}
+    assert policies["points.points.2"] == (unsent if attempts else never)
+    assert policies["points.points.3"] == never
     for read in ("points.points.0", "points.points.1"):
         assert policies[read].get("num_retries", 0) == attempts
         assert (policies[read] == never) == (attempts == 0)

@@ -68,8 +68,8 @@ def build(
 def patches(point_service: PointService) -> list[dict[str, Any]]:
     """Return what an EnvoyFilter at the gateway says of these routes; nothing at a classic gateway.
 
-    None of it guards: without a patch Istio repeats what was never answered (a write, too, whose connection was not
-    made), pages of other origins can't read answers, and what is not there is refused by the policy all the same.
+    None of it guards: without a patch Istio repeats by rules of its own, pages of other origins can't read answers, and
+    what is not there is refused by the policy all the same.
     """
     if point_service.spec.gateway.parent_ref is None:
         return []
@@ -80,7 +80,7 @@ def patches(point_service: PointService) -> list[dict[str, Any]]:
     return [
         _patch(point_service, HEALTH, _retries(point_service), everywhere),
         _patch(point_service, READ, _retries(point_service), everywhere),
-        _patch(point_service, WRITE, _no_retries(), everywhere),
+        _patch(point_service, WRITE, _retries(point_service, write=True), everywhere),
         _patch(point_service, NOTHING, _no_retries(), everywhere | nothing),
     ]
 
@@ -105,10 +105,12 @@ def _patch(
     }
 
 
-def _retries(point_service: PointService) -> dict[str, Any]:
+def _retries(point_service: PointService, *, write: bool = False) -> dict[str, Any]:
     retries, timeout = point_service.spec.mesh.retries, point_service.spec.mesh.timeout_seconds
     if retries.attempts == 0:
         return _no_retries()
+    if write:
+        return {"num_retries": retries.attempts, "retry_on": virtual_service.UNSENT}
     return {
         "num_retries": retries.attempts,
         "per_try_timeout": f"{min(retries.per_try_timeout_seconds, timeout)}s",

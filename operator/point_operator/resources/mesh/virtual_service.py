@@ -10,6 +10,8 @@ from point_operator.resources.pods import service
 READ = {"regex": "GET|HEAD"}
 RETRY_ON = "connect-failure,refused-stream,reset,gateway-error"
 """Failures that a read is repeated after: nothing was answered, or 502, 503, 504."""
+UNSENT = "connect-failure,refused-stream,reset-before-request"
+"""Failures that came before a pod had anything of a request: whatever it asks for may go to another pod."""
 
 
 def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manifest | None:
@@ -50,10 +52,10 @@ def build(point_service: PointService, canary_weight: int = 0) -> metadata.Manif
                 **route,
             },
             {
-                # Repeating a write is the client's decision, under its Idempotency-Key.
+                # Repeating a write that a pod may have is the client's decision, under its Idempotency-Key.
                 "name": "write",
                 "match": [{"uri": {"prefix": service.API_PREFIX}}],
-                "retries": {"attempts": 0},
+                "retries": _retries(point_service, write=True),
                 **cors,
                 **route,
             },
@@ -84,10 +86,12 @@ def _split(point_service: PointService, canary_weight: int) -> list[dict[str, An
     ]
 
 
-def _retries(point_service: PointService) -> dict[str, Any]:
+def _retries(point_service: PointService, *, write: bool = False) -> dict[str, Any]:
     retries, timeout = point_service.spec.mesh.retries, point_service.spec.mesh.timeout_seconds
     if retries.attempts == 0:
         return {"attempts": 0}
+    if write:
+        return {"attempts": retries.attempts, "retryOn": UNSENT}
     return {
         "attempts": retries.attempts,
         "perTryTimeout": f"{min(retries.per_try_timeout_seconds, timeout)}s",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -60,9 +60,15 @@ class Echo(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # one packet an answer: two would wait 40 ms for each other
+    seen: ClassVar[list[str]] = []
+    """What all requests that came in call themselves."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer, or hang up if that is asked for."""
+        self.seen.append(self.headers.get("x-name", ""))
+        if "x-hang-up" in self.headers:
+            self.close_connection = True
+            return
         body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
         self.send_response(int(self.headers.get("x-answer", 200)))
         if "x-refuse" in self.headers:
@@ -122,6 +128,13 @@ def upstream() -> Iterator[int]:
     server.server_close()
 
 
+@pytest.fixture
+def seen() -> list[str]:
+    """What the requests call themselves that the server behind the gateway had, in the order in which they came."""
+    Echo.seen.clear()
+    return Echo.seen
+
+
 Run = Callable[..., AbstractContextManager[str]]
 
 
@@ -129,19 +142,27 @@ Run = Callable[..., AbstractContextManager[str]]
 def run_gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """How to run one gateway pod: an Envoy with our filters; the block gets its base URL.
 
-    `limits` is the EnvoyFilter of the rate limit, `others` the ports of gRPC clusters by their names.
+    `limits` is the EnvoyFilter of the rate limit, `others` the ports of gRPC clusters by their names, `retries` Envoy's
+    retry policy of the only route; `dead` adds a pod at whose port nobody listens.
     """
 
     @contextmanager
     def run(
-        point_service: api.PointService, limits: dict[str, Any], others: dict[str, int] | None = None
+        point_service: api.PointService,
+        limits: dict[str, Any],
+        others: dict[str, int] | None = None,
+        *,
+        retries: dict[str, Any] | None = None,
+        dead: bool = False,
     ) -> Generator[str]:
         envoy = pytest.importorskip("envoy")
         binary = Path(envoy.__file__).parent / "_bin" / "envoy"
         port, base_id = _free_port(), _free_port()
         directory = tmp_path_factory.mktemp("envoy")
         config = directory / "envoy.yaml"
-        config.write_text(yaml.safe_dump(_config(point_service, limits, port, upstream, others or {})))
+        pods = [upstream, _free_port()] if dead else [upstream]
+        parts = _config(point_service, limits, port, pods, others or {}, retries or {})
+        config.write_text(yaml.safe_dump(parts))
         with (directory / "envoy.log").open("wb") as log:
             process = subprocess.Popen(
                 [str(binary), "-c", str(config), "--base-id", str(base_id), "--concurrency", "1"],
@@ -171,8 +192,9 @@ def _config(
     point_service: api.PointService,
     limits: dict[str, Any],
     port: int,
-    upstream: int,
+    pods: list[int],
     others: dict[str, int],
+    retries: dict[str, Any],
 ) -> dict[str, Any]:
     guard = gateway_guard.build(gateways.DEFAULT)
     replies, *first = (patch["patch"]["value"] for patch in guard["spec"]["configPatches"])
@@ -180,7 +202,7 @@ def _config(
     *limiters, in_routes = (
         one["patch"]["value"] for one in limits["spec"]["configPatches"] if one not in clustered
     )
-    route = {"match": {"prefix": "/"}, "route": {"cluster": "echo"}}
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "echo", "retry_policy": retries}}
     manager = {
         "@type": f"{ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
@@ -201,7 +223,7 @@ def _config(
         | in_routes,
     }
     chain = {"filters": [{"name": "http", "typed_config": manager}]}
-    clusters = [_cluster("echo", upstream)]
+    clusters = [_cluster("echo", *pods)]
     if clustered:
         clusters[0] |= EJECTING | clustered[0]["patch"]["value"]
     clusters += [_cluster(name, to) | {"http2_protocol_options": {}} for name, to in others.items()]
@@ -213,13 +235,13 @@ def _config(
     }
 
 
-def _cluster(name: str, port: int) -> dict[str, Any]:
+def _cluster(name: str, *ports: int) -> dict[str, Any]:
     return {
         "name": name,
         "type": "STATIC",
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in ports]}],
         },
     }
 
