@@ -6,7 +6,6 @@ POINT_BENCH_ROWS and POINT_BENCH_ROUNDS make it larger or smaller.
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import time
@@ -29,9 +28,10 @@ from point_service.mysql.store.questions import TAKE_MOMENT, Wanted
 from point_service.settings import Credentials, load
 from rich.console import Console
 from rich.table import Table
+from variables import whole
 
-ROWS = int(os.environ.get("POINT_BENCH_ROWS", "200000"))
-ROUNDS = int(os.environ.get("POINT_BENCH_ROUNDS", "3"))
+ROWS = whole("POINT_BENCH_ROWS", 200_000)
+ROUNDS = whole("POINT_BENCH_ROUNDS", 3)
 TOGETHER = 8
 MEASURED = 400  # transactions, and statements, a round
 BODY = (

@@ -23,14 +23,15 @@ from point_local.alone import serve, servers
 from point_local.build import packages
 from rich.console import Console
 from rich.table import Table
+from variables import seconds, whole
 
 HERE = Path(__file__).parent
-ROWS = int(os.environ.get("POINT_BENCH_ROWS", "100000"))  # ledger entries of the grown schema
-REQUESTS = int(os.environ.get("POINT_BENCH_REQUESTS", "60000"))  # for the memory; 360000 is an hour at 100/s
-SECONDS = float(os.environ.get("POINT_BENCH_SECONDS", "6"))
-ROUNDS = int(os.environ.get("POINT_BENCH_ROUNDS", "3"))
+ROWS = whole("POINT_BENCH_ROWS", 100_000)  # ledger entries of the grown schema
+REQUESTS = whole("POINT_BENCH_REQUESTS", 60_000)  # for the memory; 360000 is an hour at 100/s
+SECONDS = seconds("POINT_BENCH_SECONDS", 6)
+ROUNDS = whole("POINT_BENCH_ROUNDS", 3)
 CONNECTIONS = 32  # of the client and of the pool alike
-FEW_GRANTS, MANY_GRANTS = 10, int(os.environ.get("POINT_BENCH_GRANTS", "100000"))  # live, of one member
+FEW_GRANTS, MANY_GRANTS = 10, whole("POINT_BENCH_GRANTS", 100_000)  # live, of one member
 PATIENT_CONNECTIONS = 128  # of the client at half the rate: enough that pauses, not answers, set the pace
 FEW_ROWS = 1_000
 DUE_DEADLINE = 60  # seconds

@@ -20,11 +20,10 @@ from point_local.alone import serve, servers
 from point_local.build import packages
 from rich.console import Console
 from rich.table import Table
+from variables import whole
 
-MEMBERS = int(
-    os.environ.get("POINT_BENCH_MEMBERS", "30000")
-)  # a million at the most; each has a grant that is due
-ROUNDS = int(os.environ.get("POINT_BENCH_ROUNDS", "2"))
+MEMBERS = whole("POINT_BENCH_MEMBERS", 30_000)  # a million at the most; each has a grant that is due
+ROUNDS = whole("POINT_BENCH_ROUNDS", 2)
 PODS = (1, 3)
 WAYS = (0.0, 0.01)  # seconds to the database, and as many back
 

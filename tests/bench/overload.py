@@ -17,10 +17,11 @@ from bench import Bench, Service, console
 from point_local.alone import servers
 from point_local.build import packages
 from rich.table import Table
+from variables import seconds
 
 HERE = Path(__file__).parent
 ROWS = 20_000
-SECONDS = float(os.environ.get("POINT_OVERLOAD_SECONDS", "8"))
+SECONDS = seconds("POINT_OVERLOAD_SECONDS", 8)
 SEARCHED = (32, 64, 128)  # connections without a pause: the most that they get is the maximum
 FEWEST, MOST = (
     256,

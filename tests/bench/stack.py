@@ -37,11 +37,12 @@ from point_local.programs.command import LocalError, kubectl, succeeds, wait
 from point_local.stack import application, edge, issuer
 from point_service.settings import pool_size
 from share import Share
+from variables import seconds, whole
 
 HERE = Path(__file__).parent
-SECONDS = int(os.environ.get("POINT_STACK_SECONDS", "6"))  # of each load
-ROUNDS = int(os.environ.get("POINT_STACK_ROUNDS", "3"))
-IDLE = float(os.environ.get("POINT_STACK_IDLE", "30"))
+SECONDS = whole("POINT_STACK_SECONDS", 6)  # of each load
+ROUNDS = whole("POINT_STACK_ROUNDS", 3)
+IDLE = seconds("POINT_STACK_IDLE", 30)
 PICTURE = Path(os.environ.get("POINT_STACK_PICTURE", ".reports/bench-stack.png"))
 CONNECTIONS = (16, 64, 256)
 MEMBERS = 1_000

@@ -2,9 +2,15 @@
 
 import os
 
+import pytest
+from point_service.environment import Environment, SettingError
+
 LONG = os.environ.get("POINT_LONG") == "1"
 
 
 def size(name: str, small: int, whole: int) -> int:
     """Return the variable `POINT_<name>`, or else the size that this run has."""
-    return int(os.environ.get(f"POINT_{name}", whole if LONG else small))
+    try:
+        return Environment(os.environ).whole(f"POINT_{name}", whole if LONG else small, 1, 1_000_000)
+    except SettingError as error:
+        pytest.exit(str(error), 2)
