@@ -17,6 +17,19 @@ import httpx
 from point_local.stack import application, edge, issuer
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How many of a load's requests are what, as shares of all; what they leave are cancels."""
+
+    reads: float
+    earns: float
+    uses: float
+
+
+MIXES = {"even": Mix(0.4, 0.2, 0.3), "reads": Mix(0.85, 0.05, 0.08), "writes": Mix(0.1, 0.35, 0.35)}
+"""By name; every one has reads and writes, or nobody could say how long there were none."""
+
+
 @dataclass
 class Write:
     """One write, sent under one key until it is answered."""
@@ -35,6 +48,7 @@ class Load:
     """What was sent and what was answered; times are seconds of the monotonic clock."""
 
     rate: float
+    mix: Mix = MIXES["even"]
     writes: list[Write] = field(default_factory=list[Write])
     write_times: list[float] = field(default_factory=list[float])
     read_times: list[float] = field(default_factory=list[float])
@@ -114,13 +128,13 @@ class Generator:
         task.add_done_callback(self._tasks.discard)
 
     async def _one(self, client: httpx.AsyncClient, member: str, stopped: Callable[[], bool]) -> None:
-        choice = self._random.random()
-        if choice < 0.4:
+        choice, mix = self._random.random(), self.load.mix
+        if choice < mix.reads:
             await self._read(client, member)
-        elif choice < 0.6:
+        elif choice < mix.reads + mix.earns:
             amount = self._random.randint(1, 100)
             await self._write(client, Write(member, "earn", secrets.token_hex(8), amount), stopped)
-        elif choice < 0.9:
+        elif choice < mix.reads + mix.earns + mix.uses:
             amount = self._random.randint(1, 50)
             await self._write(client, Write(member, "use", f"o-{secrets.token_hex(8)}", amount), stopped)
         elif orders := self._orders[member]:

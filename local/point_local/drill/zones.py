@@ -1,21 +1,24 @@
 """`make drill`: a blow is struck under load, the stack recovers, and the books are compared."""
 
 import asyncio
+import fcntl
 import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.table import Table
 
 from point_local.drill import books
 from point_local.drill.blows import Blow, whole
 from point_local.drill.books import Verdict
+from point_local.drill.load import MIXES, Load, Mix, longest_gap, percentile
 from point_local.drill.load import Generator as LoadGenerator
-from point_local.drill.load import Load, longest_gap, percentile
 from point_local.failover import controller
+from point_local.programs import paths
 from point_local.programs.command import LocalError, wait
 from point_local.programs.progress import console
 
@@ -71,6 +74,45 @@ def require_failover() -> None:
         )
 
 
+class Hand(Protocol):
+    """Who strikes a blow."""
+
+    def goes_on(self) -> None:
+        """Called again and again while something is waited for. Raises LocalError to give the blow up."""
+        ...
+
+    def tell(self, what: str) -> None:
+        """Called when there is something new to be told of the blow."""
+        ...
+
+    def leave(self, load: Load, what: str, seconds: float) -> None:
+        """Leave all as it is for so long. Raises LocalError to give the blow up."""
+        ...
+
+
+class Terminal:
+    """Leaves each blow as long as it is to last, with a line every few seconds of how it goes."""
+
+    def goes_on(self) -> None:
+        """It always does."""
+
+    def tell(self, what: str) -> None:
+        """The lines tell it."""
+
+    def leave(self, load: Load, what: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            time.sleep(min(5.0, max(deadline - time.monotonic(), 0)))
+            p99 = percentile(load.latencies[-200:], 0.99)
+            console.print(
+                f"  {what}: {len(load.latencies)} answered, {load.failures} failed tries, p99 {p99 * 1000:.0f} ms",
+                highlight=False,
+            )
+
+
+_TERMINAL = Terminal()
+
+
 def drill(blow: Blow) -> Result:
     """One blow under load of its own. Raises LocalError when the stack does not become whole again."""
     require_failover()
@@ -80,9 +122,9 @@ def drill(blow: Blow) -> Result:
 
 
 @contextmanager
-def loaded(rate: float) -> Generator[Load]:
+def loaded(rate: float, mix: Mix = MIXES["even"]) -> Generator[Load]:
     """Load that is under way in the block, and answered to the last write after it."""
-    load = Load(rate)
+    load = Load(rate, mix)
     ended = threading.Event()
     generator = LoadGenerator(load)
     thread = threading.Thread(target=lambda: asyncio.run(generator.run(ended.is_set)))
@@ -95,23 +137,46 @@ def loaded(rate: float) -> Generator[Load]:
         thread.join(90)
 
 
-def strike(blow: Blow, load: Load) -> Seen:
-    """Strike the blow and wait until all is whole again; what the load saw of it."""
+def strike(blow: Blow, load: Load, hand: Hand = _TERMINAL) -> Seen:
+    """Strike the blow and wait until all is whole again; what the load saw of it. Raises LocalError.
+
+    One at a time on this machine, whoever strikes.
+    """
+    with (paths.STATE / "drill.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError("another blow is under way: one at a time") from None
+        return _strike(blow, load, hand)
+
+
+def _strike(blow: Blow, load: Load, hand: Hand) -> Seen:
+    def served(after: float) -> bool:
+        hand.goes_on()
+        return any(t > after for t in reversed(load.write_times))
+
+    def well() -> bool:
+        hand.goes_on()
+        return whole()
+
     before = controller.recorded_writer()
     failed, answered = load.failures, len(load.latencies)
     sent = len(load.writes)
     start = time.monotonic()
     with blow.strike():
         struck = time.monotonic()
+        hand.tell("struck")
         if blow.survived:
-            wait(
-                "writes are served again", lambda: any(t > struck + 5 for t in load.write_times), seconds=180
-            )
-        _tell(load, f"{blow.name}: " + ("service is back" if blow.survived else "struck"), blow.lasting)
+            wait("writes are served again", lambda: served(struck + 5), seconds=180)
+            hand.tell("writes are served")
+        hand.leave(load, f"{blow.name}: " + ("service is back" if blow.survived else "struck"), blow.lasting)
+        hand.tell("being mended")
     mended = time.monotonic()
-    wait("writes are served", lambda: any(t > mended for t in load.write_times), seconds=180)
-    wait(f"all is whole again after: {blow.name}", whole, seconds=300, every=1)
-    _tell(load, f"{blow.name}: all is whole", 5)
+    hand.tell("mended")
+    wait("writes are served", lambda: served(mended), seconds=180)
+    wait(f"all is whole again after: {blow.name}", well, seconds=300, every=1)
+    hand.tell("all is whole")
+    hand.leave(load, f"{blow.name}: all is whole", 5)
     end = time.monotonic()
     after = controller.recorded_writer()
     return Seen(
@@ -123,7 +188,7 @@ def strike(blow: Blow, load: Load) -> Seen:
         refused=Counter(w.refusal for w in load.writes[sent:] if w.refusal),
         p99=percentile(load.latencies[answered:], 0.99),
         promoted=f"{before} → {after}" if before != after else "-",
-        hopeless=0.0 if blow.survived else blow.lasting,
+        hopeless=0.0 if blow.survived else mended - struck,
     )
 
 
@@ -147,47 +212,36 @@ def run_all(blows: Sequence[Blow]) -> bool:
     return not broken and all(r.passed for r in results)
 
 
+COLUMNS = (
+    "blow", "no reads", "no writes", "p99", "failed", "retried", "writer", "done", "lost", "twice", "books",
+)  # fmt: skip
+
+
+def cells(result: Result) -> list[str]:
+    """A result as a person reads it, column by column."""
+    seen, verdict = result.seen, result.verdict
+    return [
+        seen.blow,
+        f"{seen.without_reads:.1f} s",
+        f"{seen.without_writes:.1f} s",
+        f"{seen.p99:.1f} s" if seen.p99 >= 1 else f"{seen.p99 * 1000:.0f} ms",
+        str(seen.failed),
+        str(seen.retried),
+        seen.promoted,
+        str(verdict.acknowledged),
+        str(verdict.missing),
+        str(verdict.doubled),
+        "clean" if verdict.clean else "broken",
+    ]
+
+
 def table(results: Sequence[Result]) -> Table:
-    """The results as a person reads them."""
+    """The results as a table."""
     made = Table(title="What members saw", title_justify="left")
-    for column in (
-        "blow",
-        "no reads",
-        "no writes",
-        "p99",
-        "failed",
-        "retried",
-        "writer",
-        "done",
-        "lost",
-        "twice",
-    ):
+    for column in COLUMNS[:-1]:
         made.add_column(column, no_wrap=column != "blow", justify="left" if column == "blow" else "right")
-    made.add_column("books")
-    for r in results:
-        made.add_row(
-            r.seen.blow,
-            f"{r.seen.without_reads:.1f} s",
-            f"{r.seen.without_writes:.1f} s",
-            f"{r.seen.p99:.1f} s" if r.seen.p99 >= 1 else f"{r.seen.p99 * 1000:.0f} ms",
-            str(r.seen.failed),
-            str(r.seen.retried),
-            r.seen.promoted,
-            str(r.verdict.acknowledged),
-            str(r.verdict.missing),
-            str(r.verdict.doubled),
-            "[green]clean[/]" if r.verdict.clean else "[red]broken[/]",
-        )
+    made.add_column(COLUMNS[-1])
+    for result in results:
+        *figures, books_are = cells(result)
+        made.add_row(*figures, f"[{'green' if result.verdict.clean else 'red'}]{books_are}[/]")
     return made
-
-
-def _tell(load: Load, what: str, seconds: float) -> None:
-    """A line every few seconds with how it goes."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        time.sleep(min(5.0, max(deadline - time.monotonic(), 0)))
-        p99 = percentile(load.latencies[-200:], 0.99)
-        console.print(
-            f"  {what}: {len(load.latencies)} answered, {load.failures} failed tries, p99 {p99 * 1000:.0f} ms",
-            highlight=False,
-        )
