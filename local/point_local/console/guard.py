@@ -29,7 +29,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
-SCRIPTS = tuple(f"/{name}.js" for name in ("console", "elements", "picture", "reports", "words"))
+SCRIPTS = tuple(
+    f"/{name}.js" for name in ("acts", "console", "elements", "picture", "reports", "switches", "words")
+)
 OPEN = ("/", "/console.css", "/icon.svg", *SCRIPTS)
 """What tells nothing, so needs no token: the page itself, still empty."""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from point_local.console import figures, service, state
+from point_local.console import figures, member, service, state, switches, timeline
 from point_local.console.books import Books, Line
 from point_local.drill.observe import Object
 from point_local.failover import controller
@@ -49,12 +49,44 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """By kind of entry."""
     problems: Sequence[str]
     """What did not answer, a line each."""
+    desk: "Shown"
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done from a page, and what happened."""
+
+    switches: switches.Shown
+    timeline: Sequence[timeline.Line]
+    member: member.Shown
+    command: str
+    """The last patch of the PointService that was asked for."""
+
+
+class Desk:
+    """What pages do, the same for each of them."""
+
+    def __init__(self) -> None:
+        self.timeline = timeline.Timeline()
+        self.switches = switches.Switches(self.timeline)
+        self.member = member.Member()
+        self.command = ""
+
+    def shown(self) -> Shown:
+        """How all is now."""
+        return Shown(
+            switches=self.switches.shown(),
+            timeline=self.timeline.lines(),
+            member=self.member.shown(),
+            command=self.command,
+        )
 
 
 class Looker:
     """Remembers between looks what is dear to ask. One look at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._changes = timeline.Changes()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="look")
         self._queries: tuple[float, str] = (0.0, "")
@@ -68,6 +100,7 @@ class Looker:
     def forget(self) -> None:
         """The last page is gone: the next one's books begin with it."""
         self._books = None
+        self._changes.forget()
 
     def _state(self) -> State:
         problems: list[str] = []
@@ -101,16 +134,21 @@ class Looker:
         books = start("the books", lambda: self._count(writer), no_lines)
         said = state.database_roles(writer, seen) | state.cache_roles(caches()) | state.leader(lease())
         running = {n.name: n.init() is not None for n in NODES}
+        zones, there, edge_is = state.zones(nodes(), running), state.pods(pods(), said), way_in()
+        sight = timeline.Sight(at=at, zones=zones, pods=there, answers=edge_is.answers)
+        for text, bad in self._changes.seen(sight):
+            self._desk.timeline.tell(text, bad=bad, at=at)
         return State(
             at=at,
-            edge=way_in(),
-            zones=state.zones(nodes(), running),
-            pods=state.pods(pods(), said),
+            edge=edge_is,
+            zones=zones,
+            pods=there,
             figures=figure(),
             service=told(),
             books=books(),
             opened=self._books.opened if self._books else None,
             problems=problems,
+            desk=self._desk.shown(),
         )
 
     def _count(self, writer: str) -> Mapping[str, Line]:

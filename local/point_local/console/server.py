@@ -15,8 +15,9 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 from litestar.types import ASGIApp
 
+from point_local.console import acts
 from point_local.console.guard import Guard
-from point_local.console.looker import Looker
+from point_local.console.looker import Desk, Looker
 from point_local.console.watch import Watch
 from point_local.machine.cluster import CONTROL
 from point_local.programs.command import LocalError
@@ -25,6 +26,8 @@ from point_local.programs.progress import console
 HOST = "127.0.0.1"
 EVERY_SECONDS = 2.5
 """Between two looks; Prometheus asks every 5 s."""
+HURRY_SECONDS = 0.5
+"""Between two looks while a blow is under way."""
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE = {file.name: file for file in (Path(__file__).parent / "page").iterdir() if file.suffix in TYPES}
 
@@ -35,12 +38,15 @@ def run(port: int) -> None:
         raise LocalError("the local cluster does not run: `make up` starts it")
     listener = listen(port)
     token = secrets.token_urlsafe(32)
-    looker = Looker()
-    watch = Watch(looker.look, EVERY_SECONDS, looker.forget)
+    desk = Desk()
+    looker = Looker(desk)
+    watch = Watch(
+        looker.look, lambda: HURRY_SECONDS if desk.switches.busy() else EVERY_SECONDS, looker.forget
+    )
     address = f"http://{HOST}:{listener.getsockname()[1]}/#{token}"
     console.print(f"The architecture, live: [bold]{address}[/]", highlight=False, soft_wrap=True)
     console.print("Only from this machine; the address lets in, so keep it. Ctrl-C ends it.", highlight=False)
-    asyncio.run(serve(watch, listener, token))
+    asyncio.run(serve(watch, desk, listener, token))
 
 
 def listen(port: int) -> socket.socket:
@@ -51,8 +57,8 @@ def listen(port: int) -> socket.socket:
         raise LocalError(f"port {port} of {HOST} can't be used: {error.strerror} (PORT=...)") from error
 
 
-def application(watch: Watch, port: int, token: str) -> ASGIApp:
-    """The page's files and its stream, guarded."""
+def application(watch: Watch, desk: Desk, port: int, token: str) -> ASGIApp:
+    """The page's files, its stream and what it may do, guarded."""
 
     @get("/", sync_to_thread=False)
     def index() -> Response[bytes]:
@@ -66,7 +72,13 @@ def application(watch: Watch, port: int, token: str) -> ASGIApp:
     async def states() -> ServerSentEvent:
         return ServerSentEvent(watch.follow(), event_type="state")
 
-    return Guard(Litestar([index, file, states], openapi_config=None, logging_config=None), port, token)
+    app = Litestar(
+        [index, file, states, acts.handler(desk, watch)],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=acts.MOST_BYTES,
+    )
+    return Guard(app, port, token)
 
 
 def _file(name: str) -> Response[bytes]:
@@ -75,9 +87,9 @@ def _file(name: str) -> Response[bytes]:
     return Response(PAGE[name].read_bytes(), media_type=f"{TYPES[PAGE[name].suffix]}; charset=utf-8")
 
 
-async def serve(watch: Watch, listener: socket.socket, token: str) -> None:
-    """Serve until a signal, then let every page go and return."""
-    server = _Server(application(watch, listener.getsockname()[1], token))
+async def serve(watch: Watch, desk: Desk, listener: socket.socket, token: str) -> None:
+    """Serve until a signal, then let every page go, mend what is struck, and return."""
+    server = _Server(application(watch, desk, listener.getsockname()[1], token))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,6 +101,9 @@ async def serve(watch: Watch, listener: socket.socket, token: str) -> None:
     await watch.end()
     server.should_exit = True
     await serving
+    if desk.switches.busy():
+        console.print("What is struck is mended first …")
+    await asyncio.to_thread(desk.switches.end)
 
 
 class _Server(uvicorn.Server):

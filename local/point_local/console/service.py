@@ -1,11 +1,13 @@
 """The PointService as the operator tells of it: status, conditions, events. Pure."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from point_local.console.state import moment
 from point_local.drill.observe import Object
+from point_local.stack import application
 
 EVENTS = 20
 """So many of the last are shown."""
@@ -80,3 +82,21 @@ def _event(event: Object) -> Event:
         message=event.get("message", ""),
         times=series.get("count") or event.get("count") or 1,
     )
+
+
+class Patch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field of the PointService's spec, by its dotted path, and its new value (null takes it away)."""
+
+    field: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9]+(\.[a-zA-Z0-9]+)*$", max_length=200)]
+    value: str | int | float | bool | None
+    dry: bool = False
+    """Only ask the API server what it would say."""
+
+
+def command(patch: Patch) -> list[str]:
+    """The words behind `kubectl` that set the field."""
+    body: object = patch.value
+    for key in reversed(patch.field.split(".")):
+        body = {key: body}
+    where = ("patch", "pts", application.NAME, "-n", application.NAMESPACE, "--type=merge")
+    return [*where, "-p", msgspec.json.encode({"spec": body}).decode()]

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 
 
 class Watch:
-    """While it has followers, runs `look` in a thread, again `every` seconds after its end; then `forget`."""
+    """While it has followers, runs `look` in a thread, again `every()` seconds after its end; then `forget`."""
 
     def __init__(
-        self, look: Callable[[], str], every: float, forget: Callable[[], None] = lambda: None
+        self, look: Callable[[], str], every: Callable[[], float], forget: Callable[[], None] = lambda: None
     ) -> None:
         self._look, self._every, self._forget = look, every, forget
         self._followers = 0
@@ -17,6 +17,7 @@ class Watch:
         self._newest: str | None = None
         self._number = 0
         self._changed = asyncio.Condition()
+        self._asked = asyncio.Event()
         self._ended = False
 
     async def follow(self) -> AsyncGenerator[str]:
@@ -38,6 +39,10 @@ class Watch:
             if not self._followers:
                 self._stop()
 
+    def nudge(self) -> None:
+        """Something was switched: look at once."""
+        self._asked.set()
+
     async def end(self) -> None:
         """Let every follower go."""
         async with self._changed:
@@ -58,4 +63,6 @@ class Watch:
                     self._newest = state
                     self._number += 1
                     self._changed.notify_all()
-                await asyncio.sleep(self._every)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), self._every())
+                self._asked.clear()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from point_local.console import server
 from point_local.console.guard import OPEN
+from point_local.console.looker import Desk
 from point_local.console.watch import Watch
 from point_local.programs.command import LocalError
 
@@ -34,9 +35,14 @@ def looks() -> Looks:
 
 
 @pytest.fixture
-async def client(looks: Looks) -> AsyncIterator[httpx.AsyncClient]:
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def client(looks: Looks, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     listener = server.listen(0)
-    serving = asyncio.create_task(server.serve(Watch(looks, 0.01), listener, TOKEN))
+    serving = asyncio.create_task(server.serve(Watch(looks, lambda: 0.01), desk, listener, TOKEN))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as made:
         yield made
@@ -136,6 +142,70 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=f"port {port} of 127.0.0.1 can't be used"):
             server.listen(port)
+
+
+@pytest.mark.parametrize("name", ["load", "load-stop", "blow", "mend", "member", "patch"])
+async def test_nothing_is_done_without_the_token_or_for_another_site(
+    client: httpx.AsyncClient, desk: Desk, name: str
+) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, LET_IN | {"Origin": "http://evil.example"}):
+        assert (await client.post(f"/acts/{name}", json={}, headers=headers)).status_code == 403
+    assert (await client.post(f"/acts/{name}", json={}, headers=LET_IN | {"Host": "evil"})).status_code == 403
+    assert (await client.get(f"/acts/{name}", headers=LET_IN)).status_code == 405
+    assert desk.timeline.lines() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("load", "", "truncated"),
+        ("load", "[]", "Expected `object`"),
+        ("load", '{"rate": 4}', "$.rate"),
+        ("load", '{"rate": 101}', "$.rate"),
+        ("load", '{"rate": "30"}', "$.rate"),
+        ("load", '{"speed": 30}', "speed"),
+        ("load-stop", '{"now": true}', "now"),
+        ("blow", "{}", "`blow`"),
+        ("member", '{"do": "earn", "amount": 0}', "$.amount"),
+        ("patch", '{"field": "a..b", "value": 1}', "$.field"),
+        ("patch", '{"field": "replicas"}', "`value`"),
+        ("patch", '{"field": "replicas", "value": {"a": 1}}', "$.value"),
+    ],
+)
+async def test_a_body_that_means_nothing_is_told_why(
+    client: httpx.AsyncClient, desk: Desk, name: str, body: str, told: str
+) -> None:
+    headers = LET_IN | {"Content-Type": "application/json"}
+    answer = await client.post(f"/acts/{name}", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+    assert desk.timeline.lines() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("load", {"mix": "odd"}, "allowed are even, reads, writes"),
+        ("load-stop", {}, "no load is under way"),
+        ("blow", {"blow": "zone d, stop"}, "allowed are zone a, stop"),
+        ("mend", {}, "nothing to mend"),
+        ("member", {"do": "earn"}, "mint a token first"),
+        ("member", {"do": "steal"}, "allowed are mint"),
+        ("member", {"do": "try", "attack": "by night"}, "there is no such"),
+    ],
+)
+async def test_what_can_t_be_done_now_is_told_why(
+    client: httpx.AsyncClient, name: str, body: dict[str, object], told: str
+) -> None:
+    answer = await client.post(f"/acts/{name}", json=body, headers=LET_IN)
+    assert answer.status_code == 409
+    assert told in answer.json()["error"]
+
+
+async def test_a_body_is_json_and_short_and_of_something_that_is_known(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/acts/mend", data={"a": "b"}, headers=LET_IN)).status_code == 415
+    assert (await client.post("/acts/mend", json=["x" * 5000], headers=LET_IN)).status_code == 413
+    assert (await client.post("/acts/nothing", json={}, headers=LET_IN)).status_code == 404
 
 
 async def _states(answer: httpx.Response, number: int) -> list[str]:

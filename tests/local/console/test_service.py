@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from point_local.console import service
 
 RESOURCE: dict[str, Any] = {
@@ -56,3 +57,20 @@ def test_events_come_newest_first_and_are_its_own() -> None:
 def test_a_pointservice_that_nobody_has_looked_at_yet_is_shown() -> None:
     told = service.service({"metadata": RESOURCE["metadata"]}, [])
     assert (told.ready, told.observed, list(told.conditions)) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "body"),
+    [
+        ("image", "points:2", '{"spec":{"image":"points:2"}}'),
+        (
+            "gateway.rateLimit.requestsPerSecond",
+            5,
+            '{"spec":{"gateway":{"rateLimit":{"requestsPerSecond":5}}}}',
+        ),
+        ("gateway.rateLimit", None, '{"spec":{"gateway":{"rateLimit":null}}}'),
+    ],
+)
+def test_a_field_is_set_by_a_patch_of_it_alone(field: str, value: str | int | None, body: str) -> None:
+    words = service.command(service.Patch(field=field, value=value))
+    assert words == ["patch", "pts", "points", "-n", "points", "--type=merge", "-p", body]

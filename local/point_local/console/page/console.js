@@ -2,6 +2,7 @@
 
 import { draw } from "./picture.js";
 import { reports } from "./reports.js";
+import { desk, wire } from "./switches.js";
 import { TIERS, age, clock, condition, edge, shortName, zoneState } from "./words.js";
 import { byId, element, scoped, spanning } from "./elements.js";
 
@@ -69,6 +70,7 @@ function show(state) {
   problems.replaceChildren(...state.problems.map((line) => element("li", line)));
   words(state);
   reports(state);
+  desk(state.desk);
 }
 
 function words(state) {
@@ -113,5 +115,9 @@ async function main() {
 }
 
 new ResizeObserver(() => newest && draw(byId("picture"), newest)).observe(byId("frame"));
+wire((told) => {
+  if (newest) newest.desk = told;
+  desk(told);
+});
 window.addEventListener("hashchange", () => location.reload());
 main();
