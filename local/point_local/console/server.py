@@ -26,7 +26,7 @@ from point_local.programs.progress import console
 HOST = "127.0.0.1"
 EVERY_SECONDS = 2.5
 """Between two looks; Prometheus asks every 5 s."""
-HURRY_SECONDS = 0.5
+HURRY_SECONDS = 1.0
 """Between two looks while a blow is under way."""
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE = {file.name: file for file in (Path(__file__).parent / "page").iterdir() if file.suffix in TYPES}

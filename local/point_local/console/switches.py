@@ -16,7 +16,7 @@ from point_local.drill.load import MIXES, Load, percentile
 from point_local.programs.command import LocalError, wait
 
 COUNT_SECONDS = 5.0
-COUNT_SHARE = 20
+COUNT_SHARE = 10
 """The books are counted this often at most, and for one part in so many of the time."""
 DARK_SECONDS = 300.0
 """The longest that a zone is left dark."""
@@ -215,6 +215,7 @@ class Switches:
         load = self._load
         if load is None:
             raise LocalError("there is no load to judge it by")
+        self._timeline.tell(f"{blow.name}: begins", bad=True)
         seen = zones.strike(blow, load, hand)
         sent = len(load.writes)
 
@@ -223,7 +224,7 @@ class Switches:
             return all(w.status is not None for w in load.writes[:sent])
 
         with contextlib.suppress(LocalError):
-            wait("what was sent is answered", answered, seconds=30)
+            wait("what was sent is answered", answered, seconds=60)
         hand.goes_on()
         hand.stage = "the books are compared"
         result = zones.Result(seen, books.compare(load, sent))
@@ -232,7 +233,7 @@ class Switches:
         judged = "passed" if result.passed else "did not pass"
         self._timeline.tell(
             f"{blow.name} {judged}: {seen.without_reads:.1f} s without reads, {seen.without_writes:.1f} s without"
-            f" writes, {result.verdict.missing} lost, {result.verdict.doubled} twice",
+            f" writes, {_judged(result.verdict)}",
             bad=not result.passed,
         )
 
@@ -282,6 +283,16 @@ class _Striker(threading.Thread):
         else:
             self.mended.wait(DARK_SECONDS if self.blow.name.startswith("zone ") else seconds)
         self.goes_on()
+
+
+def _judged(verdict: books.Verdict) -> str:
+    """The books in words; what is usual is not said."""
+    parts = [f"{verdict.missing} lost", f"{verdict.doubled} twice"]
+    if verdict.unanswered:
+        parts.append(f"{verdict.unanswered} without an answer")
+    if not verdict.verified:
+        parts.append("and `point-service verify` fails")
+    return ", ".join(parts)
 
 
 def _alive(thread: threading.Thread | None) -> bool:

@@ -43,10 +43,12 @@ class Timeline:
         self._numbers = itertools.count(1)
 
     def tell(self, text: str, *, bad: bool = False, at: float | None = None) -> None:
-        """Add a line, of now unless it says when it was."""
+        """Add a line, of now unless it says when it was; none is older than the one before it."""
         with self._lock:
             when = time.time() if at is None else at
-            self._lines.append(Line(number=next(self._numbers), at=when, bad=bad, text=text))
+            last = self._lines[-1].at if self._lines else when
+            line = Line(number=next(self._numbers), at=max(when, last), bad=bad, text=text)
+            self._lines.append(line)
 
     def lines(self) -> Sequence[Line]:
         """What is kept."""

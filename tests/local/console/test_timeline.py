@@ -99,6 +99,13 @@ def test_what_happened_unseen_is_not_told() -> None:
     assert changes.seen(sight(100, "a")) == []
 
 
+def test_no_line_is_older_than_the_one_before_it() -> None:
+    timeline = Timeline()
+    timeline.tell("a zone begins", at=10.0)
+    timeline.tell("seen by a look that began before", at=9.0)
+    assert [line.at for line in timeline.lines()] == [10.0, 10.0]
+
+
 def test_the_lines_are_in_order_and_bounded() -> None:
     timeline = Timeline()
     for number in range(KEPT + 5):

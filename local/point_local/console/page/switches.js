@@ -85,7 +85,8 @@ function timeline(lines) {
   const last = Number(list.lastElementChild?.dataset.number ?? 0);
   if (lines.length && lines.at(-1).number < last) list.replaceChildren(); // another server's
   const from = Number(list.lastElementChild?.dataset.number ?? 0);
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
+  const log = byId("log");
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
   for (const line of lines.filter((one) => one.number > from)) {
     const time = element("time", clock(line.at));
     const made = element("li", time, ` ${line.text}`);
@@ -94,7 +95,7 @@ function timeline(lines) {
     list.append(made);
   }
   while (lines.length && Number(list.firstElementChild.dataset.number) < lines[0].number) list.firstElementChild.remove();
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
 function member(told) {
