@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from point_local.failover import controller
 from point_local.failover.roles import Copy
 from point_local.look import boards
 from point_local.machine.cluster import NODES
+from point_local.machine.node import Node
 from point_local.programs.command import LocalError
 from point_local.stack import api, application, data, edge, prometheus, sessions
 
@@ -133,8 +135,9 @@ class Looker:
         no_lines: Mapping[str, Line] = {}
         books = start("the books", lambda: self._count(writer), no_lines)
         said = state.database_roles(writer, seen) | state.cache_roles(caches()) | state.leader(lease())
-        running = {n.name: n.init() is not None for n in NODES}
-        zones, there, edge_is = state.zones(nodes(), running), state.pods(pods(), said), way_in()
+        running = {n.name: _lit(n) for n in NODES}
+        dark = [name for name, lit in running.items() if not lit]
+        zones, there, edge_is = state.zones(nodes(), running), state.pods(pods(), said, dark), way_in()
         sight = timeline.Sight(at=at, zones=zones, pods=there, answers=edge_is.answers)
         for text, bad in self._changes.seen(sight):
             self._desk.timeline.tell(text, bad=bad, at=at)
@@ -170,6 +173,15 @@ class Looker:
 
 
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/point-system/leases/point-operator"
+
+
+def _lit(node: Node) -> bool:
+    """Whether a machine's processes run and its network is up."""
+    try:
+        flags = Path(f"/sys/class/net/v-{node.name}/flags").read_text()
+    except OSError:
+        return False
+    return node.init() is not None and bool(int(flags, 16) & 1)
 
 
 def _get(path: str) -> Object:

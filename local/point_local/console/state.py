@@ -1,6 +1,6 @@
 """What the page shows, from what the cluster says. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -44,7 +44,7 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     name: str
     runs: bool
-    """Whether its processes do."""
+    """Whether its processes do, and its network is up."""
     ready: bool
     """Whether Kubernetes says so, which takes it 40 s to notice."""
 
@@ -58,10 +58,13 @@ def zones(nodes: Sequence[Object], running: Mapping[str, bool]) -> list[Zone]:
     ]
 
 
-def pods(found: Sequence[Object], said: Mapping[str, str]) -> list[Pod]:
-    """The stack's pods that have not ended, by tier and name; `said` is the role of a pod by its name."""
-    made = [_pod(p, said) for p in found if p["metadata"]["namespace"] in TIERS and not _ended(p)]
-    order = list(dict.fromkeys(["gateway", "service", "limit", "cache", *TIERS.values()]))
+def pods(found: Sequence[Object], said: Mapping[str, str], dark: Collection[str] = ()) -> list[Pod]:
+    """The stack's pods that have not ended, by tier and name; `said` is the role of a pod by its name.
+
+    Those on a machine that is `dark` are said to be so, though Kubernetes has yet to notice.
+    """
+    made = [_pod(p, said, dark) for p in found if p["metadata"]["namespace"] in TIERS and not _ended(p)]
+    order = list(dict.fromkeys(["gateway", "service", "migration", "limit", "cache", *TIERS.values()]))
     return sorted(made, key=lambda p: (order.index(p.tier), p.name))
 
 
@@ -69,16 +72,16 @@ def _ended(pod: Object) -> bool:
     return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
-def _pod(pod: Object, said: Mapping[str, str]) -> Pod:
+def _pod(pod: Object, said: Mapping[str, str], dark: Collection[str]) -> Pod:
     metadata, status = pod["metadata"], pod["status"]
-    leaves = "deletionTimestamp" in metadata
+    leaves, lit = "deletionTimestamp" in metadata, pod["spec"].get("nodeName") not in dark
     return Pod(
         name=metadata["name"],
         workload=observe.workload(pod),
         tier=_tier(pod),
         node=pod["spec"].get("nodeName"),
-        ready=observe.ready(pod) and not leaves,
-        phase="Terminating" if leaves else status.get("phase", "?"),
+        ready=observe.ready(pod) and not leaves and lit,
+        phase=("Terminating" if leaves else status.get("phase", "?")) if lit else "Dark",
         since=moment(status.get("startTime")),
         restarts=sum(c.get("restartCount", 0) for c in status.get("containerStatuses", [])),
         role=said.get(metadata["name"], ""),
@@ -90,8 +93,9 @@ def _tier(pod: Object) -> str:
     tier = TIERS[metadata["namespace"]]
     if tier == "database" and metadata["name"].startswith("valkey-"):
         return "cache"
-    if tier == "service" and metadata.get("labels", {}).get("app.kubernetes.io/component") != "service":
-        return "limit"
+    if tier == "service":
+        component = metadata.get("labels", {}).get("app.kubernetes.io/component")
+        return {"rate-limit": "limit", "migration": "migration"}.get(str(component), tier)
     return tier
 
 

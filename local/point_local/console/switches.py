@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -16,8 +16,9 @@ from point_local.drill.load import MIXES, Load, percentile
 from point_local.programs.command import LocalError, wait
 
 COUNT_SECONDS = 5.0
+SELDOM_SECONDS = 30.0
 COUNT_SHARE = 10
-"""The books are counted this often at most, and for one part in so many of the time."""
+"""The books are counted this often at most and at least, in between for one part in so many of the time."""
 DARK_SECONDS = 300.0
 """The longest that a zone is left dark."""
 KEPT = 20
@@ -126,7 +127,7 @@ class Switches:
                 raise LocalError("the load is just being stopped")
             if not _alive(self._driver):
                 self._start(Wanted())
-            self._striker = _Striker(EVERY[name], self)
+            self._striker = _Striker(EVERY[name], self._struck, self._timeline)
             self._striker.start()
 
     def mend(self) -> None:
@@ -196,19 +197,18 @@ class Switches:
         """Count the books, unless nobody can say; the seconds until the next time."""
         asked = time.monotonic()
         with contextlib.suppress(LocalError):
-            found = books.count(load)
-            if (found.missing, found.doubled) != (self._books.lost, self._books.twice):
-                self._timeline.tell(f"the books: {found.missing} lost, {found.doubled} twice", bad=True)
-            self._books = Books(
-                acknowledged=found.acknowledged,
-                at=time.time(),
-                counted=found.acknowledged,
-                lost=found.missing,
-                twice=found.doubled,
-            )
-        return max(COUNT_SECONDS, COUNT_SHARE * (time.monotonic() - asked))
+            self._note(books.count(load))
+        return min(max(COUNT_SECONDS, COUNT_SHARE * (time.monotonic() - asked)), SELDOM_SECONDS)
 
-    def struck(self, blow: Blow, hand: "_Striker") -> None:
+    def _note(self, found: books.Count) -> None:
+        if (found.missing, found.doubled) != (self._books.lost, self._books.twice):
+            self._timeline.tell(f"the books: {found.missing} lost, {found.doubled} twice", bad=True)
+        done = found.acknowledged
+        self._books = Books(
+            acknowledged=done, at=time.time(), counted=done, lost=found.missing, twice=found.doubled
+        )
+
+    def _struck(self, blow: Blow, hand: "_Striker") -> None:
         """Strike it, let all become whole, and judge as the drill does."""
         self._under_way.wait()
         hand.goes_on()
@@ -228,6 +228,7 @@ class Switches:
         hand.goes_on()
         hand.stage = "the books are compared"
         result = zones.Result(seen, books.compare(load, sent))
+        self._note(result.verdict)
         self._results.appendleft(zones.cells(result))
         self._passed = result.passed
         judged = "passed" if result.passed else "did not pass"
@@ -237,17 +238,13 @@ class Switches:
             bad=not result.passed,
         )
 
-    def tell(self, text: str, *, bad: bool = False) -> None:
-        """Add a line to the timeline."""
-        self._timeline.tell(text, bad=bad)
-
 
 class _Striker(threading.Thread):
     """The drill's hand: leaves a zone dark until it is told to mend it, all else as long as the drill does."""
 
-    def __init__(self, blow: Blow, switches: Switches) -> None:
+    def __init__(self, blow: Blow, strike: "Callable[[Blow, _Striker], None]", timeline: Timeline) -> None:
         super().__init__(name="blow")
-        self.blow, self._switches = blow, switches
+        self.blow, self._strike, self._timeline = blow, strike, timeline
         self.stage = "the load gets under way"
         self.mended, self.given_up = threading.Event(), threading.Event()
         self._struck = False
@@ -259,11 +256,10 @@ class _Striker(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._switches.struck(self.blow, self)
-        except LocalError as error:
-            self._switches.tell(f"{self.blow.name}: {_first_line(error)}", bad=True)
-        except Exception as error:  # a fault of ours, told where it is looked for
-            self._switches.tell(f"{self.blow.name}: {type(error).__name__}: {error}", bad=True)
+            self._strike(self.blow, self)
+        except Exception as error:  # also a fault of ours is told where it is looked for
+            what = "" if isinstance(error, LocalError) else f"{type(error).__name__}: "
+            self._timeline.tell(f"{self.blow.name}: {what}{_first_line(error)}", bad=True)
 
     def goes_on(self) -> None:
         if self.given_up.is_set():
@@ -275,7 +271,7 @@ class _Striker(threading.Thread):
             self._struck = True
         if what == "being mended":
             self.mended.set()
-        self._switches.tell(f"{self.blow.name}: {what}", bad=what == "struck")
+        self._timeline.tell(f"{self.blow.name}: {what}", bad=what == "struck")
 
     def leave(self, load: Load, what: str, seconds: float) -> None:  # noqa: ARG002 - a page shows the load
         if self.stage == "all is whole":
@@ -287,12 +283,9 @@ class _Striker(threading.Thread):
 
 def _judged(verdict: books.Verdict) -> str:
     """The books in words; what is usual is not said."""
-    parts = [f"{verdict.missing} lost", f"{verdict.doubled} twice"]
-    if verdict.unanswered:
-        parts.append(f"{verdict.unanswered} without an answer")
-    if not verdict.verified:
-        parts.append("and `point-service verify` fails")
-    return ", ".join(parts)
+    unanswered = f", {verdict.unanswered} without an answer" if verdict.unanswered else ""
+    fails = "" if verdict.verified else ", and `point-service verify` fails"
+    return f"{verdict.missing} lost, {verdict.doubled} twice{unanswered}{fails}"
 
 
 def _alive(thread: threading.Thread | None) -> bool:

@@ -21,7 +21,8 @@ def _pod(namespace: str, name: str, **more: Any) -> dict[str, Any]:
     }
 
 
-SERVICE = {"labels": {"app.kubernetes.io/component": "service"}}
+COMPONENT = "app.kubernetes.io/component"
+SERVICE = {"labels": {COMPONENT: "service"}}
 
 
 def test_pods_come_by_tier_with_zone_age_and_role() -> None:
@@ -29,13 +30,17 @@ def test_pods_come_by_tier_with_zone_age_and_role() -> None:
         _pod("data", "mysql-a-0"),
         _pod("data", "valkey-a-0"),
         _pod("points", "points-5f-x", metadata=SERVICE),
-        _pod("points", "points-ratelimit-x"),
+        _pod("points", "points-rate-limit-x", metadata={"labels": {COMPONENT: "rate-limit"}}),
+        _pod("points", "points-migrate-2", metadata={"labels": {COMPONENT: "migration"}}),
+        _pod("points", "points-canary-x", metadata={"labels": {COMPONENT: "canary"}}),
         _pod("istio-ingress", "istio-ingressgateway-1-a"),
         _pod("kube-system", "etcd-cp"),
         _pod("points", "points-migrate-1", status={"phase": "Succeeded"}),
     ]
     made = state.pods(found, {"mysql-a-0": "writer"})
-    assert [p.tier for p in made] == ["gateway", "service", "limit", "cache", "database"]
+    assert [p.tier for p in made] == [
+        *("gateway", "service", "service", "migration", "limit", "cache", "database")
+    ]
     last = made[-1]
     assert (last.node, last.ready, last.restarts, last.role) == ("az-a", True, 3, "writer")
     assert last.since == 1795831808
@@ -48,6 +53,19 @@ def test_a_pod_that_leaves_or_has_no_place_is_said_so() -> None:
     one, other = state.pods([leaving, waiting], {})
     assert (one.ready, one.phase) == (False, "Terminating")
     assert (other.ready, other.phase, other.node) == (False, "Pending", None)
+
+
+def test_a_pod_in_a_dark_zone_is_dark_whatever_kubernetes_says() -> None:
+    dark, lit = state.pods(
+        [
+            _pod("points", "b", metadata=SERVICE),
+            _pod("points", "c", metadata=SERVICE, spec={"nodeName": "az-b"}),
+        ],
+        {},
+        ["az-a"],
+    )
+    assert (dark.ready, dark.phase) == (False, "Dark")
+    assert (lit.ready, lit.phase) == (True, "Running")
 
 
 def test_a_zone_is_dark_before_kubernetes_notices() -> None:

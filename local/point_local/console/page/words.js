@@ -3,6 +3,7 @@
 export const TIERS = [
   ["gateway", "Ingress gateway"],
   ["service", "Point service"],
+  ["migration", "Migration"],
   ["limit", "Rate limit"],
   ["cache", "Redis"],
   ["database", "MySQL"],
