@@ -16,7 +16,7 @@ from kubernetes.aio.dynamic.exceptions import (
 from point_operator import metrics
 from point_operator.control import canary, conditions, status
 from point_operator.control.admission import Admission
-from point_operator.control.clock import age, clock, now
+from point_operator.control.clock import UNSETTLED_SECONDS, age, clock, now, unsettled_pause
 from point_operator.control.conditions import Condition, Outcome
 from point_operator.control.decide import Decision, decide
 from point_operator.control.failures import cause, said
@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 FAILURES_UNTOLD = 2
 """So many looks in a row may fail for an unexpected cause, or end in a conflict five times as often, before
 status tells: most of it has passed by then."""
-UNSETTLED_SECONDS = 10.0
-"""How often one that is not as wanted is looked at."""
 MIGRATION_RETRY_SECONDS = 120.0
 """After this a failed migration is tried again."""
 
@@ -85,7 +83,7 @@ class Reconciler:
             return None
         self._fleet.see(body)
         metrics.MANAGED.set(len(self._fleet))
-        attempt = _Attempt()
+        attempt = _Attempt(started)
         try:
             again = await self._look(body, attempt)
             await self._admission.tell()
@@ -132,7 +130,7 @@ class Reconciler:
             outcome = self._refused(point_service, seen, decision, Refusal("NotInstalled", said(error)))
         after, news = status.compute(point_service, seen, outcome, before, now())
         await self._write_status(body, after, news)
-        return self._next_look(outcome, after)
+        return self._next_look(outcome, after, time.monotonic() - attempt.started)
 
     async def _tell(self, key: Key, error: Exception, seen: Seen | None) -> None:
         """Say in status what keeps a look from ending; that it can't be said is for the log."""
@@ -278,15 +276,20 @@ class Reconciler:
                 self._cluster, body, one.reason, one.message, warning=bad, instance=self._settings.identity
             )
 
-    def _next_look(self, outcome: Outcome, after: status.Status) -> float:
+    def _next_look(self, outcome: Outcome, after: status.Status, took: float) -> float:
         if (soon := canary.next_look(outcome.canary, clock())) is not None:
             return soon
         unsettled = {"Reconciling", "Stalled"} & {one["type"] for one in after["conditions"]}
         unsettled |= {"NotWatched", "NotRouted"} & {one["reason"] for one in after["conditions"]}
-        return UNSETTLED_SECONDS if unsettled else self._settings.resync_seconds
+        longest = self._settings.resync_seconds
+        return (
+            unsettled_pause(len(self._fleet), took, self._settings.workers, longest) if unsettled else longest
+        )
 
 
 class _Attempt:
     """How far a look has come, for whoever has to tell that it failed."""
 
-    seen: Seen | None = None
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.seen: Seen | None = None
