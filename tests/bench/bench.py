@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import rows
-from point_local.alone import serve, servers
+from point_local.alone import ports, serve, servers
 from point_local.build import packages
 from rich.console import Console
 from rich.table import Table
@@ -95,7 +95,7 @@ class Bench:
     @contextmanager
     def service(self, schema: str, members: int, **more: str) -> Generator[Service]:
         """Run the service for the block."""
-        port = servers.free_port()
+        port = ports.free_port()
         process = subprocess.Popen(
             [sys.executable, "-m", "point_service", "serve"],
             env=self.environment(schema, POINT_HTTP_PORT=str(port), **more),

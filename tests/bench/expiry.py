@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import psutil
 import rows
-from point_local.alone import serve, servers
+from point_local.alone import ports, serve, servers
 from point_local.build import packages
 from rich.console import Console
 from rich.table import Table
@@ -124,7 +124,7 @@ async def _some_way_off(target: int, way: float) -> AsyncGenerator[int]:
             tasks.add(task := asyncio.create_task(carry(*pair)))
             task.add_done_callback(tasks.discard)
 
-    async with await asyncio.start_server(relay, servers.HOST, servers.free_port()) as server:
+    async with await asyncio.start_server(relay, servers.HOST, ports.free_port()) as server:
         yield server.sockets[0].getsockname()[1]
 
 

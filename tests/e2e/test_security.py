@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 import yaml
-from point_local.alone.servers import free_port
+from point_local.alone.ports import free_port
 from point_local.build import image_files, rootfs, sbom, tools
 from point_local.commands import up
 from point_local.drill.observe import Object, get, items, service_pods

@@ -4,7 +4,6 @@ There is no kubelet and no controller: a test says itself that a Job or a rollou
 """
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from point_local.alone import apiserver
+from point_local.alone.ports import free_port
 from point_operator.model import names
 from point_operator.model.kinds import Kind
 
@@ -114,9 +114,7 @@ class Process:
             *arguments,
         ]
         self.log = server.directory / f"operator-{name}.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._environment = {
             **os.environ,
             # Whatever a test's jwksUri names is asked of nobody: not even the name leaves this machine.

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 from harness import gateway_api
 from point_local.alone import apiserver
-from point_local.alone.servers import free_port
+from point_local.alone.ports import free_port
 from point_local.build import tools
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs import paths

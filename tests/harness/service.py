@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import httpx
 import pymysql
 from bench.rows import DUE_MEMBERS, MANY_GRANTS
-from point_local.alone import servers
+from point_local.alone import ports, servers
 from point_service.contract.idempotency import Key, request_hash
 from point_service.contract.identity import Caller, Role
 from point_service.domain.grants import GrantKind
@@ -202,7 +202,7 @@ class Served:
     """`point-service serve` as a process of its own; as a context it is started, and ended after it."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.port = servers.free_port()
+        self.port = ports.free_port()
         self.url = f"http://{servers.HOST}:{self.port}"
         self.variables = {**variables, "POINT_HTTP_ADDRESS": servers.HOST, "POINT_HTTP_PORT": str(self.port)}
         # A file: a pipe that nobody reads would stop the service once it is full.
@@ -269,7 +269,7 @@ class Proxy:
         self.target = target
         self.delay = 0.0
         self.late = 0  # pieces on their way
-        self.port = servers.free_port()
+        self.port = ports.free_port()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from point_local.alone import servers
+from point_local.alone import ports
 from point_service.settings import Credentials, SettingError, load, pool_size, shown
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
@@ -100,7 +100,7 @@ def test_an_application_that_does_not_start_ends_with_status_1_and_says_so_last(
     variables = {
         "POINT_DATABASE_HOST": "127.0.0.1",
         "POINT_HTTP_ADDRESS": "127.0.0.1",
-        "POINT_HTTP_PORT": str(servers.free_port()),
+        "POINT_HTTP_PORT": str(ports.free_port()),
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "OTEL_BSP_MAX_QUEUE_SIZE": "-1",  # which the exporter refuses
     }

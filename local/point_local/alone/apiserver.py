@@ -6,7 +6,6 @@ RBAC is on, so a test can act as a ServiceAccount that holds only its own rights
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from point_local.alone.ports import free_port
 from point_local.build import tools
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs import paths
@@ -118,7 +118,7 @@ def start(crds: Iterable[Path] = (), deadline: float = DEADLINE) -> Generator[Ap
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="point-apiserver-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        client, peer, secure = _free_ports(3)
+        client, peer, secure = free_port(), free_port(), free_port()
         etcd = _start_etcd(stack, directory, client, peer)
         server = _start_apiserver(stack, directory, client, secure, etcd)
         _wait_ready(server, deadline)
@@ -239,17 +239,6 @@ def _wait_ready(server: ApiServer, seconds: float) -> None:
                 f"kube-apiserver is not ready ({', '.join(dead) + ' ended' if dead else 'too slow'}):\n{tail}"
             )
         time.sleep(0.1)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _kubeconfig(path: Path, url: str, authority: Path, cert: str, key: str) -> Path:

@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 
 from point_local.alone import mysqld
 from point_local.alone.mysqld import Flavour, found
+from point_local.alone.ports import HOST, free_port
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs.command import LocalError
 
-HOST = "127.0.0.1"
 START_DEADLINE = 60.0  # seconds
 STOP_DEADLINE = 20.0  # seconds
 SCHEMA = "points"
@@ -248,13 +248,6 @@ def redis(*, cluster: bool = True) -> Generator[RedisServer]:
             yield server
         finally:
             server.stop()
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 def _credentials(directory: Path, username: str | None) -> Path:

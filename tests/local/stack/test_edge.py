@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from point_local.alone.servers import free_port
+from point_local.alone.ports import free_port
 from point_local.build import tools
 from point_local.machine.pki import Authority, write_secret
 from point_local.stack import manifests

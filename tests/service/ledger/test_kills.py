@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 from harness.sizes import size
-from point_local.alone import mysqld, serve, servers
+from point_local.alone import mysqld, ports, serve, servers
 from point_local.machine.pki import Authority
 from point_local.programs import paths
 from point_service.contract.idempotency import Key
@@ -39,7 +39,7 @@ class Copy(servers.DatabaseServer):
 
     def __init__(self, number, directory, authority, twin=None):
         directory.mkdir()
-        super().__init__("mysql", directory, servers.free_port(), authority, durable=True)
+        super().__init__("mysql", directory, ports.free_port(), authority, durable=True)
         self.number = number
         self.waits_for_the_copy = False
         if twin is not None:  # the same users, who come with the data

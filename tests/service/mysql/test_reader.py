@@ -4,7 +4,7 @@ import time
 
 import msgspec
 import pytest
-from point_local.alone import servers
+from point_local.alone import ports, servers
 from point_service.ledger.views import Views
 from point_service.mysql.database import READER_LIMIT, Reader
 from point_service.mysql.pool import Pool, opener
@@ -67,7 +67,7 @@ async def test_a_silent_reader_costs_a_read_half_a_second_and_then_nothing(
 
 async def test_a_reader_that_is_back_is_asked_again(views, member, reader, database_server):
     await member.earn(5)
-    reader.target = servers.free_port()
+    reader.target = ports.free_port()
     for _ in range(4):
         await looked(views, member)
     reader.target = database_server.port

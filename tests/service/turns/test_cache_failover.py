@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import httpx
 import pytest
-from point_local.alone import serve, servers
+from point_local.alone import ports, serve, servers
 from point_local.machine.pki import Authority
 
 CLIENTS = 8
@@ -50,7 +50,7 @@ def cluster(tmp_path):
     nodes = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        nodes.append(Node(tmp_path / name, servers.free_port(), authority, True))
+        nodes.append(Node(tmp_path / name, ports.free_port(), authority, True))
     primary, replica = nodes
     replica.credentials = primary.credentials
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 from joserfc.jwk import RSAKey
+from point_local.alone.ports import free_port
 from point_local.drill import attacks
 from point_operator.model import api, gateways
 from point_operator.resources.gateway import gateway_guard, rate_limit, request_authentication
@@ -157,10 +158,10 @@ def run_gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Run:
     ) -> Generator[str]:
         envoy = pytest.importorskip("envoy")
         binary = Path(envoy.__file__).parent / "_bin" / "envoy"
-        port, base_id = _free_port(), _free_port()
+        port, base_id = free_port(), free_port()
         directory = tmp_path_factory.mktemp("envoy")
         config = directory / "envoy.yaml"
-        pods = [upstream, _free_port()] if dead else [upstream]
+        pods = [upstream, free_port()] if dead else [upstream]
         parts = _config(point_service, limits, port, pods, others or {}, retries or {})
         config.write_text(yaml.safe_dump(parts))
         with (directory / "envoy.log").open("wb") as log:
@@ -273,12 +274,6 @@ def _token_check(point_service: api.PointService) -> dict[str, Any]:
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from point_local.alone import servers
+from point_local.alone import ports, servers
 from point_local.programs import paths
 from point_operator.model import api, kinds
 from point_operator.resources.gateway import rate_limit, rate_limit_service
@@ -37,13 +37,13 @@ class Limiter:
         config.mkdir(parents=True)
         for name, text in manifests[kinds.CONFIG_MAP.kind]["data"].items():
             (config / name).write_text(text)
-        self.port, self._http_port = servers.free_port(), servers.free_port()
+        self.port, self._http_port = ports.free_port(), servers.free_port()
         self._log = folder / "log"
         self._environment = _resolved(container["env"], redis) | {
             "RUNTIME_ROOT": str(folder),
             "GRPC_PORT": str(self.port),
             "PORT": str(self._http_port),
-            "DEBUG_PORT": str(servers.free_port()),
+            "DEBUG_PORT": str(ports.free_port()),
             "REDIS_URL": f"localhost:{redis.port}",
             "REDIS_TLS_CACERT": str(redis.ca_file),
         }

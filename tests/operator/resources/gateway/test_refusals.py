@@ -16,7 +16,7 @@ import httpx
 import pytest
 from harness import browser, gateway, gateway_api, mesh
 from harness.gateway import Answer, Client, bearer, tenant
-from point_local.alone.servers import free_port
+from point_local.alone.ports import free_port
 from point_local.drill import attacks
 from point_operator.model import gateways, names
 from point_service.contract import errors
