@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Literal
 
 import pytest
 from harness import browser
 from harness.sizes import LONG
+from playwright.sync_api import Page
 from point_local.drill import blows, observe
 from point_local.machine.cluster import WORKERS
 from point_local.programs.command import wait
@@ -47,8 +48,8 @@ def console() -> Iterator[Console]:
         made.process.communicate()
 
 
-def test_the_page_shows_what_runs_and_says_when_it_is_cut_off(console: Console, tmp_path: Path) -> None:
-    with browser.opened(console.address, tmp_path) as tab:
+def test_the_page_shows_what_runs_and_says_when_it_is_cut_off(console: Console) -> None:
+    with browser.opened(console.address) as tab:
         wait("the page is live", lambda: _connection(tab) == "live", seconds=60)
         assert tab.evaluate("location.href").endswith("/"), "the token stays in the address"
         drawn = tab.evaluate("document.getElementById('picture').textContent")
@@ -72,22 +73,35 @@ def test_the_page_shows_what_runs_and_says_when_it_is_cut_off(console: Console, 
         assert "Lost connection" in tab.evaluate("document.getElementById('connection').textContent")
 
 
-def test_a_page_with_a_wrong_token_is_told_what_to_do(console: Console, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1920])
+def test_whoever_reads_by_keyboard_or_screen_reader_misses_nothing(
+    console: Console, scheme: Literal["light", "dark"], width: int
+) -> None:
+    with browser.opened(console.address) as tab:
+        tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        tab.set_viewport_size({"width": width, "height": 900})
+        wait("the page is live", lambda: _connection(tab) == "live", seconds=60)
+        _click(tab, "[data-step=mint]")
+        wait("a step is told", lambda: _stories(tab) == 1, seconds=30)
+        assert browser.faults(tab) == []
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            "it is wider than the window"
+        )
+
+
+def test_a_page_with_a_wrong_token_is_told_what_to_do(console: Console) -> None:
     wrong = f"{console.address.partition('#')[0]}#{'x' * 43}"
-    with browser.opened(wrong, tmp_path) as tab:
+    with browser.opened(wrong) as tab:
         wait("the page is refused", lambda: _connection(tab) == "lost", seconds=60)
         assert "make console" in tab.evaluate("document.getElementById('connection').textContent")
         assert tab.evaluate("document.getElementById('picture').childElementCount") == 0
 
 
-def test_a_zone_goes_dark_under_a_load_and_comes_back_and_nothing_is_lost(
-    console: Console, tmp_path: Path
-) -> None:
-    (tmp_path / "other").mkdir()
-    with (
-        browser.opened(console.address, tmp_path) as tab,
-        browser.opened(console.address, tmp_path / "other") as other,
-    ):
+def test_a_zone_goes_dark_under_a_load_and_comes_back_and_nothing_is_lost(console: Console) -> None:
+    with browser.opened(console.address) as tab:
+        other = tab.context.new_page()
+        other.goto(console.address)
         for one in (tab, other):
             wait("the page is live", lambda one=one: _connection(one) == "live", seconds=60)
         _click(tab, "#start")
@@ -95,6 +109,7 @@ def test_a_zone_goes_dark_under_a_load_and_comes_back_and_nothing_is_lost(
         _click(tab, "[data-zone=b]")
         wait("zone b can be lit again", lambda: _enabled(tab, "#mend"), seconds=60)
         wait("the picture has a dark zone", lambda: "az-b dark" in _text(tab, "picture"), seconds=30)
+        assert browser.faults(tab) == []
         wait("the other page has it, too", lambda: "az-b dark" in _text(other, "picture"), seconds=30)
         assert not _enabled(other, "#strike"), "a second blow could be struck"
         assert not _enabled(other, "#stop"), "what the blow is judged by could be stopped"
@@ -126,8 +141,8 @@ def test_a_zone_goes_dark_under_a_load_and_comes_back_and_nothing_is_lost(
 
 @pytest.mark.long
 @pytest.mark.skipif(not LONG, reason="a minute more; the drill itself mends in the same way")
-def test_a_zone_is_lit_again_when_the_console_ends(console: Console, tmp_path: Path) -> None:
-    with browser.opened(console.address, tmp_path) as tab:
+def test_a_zone_is_lit_again_when_the_console_ends(console: Console) -> None:
+    with browser.opened(console.address) as tab:
         wait("the page is live", lambda: _connection(tab) == "live", seconds=60)
         _click(tab, "[data-zone=b]")
         wait("zone b is dark", lambda: _enabled(tab, "#mend"), seconds=60)
@@ -139,10 +154,8 @@ def test_a_zone_is_lit_again_when_the_console_ends(console: Console, tmp_path: P
     wait("all is whole", blows.whole, seconds=300, every=1)
 
 
-def test_a_member_s_story_is_told_and_what_an_attacker_tries_is_refused(
-    console: Console, tmp_path: Path
-) -> None:
-    with browser.opened(console.address, tmp_path) as tab:
+def test_a_member_s_story_is_told_and_what_an_attacker_tries_is_refused(console: Console) -> None:
+    with browser.opened(console.address) as tab:
         wait("the page is live", lambda: _connection(tab) == "live", seconds=60)
         for number, step in enumerate(("mint", "earn", "use", "cancel"), start=1):
             _click(tab, f"[data-step={step}]")
@@ -160,10 +173,8 @@ def test_a_member_s_story_is_told_and_what_an_attacker_tries_is_refused(
         assert told.count(": 403, as it must be") + told.count(": 401, as it must be") == len(tried)
 
 
-def test_a_patch_is_shown_as_the_command_and_asked_of_the_api_server(
-    console: Console, tmp_path: Path
-) -> None:
-    with browser.opened(console.address, tmp_path) as tab:
+def test_a_patch_is_shown_as_the_command_and_asked_of_the_api_server(console: Console) -> None:
+    with browser.opened(console.address) as tab:
         wait("the page is live", lambda: _connection(tab) == "live", seconds=60)
         _click(tab, "#ask")
         wait("the command is shown", lambda: "--dry-run=server" in _text(tab, "command"), seconds=30)
@@ -173,20 +184,20 @@ def test_a_patch_is_shown_as_the_command_and_asked_of_the_api_server(
         wait("the API server refuses it", lambda: "requestsPerSecond" in _text(tab, "refused"), seconds=30)
 
 
-def _click(tab: browser.Tab, selector: str) -> None:
+def _click(tab: Page, selector: str) -> None:
     wait(f"{selector} can be clicked", lambda: _enabled(tab, selector), seconds=60)
     tab.evaluate(f"document.querySelector('{selector}').click()")
 
 
-def _enabled(tab: browser.Tab, selector: str) -> bool:
+def _enabled(tab: Page, selector: str) -> bool:
     return tab.evaluate(f"!document.querySelector('{selector}').disabled")
 
 
-def _text(tab: browser.Tab, name: str) -> str:
+def _text(tab: Page, name: str) -> str:
     return tab.evaluate(f"document.getElementById('{name}').textContent")
 
 
-def _numbers(tab: browser.Tab) -> list[int]:
+def _numbers(tab: Page) -> list[int]:
     """Acknowledged, found, lost and twice; -1 of what is not known yet."""
     shown = tab.evaluate(
         "[...document.querySelectorAll('#zeros dd')].slice(0, 4).map((one) => one.textContent)"
@@ -195,9 +206,9 @@ def _numbers(tab: browser.Tab) -> list[int]:
     return [int(one) if one.isdigit() else -1 for one in numbers] or [-1] * 4
 
 
-def _stories(tab: browser.Tab) -> int:
+def _stories(tab: Page) -> int:
     return tab.evaluate("document.querySelectorAll('#exchanges article').length")
 
 
-def _connection(tab: browser.Tab) -> str | None:
+def _connection(tab: Page) -> str | None:
     return tab.evaluate("document.body?.dataset.state ?? null")
