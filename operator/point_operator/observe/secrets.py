@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import ssl
@@ -111,8 +112,12 @@ def _derived(
 ) -> str:
     """Return what changes with the data that a container sees as these files."""
     seen = {files.path: _seen(found[files.secret] or {}, files.items) for files in every}
-    salt = names.at_gateway(*point_service.key).encode()
-    return hashlib.pbkdf2_hmac("sha256", names.digest(seen).encode(), salt, ROUNDS).hex()[:16]
+    return _stretched(names.digest(seen), names.at_gateway(*point_service.key))
+
+
+@functools.lru_cache(maxsize=4096)  # a look comes again and again, and finds the same
+def _stretched(digest: str, salt: str) -> str:
+    return hashlib.pbkdf2_hmac("sha256", digest.encode(), salt.encode(), ROUNDS).hex()[:16]
 
 
 def _seen(data: Mapping[str, str], items: tuple[str, ...]) -> dict[str, str]:
