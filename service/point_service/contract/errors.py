@@ -107,6 +107,12 @@ class RoleMissing(Problem):
     title = "This caller may not do that"
 
 
+class OwnGrant(Problem):
+    status = 403
+    code = "own-grant"
+    title = "Nobody grants points to themselves"
+
+
 class NotFound(Problem):
     status = 404
     code = "not-found"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from point_service.contract.errors import NoClient, NoMember, RoleMissing
+from point_service.contract.errors import NoClient, NoMember, OwnGrant, RoleMissing
 from point_service.contract.schemas import CLIENT_ID, MEMBER_ID
 
 MEMBER_HEADER = "x-member-id"
@@ -66,6 +66,11 @@ class Caller(msgspec.Struct, frozen=True):
         """Raise RoleMissing when the caller acts in none of `roles`."""
         if self.role not in roles:
             raise RoleMissing(f"this needs the role {' or '.join(roles)}; the caller's is {self.role}")
+
+    def require_another(self, member_id: str) -> None:
+        """Raise OwnGrant when the member is the caller itself."""
+        if member_id == self.member_id:
+            raise OwnGrant("the member in the path is the token's own; nobody grants points to themselves")
 
 
 def identify(members: list[str], roles: list[str], clients: Sequence[str] = ()) -> Caller:

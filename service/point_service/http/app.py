@@ -155,7 +155,7 @@ def _http_error(request: Call, error: HTTPException) -> Response[bytes]:
     problem: Problem
     match error.status_code:
         case 404:
-            problem = NotFound("no such address; the API is under /v1/points")
+            problem = NotFound("no such address; the API is under /v1/points and /v1/members")
         case 405:
             problem = MethodNotAllowed(f"{request.method} is not for this address")
         case 413:

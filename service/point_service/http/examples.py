@@ -84,7 +84,7 @@ _TRACE = OrderTrace(
     ],
 )
 
-EXAMPLES: Mapping[str, Example] = {
+_OWN: Mapping[str, Example] = {
     "earn": Example(
         body=EarnRequest(amount=1000),
         answer=Earned(grant_id=1, amount=1000, remaining=1000, expires_at=_LATER, balance=1000),
@@ -117,6 +117,11 @@ EXAMPLES: Mapping[str, Example] = {
     "grants": Example(answer=_GRANTS),
     "history": Example(answer=_HISTORY),
     "order": Example(answer=_TRACE),
+}
+
+EXAMPLES: Mapping[str, Example] = {
+    **_OWN,
+    **{f"{name}ForMember": example for name, example in _OWN.items()},
     "adminEarn": Example(
         body=EarnRequest(amount=500, expires_in_days=20, reason="late delivery"),
         answer=Earned(grant_id=3, amount=500, remaining=500, expires_at=_SOON, balance=1500),

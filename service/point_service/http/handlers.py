@@ -22,6 +22,8 @@ def _writing(route: Write) -> ControllerRouterHandler:
         state = request.app.state
         caller = requests.caller(request, route.roles)
         member_id = requests.member_id(request, caller)
+        if route.to_others:
+            caller.require_another(member_id)
         by_client = state.keys_by_client
         if by_client:
             caller.require_client()

@@ -61,6 +61,7 @@ def _record(scope: HTTPScope, status: int, seconds: float) -> None:
     metrics.REQUESTS.labels(route, method, str(status)).inc()
     metrics.DURATION.labels(route, method).observe(seconds)
     if route not in QUIET:
+        state = scope.get("state", {})
         traces.answered(method, route, status)
         log.info(
             "request",
@@ -69,7 +70,8 @@ def _record(scope: HTTPScope, status: int, seconds: float) -> None:
                 "route": route,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 2),
-                "member": scope.get("state", {}).get("member"),
+                "member": state.get("member"),
+                **({"about": state["about"]} if "about" in state else {}),
             },
         )
 

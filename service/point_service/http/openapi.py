@@ -43,7 +43,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "X-Member-Id",
         "in": "header",
         "required": True,
-        "description": "The member. Set by the gateway from the verified token; a client can't set it.",
+        "description": "Who calls; the member, unless the path names one. Set by the gateway from the verified token; a"
+        " client can't set it.",
         "schema": {"type": "string", "pattern": f"^{schemas.MEMBER_ID_PATTERN}$"},
         "example": "m-1",
     },

@@ -67,6 +67,7 @@ def member_id(call: Call, known: Caller) -> str:
             raise NotFound("the address names no member in base64url") from None
     if not schemas.MEMBER_ID.fullmatch(named):
         raise NotFound("no member has such an id")
+    call.scope["state"]["about"] = logs.hashed(named)
     return named
 
 

@@ -42,6 +42,7 @@ class Write(Route, frozen=True, kw_only=True):
 
     body: type[Request]
     operation: Callable[[Any, Context], Operation]
+    to_others: bool = False  # whether the path may not name the caller itself
 
 
 class Read(Route, frozen=True, kw_only=True):
@@ -71,7 +72,26 @@ def _order(call: Call, views: Views, member_id: str) -> Awaitable[OrderTrace]:
     return views.order(member_id, order_id(call))
 
 
-ROUTES: Sequence[Write | Read] = (
+def _for_member(own: Write | Read) -> Write | Read:
+    """Return the call by which the shop's systems do for the member in the path what `own` does for the caller.
+
+    It grants to others alone: who names itself there is no system of the shop that acts for a member.
+    """
+    route = msgspec.structs.replace(
+        own,
+        path=own.path.replace("/v1/points", "/v1/members/{member_id}", 1),
+        name=f"{own.name}ForMember",
+        summary=f"For the member in the path: {own.summary[0].lower()}{own.summary[1:]}"
+        + ("" if own.roles else " (service or admin)"),
+        roles=SHOP,
+        query=("encoding", *own.query),
+    )
+    if isinstance(route, Write) and route.operation is _earn:
+        return msgspec.structs.replace(route, to_others=True, problems=(errors.OwnGrant, *route.problems))
+    return route
+
+
+_OWN: Sequence[Write | Read] = (
     Write(
         path="/v1/points/earn",
         name="earn",
@@ -142,6 +162,9 @@ ROUTES: Sequence[Write | Read] = (
         problems=(errors.OrderNotFound,),
         view=_order,
     ),
+)
+
+_ADMIN: Sequence[Write | Read] = (
     Write(
         path="/v1/admin/members/{member_id}/earn",
         name="adminEarn",
@@ -191,3 +214,5 @@ ROUTES: Sequence[Write | Read] = (
         view=_order,
     ),
 )
+
+ROUTES: Sequence[Write | Read] = (*_OWN, *map(_for_member, _OWN), *_ADMIN)

@@ -15,6 +15,7 @@ from point_service.contract.errors import NoClient
 from point_service.contract.identity import Caller, Role, identify
 from point_service.domain.operations.earn import EarnRequest
 from point_service.http.app import create_app
+from point_service.http.routes import ROUTES, Write
 from point_service.settings import load
 from point_service.telemetry import logs
 
@@ -65,6 +66,43 @@ async def test_earning_needs_the_role_service_or_admin(client, role):
     headers = MEMBER | {"Idempotency-Key": "k"} | ({"X-Member-Role": role} if role else {})
     answer = await client.post("/v1/points/earn", content='{"amount": 1}', headers=headers)
     assert problem(answer) == (403, "role-missing", None)
+
+
+NAMING = [route for route in ROUTES if route.path.startswith("/v1/members/")]
+
+
+def naming(route, member):
+    """Return the address of a call about a member."""
+    return route.path.format(member_id=member, grant_id=1, order_id="o-1")
+
+
+@pytest.mark.parametrize("member", ["m-1", "m-2"], ids=["itself", "another"])
+@pytest.mark.parametrize("route", NAMING, ids=lambda route: route.name)
+async def test_a_member_names_nobody_in_the_path(client, route, member):
+    """Not even itself: its own token is enough for that."""
+    method = "POST" if isinstance(route, Write) else "GET"
+    headers = MEMBER | {"Idempotency-Key": "k", "X-Member-Role": "member"}
+    answer = await client.request(method, naming(route, member), content="{}", headers=headers)
+    assert problem(answer) == (403, "role-missing", None)
+
+
+@pytest.mark.parametrize("role", ["service", "admin"])
+@pytest.mark.parametrize("address", ["m-1", "%6D-1", "bS0x?encoding=base64url"])
+async def test_nobody_names_itself_to_be_granted_points(client, role, address):
+    member, _, query = address.partition("?")
+    headers = MEMBER | {"Idempotency-Key": "k", "X-Member-Role": role}
+    answer = await client.post(f"/v1/members/{member}/earn?{query}", content='{"amount": 1}', headers=headers)
+    assert problem(answer) == (403, "own-grant", None)
+
+
+@pytest.mark.parametrize("route", NAMING, ids=lambda route: route.name)
+@pytest.mark.parametrize("address", ["%20m", "m%0A", "%ff", "m" * 256, "b?encoding=base64url"])
+async def test_who_can_be_no_member_is_not_found(client, route, address):
+    member, _, query = address.partition("?")
+    method = "POST" if isinstance(route, Write) else "GET"
+    address = f"{naming(route, member)}?{query}"
+    answer = await client.request(method, address, content="{}", headers=SERVICE | {"Idempotency-Key": "k"})
+    assert problem(answer) == (404, "not-found", None)
 
 
 def listed(*roles):

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from litestar import Litestar
+from point_service.contract.errors import OwnGrant
 from point_service.http import openapi, probes
 from point_service.http.examples import EXAMPLES
 from point_service.http.handlers import handlers
-from point_service.http.routes import ROUTES, Write
+from point_service.http.routes import ROUTES, SHOP, Write
 
 KEPT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 
@@ -29,6 +30,22 @@ def test_every_route_is_described_and_nothing_else():
     }
     assert served == described
     assert probes.HANDLERS
+
+
+def test_each_call_about_the_caller_has_one_that_names_the_member():
+    """For the shop's systems alone, with the same body, answer and reason to refuse."""
+    by_path = {route.path: route for route in ROUTES}
+    own = [route for route in ROUTES if route.path.startswith("/v1/points")]
+    assert len(own) == 8
+    for route in own:
+        named = by_path[route.path.replace("/v1/points", "/v1/members/{member_id}")]
+        assert (type(named), named.answer) == (type(route), route.answer)
+        assert (named.roles, named.query) == (SHOP, ("encoding", *route.query))
+        assert [one for one in named.problems if one is not OwnGrant] == [*route.problems]
+        if isinstance(route, Write):
+            assert (named.body, named.operation) == (route.body, route.operation)
+            assert named.to_others == (OwnGrant in named.problems) == (route.name == "earn")
+    assert len({route.name for route in ROUTES}) == len(by_path) == len(ROUTES)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
