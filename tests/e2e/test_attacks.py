@@ -75,6 +75,16 @@ def test_an_identity_header_beside_a_good_token_changes_nothing(
     assert status in (400, 403)
 
 
+def test_a_member_acts_for_nobody_whom_it_names_in_the_address(door: tuple[str, int]) -> None:
+    own = bearer(good(Ours()))
+    for target, sent in attacks.NAMINGS:
+        method = "GET" if sent is None else "POST"
+        for token, code in (([own], "role-missing"), ([], "no-token")):
+            status, body = knock(door, method, target, token, sent)
+            assert (status, json.loads(body)["type"].rpartition(":")[2]) == (403, code), target
+            assert VICTIM not in body
+
+
 @pytest.mark.parametrize("place", attacks.UNASKED_PLACES)
 def test_a_token_in_the_query_opens_nothing(door: tuple[str, int], place: str) -> None:
     assert knock(door, "GET", f"/v1/points?{place}={good(Ours())}", [])[0] == 403

@@ -95,12 +95,32 @@ SNEAKS = [
     "/healthz%00/v1/points",
     "/healthz?/../v1/points",
     "/healthz#/../v1/points",
+    f"/v1/members/{VICTIM}",
+    f"/healthz/..%2fv1/members/{VICTIM}",
     "/metrics",
     "/readyz",
     "/openapi.json",
     "/stats/prometheus",
 ]
 """Request targets that someone without a token may ask for, in the hope of reaching what needs one."""
+
+_NAMED = [
+    (f"/v1/members/{VICTIM}", ""),
+    (f"/v1/members/{VICTIM.replace('-', '%2D')}", ""),
+    (f"/v1/members/{base64.urlsafe_b64encode(VICTIM.encode()).decode()}", "?encoding=base64url"),
+]
+_ACTS: dict[str, dict[str, object] | None] = {
+    "": None,
+    "/grants": None,
+    "/history": None,
+    "/orders/o-1": None,
+    "/earn": {"amount": 1000},
+    "/earn/1/cancel": {},
+    "/use": {"order_id": "o-1", "amount": 1},
+    "/use/cancel": {"order_id": "o-1", "amount": 1},
+}
+NAMINGS = [(address + act + query, body) for address, query in _NAMED for act, body in _ACTS.items()]
+"""Targets that name the victim, which the shop's systems may ask for and no member; with a body it is a POST."""
 
 _FOR_POST = ("Access-Control-Request-Method", "POST")
 PREFLIGHTS: dict[str, list[Header]] = {

@@ -52,6 +52,20 @@ def test_one_member_takes_no_more_than_its_share_and_nothing_from_others(
     assert answers[429] > 0
 
 
+def test_a_system_that_names_members_in_the_address_has_one_share_for_all_of_them(
+    gateway: str, limit: int, issuer: Any
+) -> None:
+    greedy, modest = (f"Bearer {issuer.token(sub=sub, role='service')}" for sub in ("orders", "promotions"))
+    headers = {"host": "points.localhost", "authorization": greedy}
+    with httpx.Client(base_url=gateway) as client:
+        answers = Counter(
+            client.get(f"/v1/members/m-{one}", headers=headers).status_code for one in range(4 * limit)
+        )
+        assert client.get("/v1/members/m-1", headers=headers | {"authorization": modest}).status_code == 200
+    assert answers[200] < limit / 2
+    assert answers[429] > 0
+
+
 def test_a_refusal_says_when_to_come_back(gateway: str, limit: int) -> None:
     with httpx.Client(base_url=gateway) as client:
         answer = _empty_the_bucket(client, limit)

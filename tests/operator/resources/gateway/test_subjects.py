@@ -18,6 +18,7 @@ from harness.gateway import Answer, Client, bearer, tenant
 from harness.service import Served
 from harness.subjects import SUBJECTS, UNCARRIED
 from point_local.alone import mysqld, serve, servers
+from point_local.drill import attacks
 from point_operator.model import api, names
 from point_service.contract import errors
 from point_service.mysql.migrate import migrate
@@ -120,6 +121,64 @@ def test_an_address_carries_any_member_in_base64url_through_any_gateway(
 def test_a_gateway_that_decodes_slashes_needs_it(decoded: Client, issuer: Any) -> None:
     answer = _call(decoded, issuer.token(role="admin"), "/v1/admin/members/m-1%2Fhistory")
     assert (answer.status, answer.headers["location"]) == (307, "/v1/admin/members/m-1/history")
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_shops_token_names_a_member_percent_encoded(client: Client, issuer: Any, name: str) -> None:
+    shop, subject, order = issuer.token(sub="shop", role="service"), SUBJECTS[name], str(uuid.uuid4())
+    address = f"/v1/members/{quote(subject, safe='')}"
+    earned = _call(client, shop, f"{address}/earn", {"amount": 5})
+    assert earned.status == 201, earned.body
+    used = {"order_id": order, "amount": 3}
+    assert _call(client, shop, f"{address}/use", used).status == 201
+    assert _call(client, shop, f"{address}/use/cancel", used).status == 201
+    grant = json.loads(earned.body)["grant_id"]
+    assert _call(client, shop, f"{address}/earn/{grant}/cancel", {}).status in (201, 409)
+    assert _member(_call(client, shop, address)) == subject
+    for rest in ("/grants", "/history", f"/orders/{order}"):
+        assert _call(client, shop, address + rest).status == 200
+    assert _call(client, issuer.token(sub=subject), f"/v1/points/orders/{order}").status == 200
+
+
+@pytest.mark.parametrize("name", [*SUBJECTS, *UNCARRIED])
+def test_the_shops_token_names_any_member_in_base64url_through_any_gateway(
+    decoded: Client, issuer: Any, name: str
+) -> None:
+    shop, subject = issuer.token(sub="shop", role="service"), (SUBJECTS | UNCARRIED)[name]
+    address, query = f"/v1/members/{_base64url(subject)}", "encoding=base64url"
+    assert _call(decoded, shop, f"{address}/earn?{query}", {"amount": 5}).status == 201
+    assert _member(_call(decoded, shop, f"{address}?{query}")) == subject
+    assert _call(decoded, shop, f"{address}/history?limit=1&{query}").status == 200
+
+
+@pytest.mark.parametrize(("target", "body"), attacks.NAMINGS)
+def test_a_members_token_names_nobody(client: Client, issuer: Any, target: str, body: Any) -> None:
+    for member in (attacks.VICTIM, "m-mallory"):
+        refused = _call(client, issuer.token(sub=member), target, body)
+        assert (refused.status, refused.problem()["type"]) == (403, errors.TYPE_PREFIX + "role-missing")
+    method = "GET" if body is None else "POST"
+    untold = client.call(target, method=method)
+    assert (untold.status, untold.problem()["type"]) == (403, errors.TYPE_PREFIX + "no-token")
+    forged = client.call(target, bearer(attacks.FORGERIES["another payload"](issuer)), method=method)
+    assert (forged.status, forged.problem()["type"]) == (401, errors.TYPE_PREFIX + "invalid-token")
+
+
+@pytest.mark.parametrize("headers", attacks.SPOOFS.values(), ids=attacks.SPOOFS)
+def test_a_header_makes_no_member_one_of_the_shops_systems(
+    client: Client, issuer: Any, headers: list[attacks.Header]
+) -> None:
+    target = f"/v1/members/{attacks.VICTIM}"
+    answer = client.call(target, bearer(issuer.token(sub="m-mallory")), *headers)
+    assert answer.status in (400, 403)
+    assert attacks.VICTIM.encode() not in answer.body
+
+
+def test_a_header_makes_the_shops_own_name_no_other_ones(client: Client, issuer: Any) -> None:
+    """Who grants to itself is known by its token."""
+    shop = bearer(issuer.token(sub="shop", role="service"))
+    sent = ("Idempotency-Key", "k"), ("Content-Type", "application/json"), ("X-Member-Id", "other")
+    answer = client.call("/v1/members/shop/earn", shop, *sent, method="POST", body=b'{"amount": 5}')
+    assert (answer.status, answer.problem()["type"]) == (403, errors.TYPE_PREFIX + "own-grant")
 
 
 @pytest.mark.parametrize("dots", UNCARRIED.values())
