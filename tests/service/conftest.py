@@ -30,6 +30,7 @@ FLAVOURS = ("mysql", "mariadb")
 DIALECT = frozenset(
     {
         "test_ledger",
+        "test_history",
         "test_migrate",
         "test_use",
         "test_cancel",

@@ -19,6 +19,10 @@ END = r"$(?!\n)"
 MEMBER_ID = re.compile(MEMBER_ID_PATTERN)
 CLIENT_ID = re.compile(MEMBER_ID_PATTERN)
 ORDER_ID = re.compile(ORDER_ID_PATTERN)
+# RFC 3339, to the microsecond: what is finer would be cut off, and a border moved.
+MOMENT_PATTERN = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 MAX_ID = 2**63 - 1
 MAX_PAGE = 100

@@ -1,5 +1,7 @@
 """Ledger entries: every movement of points, each of one grant. Amounts are whole points."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
@@ -27,3 +29,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     position: int = 0
     reversed_entry_id: int | None = None
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which entries of a member are asked for: of these kinds, from `since` on and before `until`."""
+
+    since: datetime = datetime.min.replace(tzinfo=UTC)
+    until: datetime = datetime.max.replace(tzinfo=UTC)
+    kinds: Sequence[EntryKind] = tuple(EntryKind)
+
+
+EVERY_ENTRY = Filter()

@@ -10,6 +10,7 @@ import yaml
 from point_service import VERSION
 from point_service.contract import errors, schemas
 from point_service.contract.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDocument
+from point_service.domain.entries import EntryKind
 from point_service.http.examples import EXAMPLES
 from point_service.http.routes import ROUTES, Read, Write
 
@@ -37,6 +38,7 @@ WRITING: Sequence[type[Problem]] = (
     errors.MemberBusy,
 )
 
+MOMENT = {"type": "string", "format": "date-time", "pattern": f"^{schemas.MOMENT_PATTERN}$"}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "X-Member-Id": {
@@ -124,6 +126,27 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Only grants whose points can be spent",
         "schema": {"type": "boolean", "default": False},
         "example": True,
+    },
+    "from": {
+        "name": "from",
+        "in": "query",
+        "description": "Only entries of this moment and later (RFC 3339, to the microsecond; a + is sent as %2B)",
+        "schema": MOMENT,
+        "example": "2026-11-01T00:00:00Z",
+    },
+    "to": {
+        "name": "to",
+        "in": "query",
+        "description": "Only entries of before this moment; not before from",
+        "schema": MOMENT,
+        "example": "2026-12-01T00:00:00+09:00",
+    },
+    "kind": {
+        "name": "kind",
+        "in": "query",
+        "description": "Only entries of this kind; repeated, of any of these",
+        "schema": {"type": "array", "items": {"type": "string", "enum": [kind.value for kind in EntryKind]}},
+        "example": ["USE", "CANCEL_USE"],
     },
 }
 

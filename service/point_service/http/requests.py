@@ -1,6 +1,8 @@
 """What a request says: who calls, for whose points, under which key, what exactly."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -29,6 +31,7 @@ from point_service.contract.identity import (
     decode,
     identify,
 )
+from point_service.domain.entries import EVERY_ENTRY, EntryKind, Filter
 from point_service.domain.policy import Policy
 from point_service.telemetry import logs
 
@@ -37,6 +40,7 @@ Body = TypeVar("Body", bound=schemas.Request)
 
 JSON = "application/json"
 BASE64URL = "base64url"
+MOMENT = re.compile(schemas.MOMENT_PATTERN)
 
 
 def caller(call: Call, roles: Sequence[Role]) -> Caller:
@@ -107,6 +111,21 @@ def only_live(call: Call) -> bool:
     return live == "true"
 
 
+def only(call: Call) -> Filter:
+    """Return which entries are asked for. Raises InvalidField."""
+    since, until = _moment(call, "from"), _moment(call, "to")
+    if since is not None and until is not None and since > until:
+        raise InvalidField("from must not be after to", field="from")
+    kinds = call.query_params.getall("kind", [])
+    if not set(kinds) <= set(EntryKind):
+        raise InvalidField(f"kind must be one of {', '.join(EntryKind)}; it may be repeated", field="kind")
+    return Filter(
+        since=since or EVERY_ENTRY.since,
+        until=until or EVERY_ENTRY.until,
+        kinds=tuple(kind for kind in EntryKind if kind in kinds) if kinds else EVERY_ENTRY.kinds,
+    )
+
+
 def idempotency_key(call: Call) -> str:
     """Return the key. Raises InvalidIdempotencyKey."""
     return check_key(call.headers.getall("idempotency-key", []))
@@ -162,6 +181,23 @@ async def _read_whole(call: Call) -> bytes:
 def _in_path(call: Call, name: str) -> str:
     """Return a part of the path, decoded, once; what is no UTF-8 is no name of anything."""
     return unquote(call.path_params[name])
+
+
+def _moment(call: Call, name: str) -> datetime | None:
+    """Return a moment of the query, None when it names none. Raises InvalidField."""
+    text = call.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        if MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # there is no such day, or it is past what a moment can be
+    raise InvalidField(
+        f"{name} must be a moment of RFC 3339, to the microsecond, with Z or an offset: 2026-11-24T03:00:00Z or"
+        " 2026-11-24T12:00:00%2B09:00 (in a query a + is sent as %2B, or it arrives as a space)",
+        field=name,
+    )
 
 
 def _number(text: str) -> int | None:

@@ -15,7 +15,7 @@ from point_service.domain.operations.cancel_use import CancelUse, CancelUseReque
 from point_service.domain.operations.earn import Earn, Earned, EarnRequest
 from point_service.domain.operations.operation import Operation
 from point_service.domain.operations.use import Use, Used, UseRequest
-from point_service.http.requests import Call, Context, grant_id, only_live, order_id, page
+from point_service.http.requests import Call, Context, grant_id, only, only_live, order_id, page
 from point_service.ledger.views import Balance, Grants, History, OrderTrace, Views
 
 SHOP = (Role.SERVICE, Role.ADMIN)
@@ -65,7 +65,7 @@ def _grants(call: Call, views: Views, member_id: str) -> Awaitable[Grants]:
 
 
 def _history(call: Call, views: Views, member_id: str) -> Awaitable[History]:
-    return views.history(member_id, *page(call))
+    return views.history(member_id, *page(call), only(call))
 
 
 def _order(call: Call, views: Views, member_id: str) -> Awaitable[OrderTrace]:
@@ -151,7 +151,7 @@ _OWN: Sequence[Write | Read] = (
         name="history",
         summary="The member's ledger entries, newest first",
         answer=History,
-        query=("cursor", "limit"),
+        query=("cursor", "limit", "from", "to", "kind"),
         view=_history,
     ),
     Read(
@@ -200,7 +200,7 @@ _ADMIN: Sequence[Write | Read] = (
         summary="Any member's ledger entries, newest first (admin)",
         roles=OPERATORS,
         answer=History,
-        query=("encoding", "cursor", "limit"),
+        query=("encoding", "cursor", "limit", "from", "to", "kind"),
         view=_history,
     ),
     Read(

@@ -9,6 +9,7 @@ from asyncmy.connection import Connection
 
 from point_service.contract.errors import OrderNotFound, Unavailable
 from point_service.contract.schemas import Answer
+from point_service.domain.entries import EVERY_ENTRY, Filter
 from point_service.domain.policy import Policy
 from point_service.mysql.database import Database, Reader
 from point_service.mysql.store import reads
@@ -84,7 +85,10 @@ class HistoryEntry(Answer, frozen=True, kw_only=True):
 
 
 class History(Answer, frozen=True, kw_only=True):
-    """A page of entries, newest first; `next_cursor` is null on the last page."""
+    """A page of entries, newest first; `next_cursor` is null on the last page.
+
+    With a filter a page may be short, or empty, and not the last.
+    """
 
     entries: list[HistoryEntry]
     next_cursor: str | None
@@ -152,9 +156,11 @@ class Views:
             next_cursor=str(rows[limit - 1][0]) if len(rows) > limit else None,
         )
 
-    async def history(self, member_id: str, before: int, limit: int) -> History:
-        """Return up to `limit` entries older than the entry `before`, newest first."""
-        rows = await self._lagging(lambda connection: reads.entries(connection, member_id, before, limit + 1))
+    async def history(self, member_id: str, before: int, limit: int, wanted: Filter = EVERY_ENTRY) -> History:
+        """Return up to `limit` wanted entries older than the entry `before`, newest first."""
+        rows, following = await self._lagging(
+            lambda connection: reads.entries(connection, member_id, before, limit, wanted)
+        )
         return History(
             entries=[
                 HistoryEntry(
@@ -165,9 +171,9 @@ class Views:
                     order_id=row[4],
                     at=utc(row[5]),
                 )
-                for row in rows[:limit]
+                for row in rows
             ],
-            next_cursor=str(rows[limit - 1][0]) if len(rows) > limit else None,
+            next_cursor=str(following) if following is not None else None,
         )
 
     async def _lagging(self, work: Callable[[Connection], Awaitable[T]]) -> T:

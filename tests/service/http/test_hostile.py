@@ -115,6 +115,10 @@ READS = {
     "a cursor that is no number": "/v1/points/history?cursor=1%20OR%201=1",
     "a cursor past 63 bits": f"/v1/points/history?cursor={2**63}",
     "an unknown kind of live": "/v1/points/grants?live=maybe",
+    "a kind that is a list": "/v1/points/history?kind=EARN,USE",
+    "a kind that is a statement": "/v1/points/history?kind=EARN'%29%20OR%201=1--%20",
+    "a moment that is a statement": "/v1/points/history?from=2026-11-24T03:00:00Z'%20OR%201=1",
+    "a moment of 400 digits": "/v1/points/history?to=2026-11-24T03:00:00." + "9" * 400 + "Z",
 }
 NOWHERE = {
     "no such address": "/v1/points/everything",

@@ -1,12 +1,14 @@
 """What is only read, each with one statement and so one snapshot, or in pages."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from asyncmy.connection import Connection
 
+from point_service.domain.entries import EVERY_ENTRY, Filter
 from point_service.domain.orders import OrderPart
-from point_service.mysql.store.execution import Row, run
+from point_service.mysql.store.execution import Row, naive, run
 from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_PARTS, order_part
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
@@ -45,6 +47,24 @@ ENTRIES = (
     " FROM ledger_entry FORCE INDEX (ledger_entry_member)"
     " WHERE member_id = %s AND entry_id < %s ORDER BY entry_id DESC LIMIT %s"
 )
+# No index has an entry's kind or moment, so a filter is held against the entries themselves, newest first. It looks at
+# LOOKED of them for a page, or till the page is full: where that ends is found in the index alone.
+LOOKED = 1_000
+END_OF_LOOK = (
+    "SELECT entry_id, created_at FROM ledger_entry FORCE INDEX (ledger_entry_member)"
+    " WHERE member_id = %s AND entry_id = (SELECT entry_id FROM ledger_entry FORCE INDEX (ledger_entry_member)"
+    " WHERE member_id = %s AND entry_id < %s ORDER BY entry_id DESC LIMIT 1 OFFSET %s)"
+)
+FILTERED_ENTRIES = (
+    "SELECT entry_id, kind, amount, grant_id, order_id, created_at"
+    " FROM ledger_entry FORCE INDEX (ledger_entry_member)"
+    " WHERE member_id = %s AND entry_id < %s AND entry_id >= %s"
+    " AND created_at >= %s AND created_at < %s AND FIND_IN_SET(kind, %s) ORDER BY entry_id DESC LIMIT %s"
+)
+# A member's moments rise with its ids: the writer's clock gives them, no pod's, under the member's lock. But that clock
+# may be set back, and after a failover it is another server's. So every entry that is looked at is held against both
+# borders, and a look ends for good only below an entry older than `since` by what no clock should be wrong.
+ASTRAY = timedelta(hours=1)
 # Aurora's readers, a writer that was demoted among them, have the second one only.
 SCHEMA_VERSION = "SELECT version_num, @@global.read_only OR @@global.innodb_read_only FROM alembic_version"
 
@@ -74,9 +94,25 @@ async def grants(
     return await _read(connection, GRANTS, member_id, before, limit)
 
 
-async def entries(connection: Connection, member_id: str, before: int, limit: int) -> Sequence[Row]:
-    """Return the newest entries with an id below `before`: id, kind, amount, grant, order, moment."""
-    return await _read(connection, ENTRIES, member_id, before, limit)
+async def entries(
+    connection: Connection, member_id: str, before: int, limit: int, wanted: Filter
+) -> tuple[Sequence[Row], int | None]:
+    """Return the newest entries with an id below `before` that are wanted: id, kind, amount, grant, order, moment.
+
+    And the id below which to look on, None when there is nothing more.
+    """
+    if wanted == EVERY_ENTRY:
+        rows, end = await _read(connection, ENTRIES, member_id, before, limit + 1), None
+    else:
+        # Entries that come between the two statements are newer: the second one looks at them, too.
+        ends = await _read(connection, END_OF_LOOK, member_id, member_id, before, LOOKED - 1)
+        end, reached = ends[0] if ends else (None, None)
+        since, until = naive(wanted.since), naive(wanted.until)
+        values = [before, end or 0, since, until, ",".join(wanted.kinds), limit + 1]
+        rows = await _read(connection, FILTERED_ENTRIES, member_id, *values)
+        if reached is not None and since - reached > ASTRAY:
+            end = None
+    return rows[:limit], rows[limit - 1][0] if len(rows) > limit else end
 
 
 async def schema_version(connection: Connection) -> tuple[str | None, bool]:
