@@ -140,9 +140,12 @@ async def test_the_pages_of_a_filter_are_the_filtered_whole(
             assert told == [entry for entry in whole if fits(entry, wanted)]
 
 
-async def test_a_page_of_a_filter_reads_so_much_and_no_more_however_long_the_history(member, master):
+async def test_a_page_of_a_filter_reads_so_much_and_no_more_however_long_the_history(
+    member, member_of, points, master
+):
     moments = [START + timedelta(minutes=place) for place in range(6_000)]
-    await write(member, master, [(EntryKind.EARN, at) for at in moments])
+    for one in (member_of(points, "a"), member, member_of(points, "z")):  # on either side of it in the index
+        await write(one, master, [(EntryKind.EARN, at) for at in moments])
     idle = await rows_read(master, asyncio.sleep(0))
     most = idle + 2 * reads.LOOKED + 50
     nowhere = await member.views.history(member.member_id, NEWEST, 10, Filter(kinds=(EntryKind.USE,)))
@@ -164,20 +167,17 @@ async def test_a_page_of_a_filter_reads_so_much_and_no_more_however_long_the_his
     # A page that is full early ends there: all the rest is the look for its end, in the index.
     full = member.views.history(member.member_id, NEWEST, 10, EARNED)
     assert await rows_read(master, full) < idle + reads.LOOKED + 50
-
-
-def test_an_index_serves_each_statement_of_a_filter(master):
-    border = "2035-01-01"
     for statement, values in (
-        (reads.END_OF_LOOK, ("m", "m", NEWEST, 999)),
-        (reads.FILTERED_ENTRIES, ("m", NEWEST, 5, border, border, "EARN,USE", 21)),
+        (reads.END_OF_LOOK, (member.member_id, member.member_id, NEWEST, reads.LOOKED - 1)),
+        (reads.FILTERED_ENTRIES, (member.member_id, NEWEST, 5, moments[0], moments[9], "EARN,USE", 21)),
     ):
-        with (
-            master.connect(cursorclass=pymysql.cursors.DictCursor) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute("EXPLAIN FORMAT=TRADITIONAL " + statement, values)
-            plan = cursor.fetchall()
-        assert {row["key"] for row in plan} <= {"ledger_entry_member", "PRIMARY", None}, plan
-        assert all(row["type"] not in ("ALL", "index") for row in plan), plan
+        plan = explained(master, statement, values)
+        assert {row["key"] for row in plan} <= {"ledger_entry_member", "PRIMARY"}, plan
         assert not any("filesort" in (row["Extra"] or "") for row in plan), plan
+
+
+def explained(master, statement, values):
+    """Return how the server would run a statement."""
+    with master.connect(cursorclass=pymysql.cursors.DictCursor) as connection, connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}", values)
+        return cursor.fetchall()
