@@ -173,8 +173,9 @@ _ADMIN: Sequence[Write | Read] = (
         body=EarnRequest,
         answer=Earned,
         query=("encoding",),
-        problems=(errors.HoldingCapExceeded,),
+        problems=(errors.OwnGrant, errors.HoldingCapExceeded),
         operation=_earn,
+        to_others=True,
     ),
     Read(
         path="/v1/admin/members/{member_id}",

@@ -230,6 +230,13 @@ def test_nobody_grants_points_to_itself_by_its_name(client, member, master, role
     assert call(client, f"{base}?{query}", caller=member, role=role).json()["balance"] == 1
 
 
+def test_no_operator_grants_points_to_itself(client, member):
+    address = f"/v1/admin/members/{quote(member, safe='')}/earn"
+    refused = call(client, address, {"amount": 1}, caller=member, role="admin")
+    assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (403, "own-grant")
+    assert call(client, address, {"amount": 1}, caller="an-operator", role="admin").status_code == 201
+
+
 @pytest.mark.parametrize("rest", ["", "/grants", "/history", "/orders/o-1"])
 @pytest.mark.parametrize(
     ("address", "status"),
