@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "migrate": "bring the database's schema and the application user up to date",
     "expire": "write the entries of what has expired, and forget old answers, once",
     "verify": "check every invariant of the ledger; exit status 1 when one does not hold",
+    "liability": "print what is owed to the members and how it moved; exit status 1 when the books do not tie",
     "forget-answers": "let Redis forget every answer, after the database was restored to an earlier moment",
     "config": "print every variable with the value in force; secrets are files and not shown",
     "openapi": "print the API's description (OpenAPI, YAML)",
@@ -28,6 +30,8 @@ COMMANDS = {
 def main() -> None:
     """Run one command. Exit status 2: the configuration is wrong; 1: the command failed."""
     arguments = _parser().parse_args()
+    if arguments.command == "liability":
+        _choose_days(arguments)
     if arguments.command == "openapi":
         print(openapi.text(), end="")
         return
@@ -67,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         if name == "verify":
             _add_verify_options(command)
+        elif name == "liability":
+            _add_liability_options(command)
     return parser
 
 
@@ -88,6 +94,62 @@ def _add_verify_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_liability_options(command: argparse.ArgumentParser) -> None:
+    command.description = f"{COMMANDS['liability']}. Days are those of Asia/Seoul."
+    command.add_argument(
+        "--from",
+        dest="since",
+        type=_day,
+        metavar="DATE",
+        help="the first day of the movement; by default the first of the month of the day before --to, or before"
+        " today: on the 1st the whole month that has ended, on other days the month so far",
+    )
+    command.add_argument(
+        "--to",
+        dest="until",
+        type=_day,
+        metavar="DATE",
+        help="the day before which the movement ends, tomorrow at the latest; by default it goes on until now",
+    )
+    command.add_argument(
+        "--format", choices=("table", "csv", "json"), default="table", help="table by default"
+    )
+    command.add_argument(
+        "--output", type=_file, metavar="FILE", help="write it there and not to standard output"
+    )
+    command.add_argument(
+        "--writer", action="store_true", help="read the writer, also where there is a reader"
+    )
+    command.set_defaults(refuse=command.error)
+
+
+def _choose_days(arguments: argparse.Namespace) -> None:
+    from point_service.ledger.liability import SEOUL, period
+
+    try:
+        today = datetime.now(UTC).astimezone(SEOUL).date()
+        arguments.period = period(arguments.since, arguments.until, today)
+    except ValueError as error:
+        arguments.refuse(str(error))
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:  # there are other ISO forms
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day like 2026-11-01")
+    return day
+
+
+def _file(text: str) -> Path:
+    path = _metrics_file(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
+    return path
+
+
 def _place(text: str) -> "Place":
     from point_service.ledger.verify import place_of
 
@@ -99,7 +161,7 @@ def _place(text: str) -> "Place":
 
 def _metrics_file(text: str) -> Path:
     path = Path(text)
-    if not path.parent.is_dir():  # told now and not after the check
+    if not path.parent.is_dir():  # told now and not after the work
         raise argparse.ArgumentTypeError(f"{str(path.parent)!r} is not a folder")
     return path
 
@@ -125,6 +187,11 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             from point_service.maintenance import forget
 
             asyncio.run(forget(settings))
+        case "liability":
+            from point_service.maintenance import owe
+
+            asked, form = arguments.period, arguments.format
+            return asyncio.run(owe(settings, asked, form, arguments.output, arguments.writer))
         case _:
             from point_service.maintenance import check
 

@@ -1,4 +1,4 @@
-"""Commands that do their work once and end: `expire`, `verify`, `forget-answers`."""
+"""Commands that do their work once and end: `expire`, `verify`, `liability`, `forget-answers`."""
 
 import asyncio
 import logging
@@ -7,12 +7,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from point_service.contract.errors import Unavailable
-from point_service.ledger import upkeep
+from point_service.ledger import liability, upkeep
+from point_service.ledger.printed import FORMATS
 from point_service.ledger.verify import Finding, Place, Report, verify, write_metrics
 from point_service.mysql.database import Database
 from point_service.mysql.pool import Pool, opener
@@ -24,7 +25,7 @@ from point_service.turns.lock import forget_answers
 log = logging.getLogger(__name__)
 
 FORGET_ATTEMPTS, FORGET_PAUSE = 10, 1.0  # seconds
-FIRST_PROGRESS = 2.0  # seconds until a check says how far it is,
+FIRST_PROGRESS = 2.0  # seconds until a command says how far it is,
 PROGRESS, TERMINAL_PROGRESS = 5.0, 0.5  # and how often then
 
 
@@ -44,20 +45,14 @@ async def check(settings: Settings, metrics_file: Path | None, start: Place | No
     """
     host = None if writer else settings.database.reader_host
     async with _database(settings, host=host) as database:
-        try:
+        with _named(host):
             progress = _Progress(await database.read(audit.ends), start)
-        except Unavailable as error:
-            if host is None:
-                raise
-            raise Unavailable(f"{host}: {error}; --writer asks the writer") from None
 
         def tell(finding: Finding) -> None:
             progress.clear()
             print(f"{finding.where}: {finding.invariant}", flush=True)
 
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        _end_at_sigterm()
         try:
             report = await verify(database, tell, start, progress.passed)
         except BaseException:
@@ -72,6 +67,35 @@ async def check(settings: Settings, metrics_file: Path | None, start: Place | No
     behind = "" if start is None else f" behind {start}"
     print(f"{report.checked} rows checked{behind}, {report.findings} findings")
     return 1 if report.findings else 0
+
+
+async def owe(
+    settings: Settings, asked: liability.Period, form: str, output: Path | None, writer: bool
+) -> int:
+    """Print what is owed and how it moved, or leave it in `output`; tell what does not tie. Return the exit status.
+
+    A reader is asked where there is one, unless it is to be the `writer`. Raises Unavailable, OSError.
+    """
+    host = None if writer else settings.database.reader_host
+    line = _Line()
+
+    def passed(part: str, done: int, end: int) -> None:
+        if line.due():
+            share = f" {min(99, 100 * done // end)}%" if end else ""
+            line.show(f"liability: {part}{share}")
+
+    async with _database(settings, host=host) as database:
+        _end_at_sigterm()
+        try:
+            with _named(host):
+                books = await database.read(lambda connection: liability.read(connection, asked, passed))
+        finally:
+            line.clear()
+    statement = liability.statement(books, asked)
+    _put(FORMATS[form](statement), output)
+    for finding in statement.findings:
+        print(f"liability: {finding}; verify says where", file=sys.stderr)
+    return 1 if statement.findings else 0
 
 
 async def forget(settings: Settings) -> None:
@@ -92,31 +116,23 @@ async def forget(settings: Settings) -> None:
         await cache.close()
 
 
-class _Progress:
-    """How far a check is, on stderr: on a terminal a line that changes, else a line now and then. None while it is
+class _Line:
+    """How far a command is, on stderr: on a terminal a line that changes, else a line now and then. None while it is
     short."""
 
-    def __init__(self, ends: Mapping[str, int], start: Place | None) -> None:
-        self.place = start
-        self._start = start
-        self._ends = ends
-        self._began = time.monotonic()
-        self._next = self._began + FIRST_PROGRESS
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self._next = self.began + FIRST_PROGRESS
         self._terminal = sys.stderr.isatty()
         self._shown = False
 
-    def passed(self, place: Place, report: Report) -> None:
-        """Take note of a page, and tell when it is time."""
-        self.place = place
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + (TERMINAL_PROGRESS if self._terminal else PROGRESS)
-        rate = report.checked / (now - self._began)
-        line = (
-            f"verify: {place.part}{self._share(place, report)}; {report.checked} rows checked,"
-            f" {rate:.0f} a second, {report.findings} findings; at {place}"
-        )
+    def due(self) -> bool:
+        """Tell whether it is time for the next one."""
+        return time.monotonic() >= self._next
+
+    def show(self, line: str) -> None:
+        """Write it."""
+        self._next = time.monotonic() + (TERMINAL_PROGRESS if self._terminal else PROGRESS)
         if self._terminal:
             line = f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}"
         print(line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
@@ -128,6 +144,28 @@ class _Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
             self._shown = False
 
+
+class _Progress:
+    """How far a check is."""
+
+    def __init__(self, ends: Mapping[str, int], start: Place | None) -> None:
+        self.place = start
+        self._start = start
+        self._ends = ends
+        self._line = _Line()
+        self.clear = self._line.clear
+
+    def passed(self, place: Place, report: Report) -> None:
+        """Take note of a page, and tell when it is time."""
+        self.place = place
+        if not self._line.due():
+            return
+        rate = report.checked / (time.monotonic() - self._line.began)
+        self._line.show(
+            f"verify: {place.part}{self._share(place, report)}; {report.checked} rows checked,"
+            f" {rate:.0f} a second, {report.findings} findings; at {place}"
+        )
+
     def _share(self, place: Place, report: Report) -> str:
         """Return how much of its part is done, in words; nothing where nobody knows."""
         done = place.after if isinstance(place.after, int) else report.checked
@@ -135,6 +173,30 @@ class _Progress:
         if end == 0 or (isinstance(place.after, str) and self._start is not None):
             return ""
         return f" {min(99, 100 * done // end)}%"
+
+
+def _put(text: str, output: Path | None) -> None:
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, "utf-8", newline="")
+
+
+def _end_at_sigterm() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+@contextmanager
+def _named(reader: str | None) -> Generator[None]:
+    """Say which reader it is that can't be reached, and what can be done."""
+    try:
+        yield
+    except Unavailable as error:
+        if reader is None:
+            raise
+        raise Unavailable(f"{reader}: {error}; --writer asks the writer") from None
 
 
 @asynccontextmanager

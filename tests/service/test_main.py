@@ -15,6 +15,14 @@ from point_service.main import main
         ("verify --metrics-file /nowhere/at/all.prom", "'/nowhere/at' is not a folder"),
         ("verify --after uses:1 --metrics-file x", "not allowed with argument --after"),
         ("verify --everything", "unrecognized arguments: --everything"),
+        ("liability --from 2026-11-31", "--from: '2026-11-31' is not a day like 2026-11-01"),
+        ("liability --to 20261101", "--to: '20261101' is not a day like 2026-11-01"),
+        ("liability --from 1999-12-31", "--from: 1999-12-31 is not from 2000-01-01 to 2"),
+        ("liability --to 9999-01-01", "--to: 9999-01-01 is not from 2000-01-01 to 2"),
+        ("liability --from 2026-02-01 --to 2026-02-01", "--from: 2026-02-01 is not before --to, 2026-02-01"),
+        ("liability --format xml", "--format: invalid choice: 'xml' (choose from"),
+        ("liability --output /nowhere/at/all.csv", "--output: '/nowhere/at' is not a folder"),
+        ("liability --output /", "--output: '/' is a folder"),
         ("check", "invalid choice: 'check'"),
         ("", "required: COMMAND"),
     ],
@@ -37,3 +45,20 @@ def test_help_says_what_verify_takes(monkeypatch, capsys):
     out, error = capsys.readouterr()
     assert (ended.value.code, error) == (0, "")
     assert all(option in out for option in ("--after PLACE", "--writer", "--metrics-file"))
+
+
+def test_help_says_what_liability_takes(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["point-service", "liability", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, error = capsys.readouterr()
+    assert (ended.value.code, error) == (0, "")
+    options = (
+        "--from DATE",
+        "--to DATE",
+        "--format {table,csv,json}",
+        "--output FILE",
+        "--writer",
+        "Asia/Seoul",
+    )
+    assert all(option in out for option in options)
