@@ -56,7 +56,9 @@ def earn_and_use() -> None:
         earned = client.call("POST", "/v1/points/earn", {"amount": 1000}, role="service")
         used = client.call("POST", "/v1/points/use", {"order_id": "o-1", "amount": 300})
     if (earned.status_code, used.status_code) != (201, 201):
-        raise LocalError(f"earn answered {earned.status_code}, use {used.status_code}: {used.text}")
+        raise LocalError(
+            f"earn answered {earned.status_code}: {earned.text}, use {used.status_code}: {used.text}"
+        )
     console.print(
         f"[green]✓[/] member {client.member} earned 1000 and used 300 through {edge.url(application.hosts()[0])}: "
         f"balance {used.json()['balance']}",
