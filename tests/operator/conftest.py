@@ -15,6 +15,7 @@ from harness.kube import Kube, Process
 from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
 from point_local.build import tools
+from point_local.programs.command import wait_established
 from point_operator.model import gateways, kinds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ def optional_kinds(server: Any, operator: Any) -> Iterator[None]:
     operator.stop()
     for crd in crds:
         server.kubectl("apply", "--server-side", "-f", crd)
-        server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", crd)
+        wait_established(server.kubectl, "-f", crd)
     operator.start()
     yield
     for crd in crds:

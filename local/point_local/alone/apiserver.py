@@ -26,6 +26,7 @@ from point_local.alone.ports import free_port
 from point_local.build import tools
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs import paths
+from point_local.programs.command import wait_established
 
 DEADLINE = 60.0
 """Seconds that the servers may take until /readyz answers 200."""
@@ -126,7 +127,7 @@ def start(crds: Iterable[Path] = (), deadline: float = DEADLINE) -> Generator[Ap
         if files:
             flags = [word for path in files for word in ("-f", path)]
             server.kubectl("apply", "--server-side", *flags)
-            server.kubectl("wait", "--for=condition=Established", "--timeout=60s", *flags)
+            wait_established(server.kubectl, *flags)
         yield server
 
 

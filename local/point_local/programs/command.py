@@ -1,5 +1,6 @@
 """Run other programs: their output goes to a log file, their failure becomes one error that says where to look."""
 
+import json
 import os
 import subprocess
 import time
@@ -83,6 +84,26 @@ def wait(what: str, condition: Callable[[], object], *, seconds: float, every: f
         if time.monotonic() > deadline:
             raise LocalError(f"{what}: not so after {seconds:.0f} s (logs: {paths.LOGS})")
         time.sleep(every)
+
+
+def wait_established(kubectl: Callable[..., str], *crds: str, seconds: float = 60) -> None:
+    """Return once the API server serves these CRDs (names after `crd`, or files after `-f`).
+
+    `kubectl` runs it with its arguments. Not by `kubectl wait`: for the moment in which a new CRD has no conditions
+    that ends with an error (https://github.com/kubernetes/kubernetes/issues/66439).
+    """
+
+    def established() -> bool:
+        said = json.loads(kubectl("get", *crds, "-o", "json"))
+        return all(
+            any(
+                c["type"] == "Established" and c["status"] == "True"
+                for c in crd["status"]["conditions"] or ()
+            )
+            for crd in said.get("items", [said])
+        )
+
+    wait(f"{' '.join(crds)} established", established, seconds=seconds)
 
 
 def _short(words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import yaml
 
 from point_local.machine.cluster import authority
 from point_local.programs import paths, versions
-from point_local.programs.command import kubectl, run
+from point_local.programs.command import kubectl, run, wait_established
 from point_local.stack import issuer
 from point_local.stack.credentials import LOG_KEY, secret
 from point_local.stack.manifests import apply, apply_all, apply_text
@@ -54,7 +54,7 @@ def install_operator() -> None:
     ours = ("apply", "--server-side", "--force-conflicts")
     kubectl(*ours, "-k", paths.ROOT / "crds")
     kubectl(*ours, "-f", paths.ROOT / "operator" / "deploy" / "namespace.yaml")
-    kubectl("wait", "--for=condition=Established", "crd/pointservices.pointservice.io", "--timeout=30s")
+    wait_established(kubectl, "crd", "pointservices.pointservice.io")
     # What an earlier version installed without Helm becomes the release's.
     release = ("helm", "upgrade", "--install", "--take-ownership", "--force-conflicts", "point-operator")
     run([*release, str(paths.ROOT / "operator" / "chart"), "--namespace", "point-system"], timeout=120)

@@ -17,6 +17,7 @@ from point_infra import offline
 from point_infra.foundation.cluster import VIEWERS
 from point_local.alone import apiserver
 from point_local.programs import paths
+from point_local.programs.command import wait_established
 from pulumi.runtime import rpc
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,7 +68,7 @@ def _apply(server: Any, manifests: list[dict[str, Any]]) -> str:
 def _prepare(server: Any, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Make what others need first; returns the others."""
     _apply(server, [m for m in manifests if m["kind"] in FIRST])
-    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+    wait_established(server.kubectl, "crd")
     return [m for m in manifests if m["kind"] not in FIRST]
 
 
@@ -93,7 +94,7 @@ def test_every_object_is_taken_as_it_is(emptied: Any, run_stack: Callable[..., A
 @pytest.mark.parametrize("stack", offline.stacks())
 def test_the_output_can_be_applied_as_it_is(emptied: Any, run_stack: Callable[..., Any], stack: str) -> None:
     emptied.kubectl("apply", "--server-side", "-f", str(CRD))
-    emptied.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", str(CRD))
+    wait_established(emptied.kubectl, "-f", str(CRD))
     emptied.kubectl("create", "namespace", "points", check=False)
     made = run_stack(stack, preview=False).outputs["pointServiceYaml"]
     said = emptied.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=made)

@@ -80,3 +80,17 @@ def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert invoke(monkeypatch, "--help") == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("up", "down", "demo", "status", "token", "serve"))
+
+
+def test_a_crd_without_conditions_yet_is_waited_for() -> None:
+    new, starting, served = (
+        {"status": {"conditions": conditions}}
+        for conditions in (None, [_established("False")], [_established("True")])
+    )
+    answers = iter([new, starting, {"items": [served, new]}, {"items": [served, served]}])
+    command.wait_established(lambda *_: json.dumps(next(answers)), "crd", seconds=10)
+    assert next(answers, None) is None
+
+
+def _established(status: str) -> dict[str, str]:
+    return {"type": "Established", "status": status}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from point_local.alone import apiserver
+from point_local.programs.command import wait_established
 from point_operator.model import kinds, names
 from point_operator.model.kinds import Kind
 
@@ -70,7 +71,7 @@ def without_istio(server: Any) -> Iterator[Any]:
     yield uninstall
     crds = str(apiserver.istio_crds())
     server.kubectl("apply", "--server-side", "-f", crds)
-    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+    wait_established(server.kubectl, "-f", crds)
 
 
 def test_one_leaves_a_cluster_whose_mesh_is_uninstalled(tenant: Any, without_istio: Any) -> None:

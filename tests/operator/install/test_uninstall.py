@@ -14,6 +14,7 @@ import pytest
 import yaml
 from point_local.alone import apiserver
 from point_local.programs import paths
+from point_local.programs.command import wait_established
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -65,7 +66,7 @@ def test_manifests_are_installed_upgraded_and_uninstalled(
 
     fresh.kubectl("apply", "--server-side", "-k", str(DEPLOY))
     assert "0.0.9" not in fresh.kubectl("get", "deploy", "-n", "point-system", "-o", "yaml")
-    fresh.kubectl("wait", "--for=condition=Established", "crd/pointservices.pointservice.io", "--timeout=20s")
+    wait_established(fresh.kubectl, "crd", "pointservices.pointservice.io")
     kept = _point_service(fresh)
     assert (kept["metadata"]["uid"], kept["metadata"]["generation"]) == (uid, 1)
     assert kept["spec"]["rollout"]["strategy"] == "RollingUpdate", "an object stored before the field has it"
@@ -107,7 +108,7 @@ def test_the_chart_is_installed_upgraded_and_uninstalled(
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=90, env=environment)
 
     helm("install", "point-operator", str(CHART), "--create-namespace")
-    fresh.kubectl("wait", "--for=condition=Established", "crd/pointservices.pointservice.io", "--timeout=20s")
+    wait_established(fresh.kubectl, "crd", "pointservices.pointservice.io")
     fresh.kubectl("apply", "-f", "-", stdin=json.dumps(example))
     fresh.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(ROOT / "crds"))
     helm("upgrade", "point-operator", str(CHART), "--set", "replicas=3")
@@ -168,9 +169,7 @@ def _replace_versions(server: apiserver.ApiServer, versions: list[dict[str, Any]
     crd = json.loads(server.kubectl("get", "crd", "pointservices.pointservice.io", "-o", "json"))
     crd["spec"]["versions"] = versions
     server.kubectl("replace", "-f", "-", stdin=json.dumps(crd))
-    server.kubectl(
-        "wait", "--for=condition=Established", "crd/pointservices.pointservice.io", "--timeout=20s"
-    )
+    wait_established(server.kubectl, "crd", "pointservices.pointservice.io")
     for one in versions:
         if one["served"]:
             _wait_served(server, one["name"])
