@@ -1,6 +1,7 @@
 """Tenants: namespaces with a PointService under a running operator; a test speaks for the controllers."""
 
 import datetime
+import time
 from typing import Any
 
 from harness.gateway_api import CRD as GATEWAY_API_CRD
@@ -88,6 +89,16 @@ class Tenant:
     def edit(self, kind: Kind, patch: dict[str, Any], name: str = "points") -> dict[str, Any]:
         """Change an object of the namespace by hand."""
         return self.kube.patch(kind, self.namespace, name, patch)
+
+    def repaired(self, kind: Kind, seconds: float = 3) -> bool:
+        """Whether a deletion is undone at once, by a watch, and not only at the next look."""
+        if self.get(kind) is None:
+            return False
+        self.kube.delete(kind, self.namespace, "points")
+        deadline = time.monotonic() + seconds
+        while (back := self.get(kind)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return back is not None
 
     def spec(self, **changes: Any) -> dict[str, Any]:
         """Change the PointService's spec."""

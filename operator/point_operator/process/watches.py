@@ -11,9 +11,13 @@ import threading
 from collections.abc import Sequence
 
 import kopf
+from kopf._cogs.structs.references import Insights  # what kopf.operator takes; it has no public name
 from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from point_operator.kube import connection
+from point_operator.kube.cluster import Cluster
+from point_operator.model import kinds
 from point_operator.process.handlers import Handlers, register
 
 log = logging.getLogger(__name__)
@@ -21,16 +25,19 @@ log = logging.getLogger(__name__)
 CLOSE_SECONDS = 3.0
 """How long kopf may take to end when it is asked to."""
 
+LOOK_SECONDS = 5.0
+"""How often it is looked for kinds that the cluster knows and that are not watched."""
+
 
 async def watch(
     handlers: Handlers, client: ApiClient, kubeconfig: str | None = None, namespaces: Sequence[str] = ()
 ) -> None:
-    """Tell `handlers` what happens, in the loop that this runs in, until a watch fails.
+    """Tell `handlers` what happens, in the loop that this runs in, until a watch fails or one is missing.
 
     With no namespaces it watches the whole cluster.
     """
     loop, stop, ended = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
-    registry, settings = kopf.OperatorRegistry(), _settings()
+    registry, settings, insights = kopf.OperatorRegistry(), _settings(), Insights()
     # Without a right over the whole cluster kopf would ask for namespaces again and again before it watches anything.
     settings.scanning.disabled = bool(namespaces)
     connection.login(registry, client, kubeconfig)
@@ -53,6 +60,7 @@ async def watch(
                 kopf.operator(
                     registry=registry,
                     settings=settings,
+                    insights=insights,
                     standalone=True,
                     clusterwide=not namespaces,
                     namespaces=namespaces,
@@ -65,13 +73,44 @@ async def watch(
             tell()
 
     threading.Thread(target=run, name="kopf", daemon=True).start()
+    missing = asyncio.create_task(_missing(Cluster(client), insights))
+    missing.add_done_callback(lambda _: ended.set())
     try:
         await ended.wait()
     finally:
+        missing.cancel()
         stop.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await ended.wait()
+
+
+async def _missing(cluster: Cluster, insights: Insights) -> None:
+    """Return once the cluster knows a kind that kopf doesn't watch, and did so a look earlier.
+
+    kopf asks for the kinds of a group when it hears of a change to one of its CRDs. The API server lists a kind a
+    moment later than its CRD says so, so the last one of a group may be missed; and without the right to watch CRDs
+    kopf never asks again.
+    """
+    before: set[kinds.Kind] = set()
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if not insights.ready_resources.is_set():
+            continue
+        watched = {(one.group, one.version, one.plural) for one in list(insights.watched_resources)}
+        unwatched = [
+            kind
+            for kind in kinds.MADE
+            if kind.group and (kind.group, kind.version, kind.plural) not in watched
+        ]
+        try:
+            served = {kind for kind in unwatched if await cluster.serves(kind)}
+        except (DynamicApiError, OSError, TimeoutError):
+            continue
+        if found := before & served:
+            log.warning("not watched: %s", ", ".join(sorted(kind.plural for kind in found)))
+            return
+        before = served
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from harness.gateway_trials import JWKS
 from harness.kube import Kube, Process
-from harness.tenants import Tenant, add_certificate, gateway_pod
+from harness.tenants import PUBLISHED, Tenant, add_certificate, gateway_pod
 from point_local.alone import apiserver
+from point_local.build import tools
 from point_local.programs import paths
+from point_local.programs.command import wait_established
 from point_operator.model import kinds, names
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -102,6 +104,31 @@ def test_it_looks_after_its_namespaces_with_rights_in_them_alone(
         (one.get("responseStatus", {}).get("code"), one["requestURI"]) for one in installed.audit(USER)
     ]
     assert [uri for code, uri in answered if code == 403] == []
+
+
+def test_a_kind_that_is_installed_later_is_watched(
+    installed: apiserver.ApiServer, tenants: tuple[Tenant, Tenant], account: Path
+) -> None:
+    watched, _ = tenants
+    process = Process(installed, account, "--no-lease", name="early", POINT_OPERATOR_WATCH_NAMESPACES=WATCHED)
+    process.start()
+    module, file = PUBLISHED[kinds.SERVICE_MONITOR]
+    crd = str(tools.module_dir(*module) / file)
+    try:
+        watched.kube.wait("it to have looked what to watch", lambda: "Unresolved" in process.log.read_text())
+        installed.kubectl("apply", "--server-side", "-f", crd)
+        wait_established(installed.kubectl, "-f", crd)
+        watched.ready()
+        watched.kube.wait("it to be there", lambda: watched.get(kinds.SERVICE_MONITOR))
+        # What no watch tells of is seen at the next look only: once may be luck.
+        watched.kube.wait(
+            "it to be watched", lambda: all(watched.repaired(kinds.SERVICE_MONITOR) for _ in range(4)), 50
+        )
+        watched.kube.delete(kinds.POINT_SERVICE, WATCHED, "points")
+        watched.kube.wait("it to be gone", lambda: watched.get(kinds.POINT_SERVICE) is None)
+    finally:
+        process.stop()
+        installed.kubectl("delete", "--ignore-not-found", "-f", crd)
 
 
 def test_check_says_what_is_wrong_and_what_is_right(installed: apiserver.ApiServer, account: Path) -> None:

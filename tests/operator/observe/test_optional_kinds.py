@@ -35,16 +35,4 @@ def test_a_kind_uninstalled_while_the_api_server_was_away_ends_no_watch(
     finally:
         operator.process.send_signal(signal.SIGCONT)
     tenant.kube.wait("the Service to be there", lambda: tenant.get(kinds.SERVICE), 30)
-
-    def repaired() -> bool:
-        """Whether a deletion is undone at once, by a watch, and not only at the next look."""
-        if tenant.get(kinds.SERVICE) is None:
-            return False
-        tenant.kube.delete(kinds.SERVICE, tenant.namespace, "points")
-        try:
-            tenant.kube.wait("the Service to return", lambda: tenant.get(kinds.SERVICE), 3)
-        except pytest.fail.Exception:
-            return False
-        return True
-
-    tenant.kube.wait("the watches to work again", repaired, 60)
+    tenant.kube.wait("the watches to work again", lambda: tenant.repaired(kinds.SERVICE), 60)
