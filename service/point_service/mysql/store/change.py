@@ -1,7 +1,6 @@
 """What changes in a transaction: members' balances, grants, entries and answers, checked against each other."""
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -14,37 +13,13 @@ from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
 from point_service.mysql.store.answers import Answers
 from point_service.mysql.store.execution import BE_PATIENT, TRIP, naive, run
+from point_service.mysql.store.rows import Sent, adding_entries, adding_grants, moving_grants
 
-# Grants and entries travel as one JSON value, however many they are, and get their ids in the order they have there.
-ADD_GRANTS = (
-    "INSERT INTO point_ledger"
-    " (member_id, kind, amount, remaining, expires_at, source_grant_id, reason, created_at)"
-    " SELECT member_id, kind, amount, amount, expires_at, NULLIF(source_grant_id, 0), NULLIF(reason, ''), %s"
-    " FROM JSON_TABLE(%s, '$[*]' COLUMNS (member_id VARCHAR(255) PATH '$[0]', kind VARCHAR(8) PATH '$[1]',"
-    " expires_at VARCHAR(26) PATH '$[2]', reason VARCHAR(200) PATH '$[3]', NESTED PATH '$[4][*]' COLUMNS ("
-    "amount BIGINT PATH '$[0]', source_grant_id BIGINT UNSIGNED PATH '$[1]'))) granted"
-)
 NEWEST = "(SELECT grant_id FROM point_ledger WHERE member_id = %s ORDER BY grant_id DESC LIMIT %s)"
-# The next three check each other on the server, so that they and the commit may travel in one round trip: balances
-# that did not all move leave the grants alone, and grants that did not all move make `position` null, which the
-# table refuses. The members' locks make that impossible; this is what holds if it ever were not.
+# With the two statements behind it, in store.rows, it checks that as many rows moved as must.
 MOVE_BALANCES = (
     "UPDATE member_point SET balance = balance + CASE member_id{cases} ELSE 0 END, version = version + 1,"
     " updated_at = %s WHERE member_id IN ({places}) AND version = CASE member_id{cases} END"
-)
-MOVE_GRANTS = (
-    "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]')) moved"
-    " STRAIGHT_JOIN point_ledger g ON g.grant_id = moved.grant_id"
-    " SET g.remaining = g.remaining + moved.amount WHERE ROW_COUNT() = %s AND g.member_id IN ({places})"
-)
-ADD_ENTRIES = (
-    "INSERT INTO ledger_entry"
-    " (member_id, grant_id, kind, amount, order_id, position, reversed_entry_id, created_at)"
-    " SELECT member_id, grant_id, kind, amount, NULLIF(order_id, ''), IF(ROW_COUNT() = %s, entry.position, NULL),"
-    " NULLIF(reversed_entry_id, 0), %s FROM JSON_TABLE(%s, '$[*]' COLUMNS (member_id VARCHAR(255) PATH '$[0]',"
-    " kind VARCHAR(12) PATH '$[1]', order_id VARCHAR(64) PATH '$[2]', NESTED PATH '$[3][*]' COLUMNS ("
-    "grant_id BIGINT UNSIGNED PATH '$[0]', amount BIGINT PATH '$[1]', position INT UNSIGNED PATH '$[2]',"
-    " reversed_entry_id BIGINT UNSIGNED PATH '$[3]'))) entry"
 )
 # In the order in which they are written, the count sees the day as it was.
 COUNT_REFUSALS = (
@@ -83,17 +58,13 @@ async def add_grants(
     connection: Connection, grants: Sequence[tuple[Snapshot, Sequence[NewGrant]]]
 ) -> list[list[int]]:
     """Insert grants for their members, each named once, and return their ids, in order. One round trip."""
-    now = naive(grants[0][0].now)
-    together: list[Any] = []  # grants that follow each other and differ in their numbers alone
-    for snapshot, new in grants:
-        for alike, group in groupby(new, lambda grant: (grant.kind, grant.expires_at, grant.reason)):
-            kind, expires_at, reason = alike
-            numbers = [(grant.amount, grant.source_grant_id or 0) for grant in group]
-            together.append((snapshot.member_id, kind, str(naive(expires_at)), reason or "", numbers))
+    adding, values = adding_grants(
+        [(snapshot.member_id, grant) for snapshot, new in grants for grant in new], grants[0][0].now
+    )
     # Nobody else adds grants to a member that is locked: the newest are these.
     places = [value for snapshot, new in grants for value in (snapshot.member_id, len(new))]
-    statements = [ADD_GRANTS, *[NEWEST] * len(grants)]
-    _, *newest = await run(connection, statements, [now, _json(together), *places])
+    statements = [adding, *[NEWEST] * len(grants)]
+    _, *newest = await run(connection, statements, [*values, *places])
     return [sorted(row[0] for row in result.rows) for result in newest]
 
 
@@ -114,7 +85,7 @@ async def commit(connection: Connection, changes: Sequence[Change], answers: Ans
         raise
 
 
-def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
+def _entries(changes: Sequence[Change]) -> list[Sent]:
     """Return the statements that write entries and what they change."""
     moving = [change for change in changes if change.entries]
     if not moving:
@@ -126,7 +97,7 @@ def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     }
     by_version = {change.snapshot.member_id: change.snapshot.version for change in moving}
     by_grant = _by_grant(moving)
-    statements: list[tuple[str, Sequence[Any]]] = [
+    statements: list[Sent] = [
         (
             MOVE_BALANCES.format(cases=_cases(members), places=_places(members)),
             [*_pairs(by_balance), now, *members, *_pairs(by_version)],
@@ -134,24 +105,14 @@ def _entries(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     ]
     moved = len(members)
     if by_grant:
-        move = MOVE_GRANTS.format(places=_places(members))
-        statements.append((move, [_json(list(by_grant.items())), moved, *members]))
+        statements.append(moving_grants(by_grant, members, moved))
         moved = len(by_grant)
-    together: list[Any] = []  # entries that follow each other and differ in their numbers alone
-    for change in moving:
-        member_id = change.snapshot.member_id
-        for (kind, order_id), entries in groupby(change.entries, lambda entry: (entry.kind, entry.order_id)):
-            numbers = [(e.grant_id, e.amount, e.position, e.reversed_entry_id or 0) for e in entries]
-            together.append((member_id, kind, order_id or "", numbers))
-    statements.append((ADD_ENTRIES, [moved, now, _json(together)]))
+    entries = [(change.snapshot.member_id, entry) for change in moving for entry in change.entries]
+    statements.append(adding_entries(entries, moving[0].snapshot.now, moved))
     return statements
 
 
-def _json(rows: Sequence[Any]) -> str:
-    return msgspec.json.encode(rows).decode()
-
-
-def _refusals(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
+def _refusals(changes: Sequence[Change]) -> list[Sent]:
     """Return the statement that counts refusals, if there are any to count."""
     refused = [change.snapshot for change in changes if change.counted]
     if not refused:
@@ -160,7 +121,7 @@ def _refusals(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
     return [(COUNT_REFUSALS.format(places=_places(members)), [today, today, *members])]
 
 
-def _answers(changes: Sequence[Change], answers: Answers) -> list[tuple[str, Sequence[Any]]]:
+def _answers(changes: Sequence[Change], answers: Answers) -> list[Sent]:
     """Return the statement that keeps the answers, if there are any."""
     given = [(change.snapshot, *change.answer) for change in changes if change.answer is not None]
     return [answers.keeping(given)] if given else []
