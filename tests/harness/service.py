@@ -89,6 +89,10 @@ class Master:
             "UPDATE stored_answer SET day = day - INTERVAL %s DAY WHERE member_id = %s", days, member_id
         )
 
+    def forget_answers(self, member_id: str) -> None:
+        """Let the database have forgotten a member's answers by key, as it does after their retention."""
+        self.rows("DELETE FROM stored_answer WHERE member_id = %s", member_id)
+
     def reopen(self) -> None:
         """Have answers by member again, as in a database that the version before has filled."""
         self.rows("RENAME TABLE idempotency_closed TO idempotency")
@@ -164,6 +168,8 @@ class Member:
             request_hash(operation.name, operation.request),
             caller.client_scope,
             self.by_client,
+            operation.request.reference,
+            caller.sources,
         )
 
     async def do(self, operation: Operation, key: str | None = None) -> Outcome:
@@ -177,21 +183,36 @@ class Member:
         days: int | None = None,
         kind: GrantKind = GrantKind.NORMAL,
         key: str | None = None,
+        reference: str | None = None,
     ) -> Outcome:
         """Grant points."""
-        return await self.do(Earn(EarnRequest(amount=amount, expires_in_days=days), kind, self.policy), key)
+        request = EarnRequest(amount=amount, expires_in_days=days, reference=reference)
+        return await self.do(Earn(request, kind, self.policy), key)
 
-    async def use(self, amount: int, order_id: str | None = None, *, key: str | None = None) -> Outcome:
+    async def use(
+        self,
+        amount: int,
+        order_id: str | None = None,
+        *,
+        key: str | None = None,
+        reference: str | None = None,
+    ) -> Outcome:
         """Use points, for an order of its own unless it is given."""
-        return await self.do(Use(UseRequest(order_id=order_id or str(uuid.uuid4()), amount=amount)), key)
+        order_id = order_id or str(uuid.uuid4())
+        return await self.do(Use(UseRequest(order_id=order_id, amount=amount, reference=reference)), key)
 
-    async def cancel_earn(self, grant_id: int, *, key: str | None = None) -> Outcome:
+    async def cancel_earn(
+        self, grant_id: int, *, key: str | None = None, reference: str | None = None
+    ) -> Outcome:
         """Take a grant back."""
-        return await self.do(CancelEarn(CancelEarnRequest(), grant_id), key)
+        return await self.do(CancelEarn(CancelEarnRequest(reference=reference), grant_id), key)
 
-    async def cancel_use(self, amount: int, order_id: str, *, key: str | None = None) -> Outcome:
+    async def cancel_use(
+        self, amount: int, order_id: str, *, key: str | None = None, reference: str | None = None
+    ) -> Outcome:
         """Give points of an order back."""
-        return await self.do(CancelUse(CancelUseRequest(order_id=order_id, amount=amount), self.policy), key)
+        request = CancelUseRequest(order_id=order_id, amount=amount, reference=reference)
+        return await self.do(CancelUse(request, self.policy), key)
 
     async def balance(self) -> int:
         """Return what can be spent."""

@@ -21,6 +21,7 @@ OF_MEMBERS = (
     "idempotency",
     "idempotency_closed",
     "stored_answer",
+    "movement_reference",
 )
 SAID = re.compile(rf"(FROM|INTO|UPDATE|JOIN)\b.*\b({'|'.join(OF_MEMBERS)})\b", re.DOTALL)
 # What the code puts into a statement as it runs; what may be left out is.

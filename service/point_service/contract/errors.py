@@ -10,7 +10,10 @@ TYPE_PREFIX = "urn:point-platform:problem:"
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The body of every refusal (RFC 9457). `field` names the input at fault, `used` what an order took already."""
+    """The body of every refusal (RFC 9457).
+
+    `field` names the input at fault, `used` what an order took, or a reference moved, already.
+    """
 
     type: str
     title: str
@@ -196,6 +199,11 @@ class TooManyGrants(Refusal):
 class OrderAlreadyUsed(Refusal):
     code = "order-already-used"
     title = "Points were already used for this order"
+
+
+class ReferenceReused(Refusal):
+    code = "reference-reused"
+    title = "This reference has moved points in another request"
 
 
 class HoldingCapExceeded(Refusal):

@@ -1,11 +1,12 @@
 """A request and its answer, once: keys, request hashes and stored answers (IETF Idempotency-Key draft)."""
 
 import hashlib
+from datetime import datetime
 
 import msgspec
 
-from point_service.contract.errors import IdempotencyKeyReused, InvalidIdempotencyKey
-from point_service.contract.identity import Role
+from point_service.contract.errors import IdempotencyKeyReused, InvalidIdempotencyKey, ReferenceReused
+from point_service.contract.identity import NO_CLIENT, Role
 from point_service.contract.schemas import IDEMPOTENCY_KEY, Request
 
 
@@ -14,6 +15,7 @@ class Key(msgspec.Struct, frozen=True):
 
     `request_hash` is 64 hexadecimal digits over the operation and its canonical body. `client` is the space of the
     caller's client, None without one; `by_client` says whether answers are kept there (docs/decisions/0039).
+    `reference` is what the request is for, None when it doesn't say, in the first of `sources` (`Caller.sources`).
     """
 
     caller: str
@@ -22,6 +24,8 @@ class Key(msgspec.Struct, frozen=True):
     request_hash: str
     client: str | None = None
     by_client: bool = False
+    reference: str | None = None
+    sources: tuple[str, str] = (NO_CLIENT, NO_CLIENT)
 
     @property
     def own(self) -> str:
@@ -62,6 +66,24 @@ class StoredAnswer(msgspec.Struct, frozen=True):
                 "this Idempotency-Key came with a different request before; use a new key for a new request"
             )
         return self
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """What moved points under a reference: the operation's name, how many points, when, and the answer to it."""
+
+    operation: str
+    amount: int
+    at: datetime
+    answer: StoredAnswer
+
+    def refusal(self, reference: str) -> ReferenceReused:
+        """Return what another request with the reference is told."""
+        return ReferenceReused(
+            f"the reference {reference} was used for another request: {self.operation}, {self.amount} points",
+            field="reference",
+            used=self.amount,
+            used_at=self.at,
+        )
 
 
 def check_key(values: list[str]) -> str:

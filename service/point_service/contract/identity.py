@@ -23,6 +23,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+NO_CLIENT = ""
+"""The source of the shop's systems, and of operators, whose client nobody knows: all of them share it."""
+NO_CLIENT_OF_A_MEMBER = " member"
+"""The same of members' own tokens. No client is called so: its id begins with no space."""
 _ROLES = tuple(role.value for role in Role)  # the later, the more it may
 LONGEST_SCOPED = 128
 """Characters of a member's id that are in its scope as they are, as they always were; of a longer one its digest is."""
@@ -53,6 +57,15 @@ class Caller(msgspec.Struct, frozen=True):
             return None
         pair = f"{self.client}\n{self.member_id}"
         return f"{self.role}@{hashlib.sha256(pair.encode()).hexdigest()}"
+
+    @property
+    def sources(self) -> tuple[str, str]:
+        """Whose the caller's references are: its own source, and the one that it had while nobody knew its client.
+
+        A member's own token is kept apart: it must not take the reference by which the shop will take points back.
+        """
+        nameless = NO_CLIENT_OF_A_MEMBER if self.role is Role.MEMBER else NO_CLIENT
+        return self.client or nameless, nameless
 
     def require_client(self) -> None:
         """Raise NoClient when one of the shop's systems, or an operator, has no client. Members grant nothing."""

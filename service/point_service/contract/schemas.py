@@ -46,6 +46,15 @@ NewOrderId = Annotated[
         description="The shop's order number, unique for a member; it becomes part of an address, so neither . nor ..",
     ),
 ]
+Reference = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^{ORDER_ID_PATTERN}{END}",
+        max_length=64,
+        description="What it is for, in the words of the system that asks: a purchase, a campaign, a refund. For a"
+        " member and a system it moves points once, for ever",
+    ),
+]
 Reason = Annotated[
     str,
     msgspec.Meta(
@@ -57,6 +66,7 @@ Reason = Annotated[
 ]
 EXPECTED = {
     "order_id": "Expected 1 to 64 letters, digits and . _ : @ | + = ~ - (it becomes part of an address: not . or ..)",
+    "reference": "Expected 1 to 64 letters, digits and . _ : @ | + = ~ -",
     "reason": "Expected text without control characters",
 }
 """What is said, in place of a regular expression, of a field that doesn't match its own."""
@@ -66,10 +76,12 @@ Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="Days of 24 hour
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request body.
 
+    `reference` is what the request is for: with it points move once, for ever.
     `hashed_when_absent` names fields that are part of `request_hash` as null when they are absent. Those that the first
     version had are; none that comes later may be.
     """
 
+    reference: Reference | None = None
     hashed_when_absent: ClassVar[tuple[str, ...]] = ()
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from point_service.contract.idempotency import StoredAnswer
+from point_service.contract.idempotency import Movement, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import Grant, expire
 from point_service.domain.orders import OrderPart, OrderUse
@@ -23,8 +23,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """A member, as far as `Reads` asked for it, at one moment.
 
     `balance` is the row's: points that are due to expire are still in it. `answer` is the one given before, and with
-    `own_answer` to this very client. `refusals` are the member's own that were kept today. A snapshot that is not
-    `whole` lacks something that a decision needs: the member has much of it.
+    `own_answer` to this very client. `moved` is what moved before under the request's reference. `refusals` are the
+    member's own that were kept today. A snapshot that is not `whole` lacks something that a decision needs: the member
+    has much of it.
     """
 
     member_id: str
@@ -35,6 +36,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     whole: bool = True
     answer: StoredAnswer | None = None
     own_answer: bool = False
+    moved: Movement | None = None
     due: list[Grant] = []  # to expire: all that are due, or the first of very many
     due_points: int | None = None  # of all that are due, when `due` may lack some
     grants: list[Grant] = []  # none of which is due

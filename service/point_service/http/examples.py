@@ -91,7 +91,7 @@ _OWN: Mapping[str, Example] = {
     ),
     "cancelEarn": Example(body=CancelEarnRequest(), answer=EarnCancelled(grant_id=1, amount=1000, balance=0)),
     "use": Example(
-        body=UseRequest(order_id="o-1", amount=1200),
+        body=UseRequest(order_id="o-1", amount=1200, reference="purchase-1"),
         answer=Used(
             order_id="o-1",
             amount=1200,
@@ -103,7 +103,7 @@ _OWN: Mapping[str, Example] = {
         ),
     ),
     "cancelUse": Example(
-        body=CancelUseRequest(order_id="o-1", amount=100),
+        body=CancelUseRequest(order_id="o-1", amount=100, reference="refund-1"),
         answer=UseCancelled(
             order_id="o-1",
             cancelled=100,

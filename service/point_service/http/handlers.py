@@ -31,7 +31,16 @@ def _writing(route: Write) -> ControllerRouterHandler:
         body = await requests.body(request, decoder)
         operation = route.operation(body, Context(request, caller, state.policy))
         hashed = request_hash(operation.name, body)
-        key = Key(caller.scope, member_id, value, hashed, caller.client_scope, by_client)
+        key = Key(
+            caller.scope,
+            member_id,
+            value,
+            hashed,
+            caller.client_scope,
+            by_client,
+            body.reference,
+            caller.sources,
+        )
         return answers.written(await state.points.do(key, operation))
 
     return post(_path(route), status_code=201)(write)

@@ -35,6 +35,7 @@ WRITING: Sequence[type[Problem]] = (
     errors.UnsupportedMediaType,
     errors.InvalidField,
     errors.IdempotencyKeyReused,
+    errors.ReferenceReused,
     errors.MemberBusy,
 )
 
@@ -156,7 +157,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "Idempotency-Replayed": {
-        "description": "Present when this answer was given before under the same key",
+        "description": "Present when this answer was given before, under the same key or reference",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {

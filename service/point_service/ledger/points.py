@@ -19,7 +19,7 @@ LARGE_SHARE = 4  # one in so many connections is for members with much to read
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An answer to send, and whether it was given before under the same key."""
+    """An answer to send, and whether it was given before, under the same key or reference."""
 
     status: int
     body: str
@@ -43,7 +43,7 @@ class Points:
         self._lock = lock
 
     async def do(self, key: Key, operation: Operation) -> Outcome:
-        """Decide and write once for `key`; answer again what was answered before.
+        """Decide and write once for `key`, and once for ever for its reference; answer again what was answered before.
 
         Raises IdempotencyKeyReused, MemberBusy, Unavailable.
         """

@@ -8,7 +8,7 @@ from asyncmy.connection import Connection
 from asyncmy.errors import MySQLError
 
 from point_service.contract.errors import InvalidField, Problem, Refusal, encode
-from point_service.contract.idempotency import Key, StoredAnswer
+from point_service.contract.idempotency import Key, Movement, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.operations.operation import Decision, Operation
 from point_service.domain.snapshot import Snapshot
@@ -80,9 +80,9 @@ async def _execute(
     snapshots, _ = await lock_members(connection, wanted, wait=wait, answers=answers)
     results: dict[str, Result] = {}
     large: list[str] = []
-    for one in wanted:
+    for one, command in zip(wanted, commands, strict=True):
         snapshot = snapshots.get(one.member_id)
-        if snapshot is None or snapshot.whole or snapshot.answer is not None:
+        if snapshot is None or snapshot.whole or _given(command.key, snapshot) is not None:
             continue
         large.append(one.member_id)
         if wait:
@@ -94,10 +94,10 @@ async def _execute(
         snapshot = snapshots.get(command.key.member_id)
         if snapshot is None:
             continue
-        if snapshot.answer is not None:
-            results[snapshot.member_id] = Result(snapshot.answer, replayed=True)
+        if (given := _given(command.key, snapshot)) is not None:
+            results[snapshot.member_id] = Result(given, replayed=True)
         else:
-            decided.append((command, snapshot, _decide(command.operation, snapshot)))
+            decided.append((command, snapshot, _decide(command, snapshot)))
     if decided:
         results |= await _write(connection, decided, answers)
     else:
@@ -105,9 +105,19 @@ async def _execute(
     return Executed(results, large)
 
 
-def _decide(operation: Operation, snapshot: Snapshot) -> Decision | Problem:
+def _given(key: Key, snapshot: Snapshot) -> StoredAnswer | None:
+    """Return the answer given before: under the key, or to the same request under its reference."""
+    moved = snapshot.moved
+    if snapshot.answer is None and moved is not None and moved.answer.request_hash == key.request_hash:
+        return moved.answer
+    return snapshot.answer
+
+
+def _decide(command: Command, snapshot: Snapshot) -> Decision | Problem:
+    if snapshot.moved is not None and command.key.reference is not None:
+        return snapshot.moved.refusal(command.key.reference)
     try:
-        return operation.decide(snapshot)
+        return command.operation.decide(snapshot)
     except (Refusal, InvalidField) as refusal:
         return refusal
 
@@ -128,7 +138,7 @@ async def _write(
     results: dict[str, Result] = {}
     for command, snapshot, decision in decided:
         key, moves, added, refused = command.key, snapshot.expired, list[Entry](), None
-        kept = True
+        kept, referred = True, None
         if isinstance(decision, Problem):
             refused = decision.code
             kept = not key.by_member or snapshot.refusals < REFUSALS_KEPT
@@ -141,8 +151,11 @@ async def _write(
             added += [grant.entry(grant_id) for grant, grant_id in zip(decision.new_grants, own, strict=True)]
             body = msgspec.json.encode(decision.answer(own)).decode()
             answer = StoredAnswer(key.request_hash, CREATED, body)
+            if key.reference is not None:
+                points = abs(sum(entry.amount for entry in (*decision.entries, *added)))
+                referred = key, Movement(command.operation.name, points, snapshot.now, answer)
         counted = kept and refused is not None and key.by_member
-        changes.append(Change(snapshot, moves, added, (key, answer) if kept else None, counted))
+        changes.append(Change(snapshot, moves, added, (key, answer) if kept else None, counted, referred))
         results[key.member_id] = Result(answer, [*moves, *added], refused, kept=kept)
     await commit(connection, changes, answers)
     return results

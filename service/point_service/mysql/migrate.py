@@ -44,6 +44,7 @@ RIGHTS = {
     OPEN: "SELECT, INSERT, DELETE",
     CLOSED: "SELECT, DELETE",
     "stored_answer": "SELECT, INSERT, DROP",  # a day that is over is truncated
+    "movement_reference": "SELECT, INSERT",
     "alembic_version": "SELECT",
 }
 BY_DAY_SINCE = "0005"

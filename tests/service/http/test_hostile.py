@@ -50,6 +50,7 @@ ORDER_IDS = {
     "a number": "5",
     "null": "null",
 }
+REFERENCES = ORDER_IDS | {"null": "[null]", "a list": '["r"]'}  # null is none
 REASONS = {
     "201 characters": json.dumps("r" * 201),
     "a null character": '"r\\u0000"',
@@ -233,6 +234,22 @@ async def test_order_ids_that_are_none(attacker):
         await attacker.refused(answer.status_code, "POST", USE, body)
 
     await each(ORDER_IDS, refused)
+
+
+async def test_references_that_are_none(attacker):
+    bodies = {EARN: '"amount": 1', USE: '"order_id": "o", "amount": 1', f"{EARN}/1/cancel": None}
+    bodies["/v1/points/use/cancel"] = bodies[USE]
+
+    async def refused(reference):
+        for path, fields in bodies.items():
+            body = f'{{"reference": {reference}{", " + fields if fields else ""}}}'.encode()
+            answer = await attacker.send("POST", path, body, role="service")
+            told = (await attacker.refused(answer.status_code, "POST", path, body, role="service")).json()
+            assert answer.status_code in (400, 422), answer.text
+            # Half a surrogate pair is no JSON at all.
+            assert told.get("field") == ("reference" if answer.status_code == 422 else None), told
+
+    await each(REFERENCES, refused)
 
 
 async def test_bodies_that_are_no_request(attacker):

@@ -7,6 +7,7 @@ import pytest
 from asyncmy.errors import OperationalError
 from point_service.contract.errors import IdempotencyKeyReused, MemberBusy
 from point_service.contract.idempotency import Key, StoredAnswer, check_key, request_hash
+from point_service.contract.identity import Caller, Role
 from point_service.domain.grants import GrantKind
 from point_service.domain.operations.cancel_earn import CancelEarnRequest
 from point_service.domain.operations.cancel_use import CancelUseRequest
@@ -211,6 +212,17 @@ def test_a_field_that_a_later_version_adds_changes_no_request_without_it():
     assert request_hash("earn", LaterEarn(amount=1)) == request_hash("earn", EarnRequest(amount=1))
 
 
+def test_a_reference_is_a_part_of_the_request_that_has_one():
+    with_one = EarnRequest(amount=1, reference="purchase-7")
+    assert (
+        request_hash("earn", EarnRequest(amount=1, reference=None))[:32] == "ac6b03ca43b492da60db2999bde2b66f"
+    )
+    assert request_hash("earn", with_one) != request_hash("earn", EarnRequest(amount=1))
+    assert request_hash("earn", with_one) != request_hash(
+        "earn", EarnRequest(amount=1, reference="purchase-8")
+    )
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("cached", [True, False], ids=["with Redis", "without Redis"])
 async def test_what_was_granted_is_answered_again_when_the_policy_forbids_it_by_now(pod, member_of, cached):
@@ -233,6 +245,14 @@ async def test_what_the_policy_forbids_is_refused_for_good_and_names_the_field(m
     )
     assert (again.status, again.body, again.replayed) == (422, refused.body, True)
     assert await member.balance() == 0
+
+
+def test_a_source_is_the_client_or_one_for_all_whose_client_nobody_knows():
+    assert Caller("m", Role.SERVICE, "orders").sources == ("orders", "")
+    assert Caller("m", Role.SERVICE).sources == Caller("n", Role.ADMIN).sources == ("", "")
+    own = Caller("m", Role.MEMBER).sources
+    assert own == (" member", " member")
+    assert Caller("m", Role.MEMBER, "app").sources == ("app", own[0])
 
 
 def test_a_stored_answer_is_only_for_its_own_request():

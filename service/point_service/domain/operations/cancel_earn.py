@@ -10,7 +10,7 @@ from point_service.domain.snapshot import Reads, Snapshot
 
 
 class CancelEarnRequest(Request, frozen=True, kw_only=True):
-    """Take a whole grant back: an empty object."""
+    """Take a whole grant back: no field is needed."""
 
 
 class EarnCancelled(Answer, frozen=True, kw_only=True):

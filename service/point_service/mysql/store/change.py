@@ -7,7 +7,7 @@ import msgspec
 from asyncmy.connection import Connection
 from asyncmy.errors import MySQLError
 
-from point_service.contract.idempotency import Key, StoredAnswer
+from point_service.contract.idempotency import Key, Movement, StoredAnswer
 from point_service.domain.entries import Entry
 from point_service.domain.grants import NewGrant
 from point_service.domain.snapshot import Snapshot
@@ -26,6 +26,11 @@ COUNT_REFUSALS = (
     "UPDATE member_point SET refusals = IF(refused_on = %s, refusals + 1, 1), refused_on = %s"
     " WHERE member_id IN ({places})"
 )
+ADD_REFERENCES = (
+    "INSERT INTO movement_reference"
+    " (member_id, source, reference, operation, amount, created_at, request_hash, status, body) VALUES {rows}"
+)
+REFERENCE_VALUES = "(%s, %s, %s, %s, %s, %s, UNHEX(%s), %s, %s)"
 NULL_REFUSED = 1048
 MANY = 100  # entries, with which a server takes its time; most requests write a few
 BY_DAY = Answers()
@@ -35,7 +40,8 @@ class Change(msgspec.Struct, frozen=True):
     """What is written for one member.
 
     `moves` change grants that exist; `new_entries` belong to grants just added, which already hold their points. With
-    `counted` the answer is a refusal of those of which a member has only so many kept a day.
+    `counted` the answer is a refusal of those of which a member has only so many kept a day. `referred` is what moved
+    under the key's reference.
     """
 
     snapshot: Snapshot
@@ -43,6 +49,7 @@ class Change(msgspec.Struct, frozen=True):
     new_entries: Sequence[Entry] = ()
     answer: tuple[Key, StoredAnswer] | None = None
     counted: bool = False
+    referred: tuple[Key, Movement] | None = None
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -73,7 +80,7 @@ async def commit(connection: Connection, changes: Sequence[Change], answers: Ans
 
     Raises StaleVersionError, with nothing committed, when a row was not as its snapshot says.
     """
-    batch = [*_entries(changes), *_refusals(changes), *_answers(changes, answers)]
+    batch = [*_entries(changes), *_refusals(changes), *_answers(changes, answers), *_references(changes)]
     statements = [*(statement for statement, _ in batch), "COMMIT", BE_PATIENT]
     many = sum(len(change.entries) for change in changes) > MANY
     parameters = [value for _, values in batch for value in values]
@@ -125,6 +132,19 @@ def _answers(changes: Sequence[Change], answers: Answers) -> list[Sent]:
     """Return the statement that keeps the answers, if there are any."""
     given = [(change.snapshot, *change.answer) for change in changes if change.answer is not None]
     return [answers.keeping(given)] if given else []
+
+
+def _references(changes: Sequence[Change]) -> list[tuple[str, Sequence[Any]]]:
+    """Return the statement that keeps what moved under references, if anything did."""
+    referred = [change.referred for change in changes if change.referred is not None]
+    if not referred:
+        return []
+    values: list[Any] = []
+    for key, moved in referred:
+        answer = moved.answer
+        values += [key.member_id, key.sources[0], key.reference, moved.operation, moved.amount]
+        values += [naive(moved.at), answer.request_hash, answer.status, answer.body]
+    return [(ADD_REFERENCES.format(rows=", ".join([REFERENCE_VALUES] * len(referred))), values)]
 
 
 def _by_grant(changes: Sequence[Change]) -> dict[int, int]:

@@ -142,7 +142,7 @@ async def read_rest(connection: Connection, snapshot: Snapshot, one: Wanted) -> 
 
 def _lacks(snapshot: Snapshot, one: Wanted) -> bool:
     """Tell whether grants that were not read are needed: those that were hold too little, the member has more."""
-    if snapshot.answer is not None or snapshot.order_used is not None:
+    if snapshot.answer is not None or snapshot.moved is not None or snapshot.order_used is not None:
         return False
     return sum(grant.remaining for grant in snapshot.grants) < one.reads.points <= snapshot.held
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from point_service.contract.idempotency import Key
+from point_service.contract.idempotency import Key, Movement, StoredAnswer
 from point_service.domain.grants import Grant, GrantKind
 from point_service.domain.orders import OrderPart, OrderUse
 from point_service.domain.snapshot import Reads, Snapshot
@@ -55,9 +55,19 @@ ONE_GRANT = (
     " FROM point_ledger g WHERE {}"
 )
 
+# A source has its own row after the one of those without a client, which counts for the very same request alone.
+MOVED = (
+    "SELECT member_id, operation, amount, created_at, LOWER(HEX(request_hash)), status, body"
+    " FROM movement_reference FORCE INDEX (PRIMARY) WHERE {} ORDER BY member_id, source"
+)
+OF_REFERENCE = (
+    "(member_id = %s AND reference = %s AND (source = %s OR (source = %s AND request_hash = UNHEX(%s))))"
+)
+
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A member to lock, and what to read of it: the answer given under `key`, and what `reads` says."""
+    """A member to lock, and what to read of it: the answer given under `key`, what its reference moved,
+    and what `reads` says."""
 
     member_id: str
     key: Key | None = None
@@ -121,6 +131,18 @@ def _one_grant(snapshot: Snapshot, row: Sequence[Any]) -> None:
     snapshot.grant, snapshot.first_entry = grant_of(row), row[5]
 
 
+def _moved(snapshot: Snapshot, row: Sequence[Any]) -> None:
+    operation, amount, at, *answer = row
+    snapshot.moved = Movement(operation, amount, utc(at), StoredAnswer(*answer))
+
+
+def _of_reference(one: Wanted) -> Sequence[Any]:
+    key = one.key
+    if key is None or key.reference is None:
+        return ()
+    return one.member_id, key.reference, *key.sources, key.request_hash
+
+
 def _of_order(one: Wanted) -> Sequence[Any]:
     return (one.member_id, one.reads.order) if one.reads.order is not None else ()
 
@@ -149,4 +171,5 @@ QUESTIONS = (
         lambda one: (one.member_id, one.reads.grant) if one.reads.grant is not None else (),
         _one_grant,
     ),
+    Question(MOVED, OF_REFERENCE, _of_reference, _moved),
 )
