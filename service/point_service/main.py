@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,12 +16,18 @@ from point_service.telemetry import logs
 if TYPE_CHECKING:
     from point_service.ledger.verify import Place
 
+LEAST_ARCHIVE_DAYS = (
+    30  # a slip of the hand must not take from this month's orders that they can be cancelled
+)
+MOST_ARCHIVE_DAYS = 36_500
+
 COMMANDS = {
     "serve": "answer requests until told to stop",
     "migrate": "bring the database's schema and the application user up to date",
     "expire": "write the entries of what has expired, and forget old answers, once",
     "verify": "check every invariant of the ledger; exit status 1 when one does not hold",
     "liability": "print what is owed to the members and how it moved; exit status 1 when the books do not tie",
+    "archive": "move what is closed and old out of the live tables; exit status 1 when something of it failed",
     "forget-answers": "let Redis forget every answer, after the database was restored to an earlier moment",
     "config": "print every variable with the value in force; secrets are files and not shown",
     "openapi": "print the API's description (OpenAPI, YAML)",
@@ -73,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
             _add_verify_options(command)
         elif name == "liability":
             _add_liability_options(command)
+        elif name == "archive":
+            _add_archive_options(command)
     return parser
 
 
@@ -121,6 +130,33 @@ def _add_liability_options(command: argparse.ArgumentParser) -> None:
         "--writer", action="store_true", help="read the writer, also where there is a reader"
     )
     command.set_defaults(refuse=command.error)
+
+
+def _add_archive_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--older-than",
+        type=_count(LEAST_ARCHIVE_DAYS, MOST_ARCHIVE_DAYS),
+        required=True,
+        metavar="DAYS",
+        help="grants of which nothing is left and nothing moved for so long, from"
+        f" {LEAST_ARCHIVE_DAYS} days on; what was used of them can't be given back any more",
+    )
+    command.add_argument(
+        "--batch",
+        type=_count(100, 1_000_000),
+        default=500,
+        metavar="ROWS",
+        help="the most that move in one transaction, for which a member may wait; 500 by default",
+    )
+
+
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text[:10]) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return count
 
 
 def _choose_days(arguments: argparse.Namespace) -> None:
@@ -183,6 +219,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             from point_service.maintenance import expire
 
             asyncio.run(expire(settings))
+        case "archive":
+            from point_service.maintenance import move
+
+            return asyncio.run(move(settings, arguments.older_than, arguments.batch))
         case "forget-answers":
             from point_service.maintenance import forget
 

@@ -1,4 +1,4 @@
-"""Commands that do their work once and end: `expire`, `verify`, `liability`, `forget-answers`."""
+"""Commands that do their work once and end: `expire`, `verify`, `liability`, `archive`, `forget-answers`."""
 
 import asyncio
 import logging
@@ -11,8 +11,10 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
+
 from point_service.contract.errors import Unavailable
-from point_service.ledger import liability, upkeep
+from point_service.ledger import archive, liability, upkeep
 from point_service.ledger.printed import FORMATS
 from point_service.ledger.verify import Finding, Place, Report, verify, write_metrics
 from point_service.mysql.database import Database
@@ -65,7 +67,8 @@ async def check(settings: Settings, metrics_file: Path | None, start: Place | No
     if metrics_file is not None:
         write_metrics(report, metrics_file)
     behind = "" if start is None else f" behind {start}"
-    print(f"{report.checked} rows checked{behind}, {report.findings} findings")
+    archived = f", {report.archived} of them archived" if report.archived else ""
+    print(f"{report.checked} rows checked{behind}{archived}, {report.findings} findings")
     return 1 if report.findings else 0
 
 
@@ -96,6 +99,45 @@ async def owe(
     for finding in statement.findings:
         print(f"liability: {finding}; verify says where", file=sys.stderr)
     return 1 if statement.findings else 0
+
+
+async def move(settings: Settings, days: int, batch: int) -> int:
+    """Archive what was closed more than `days` days ago, up to `batch` rows a transaction. Return the exit status.
+
+    It is the migration's user that may. Raises SettingError, Unavailable.
+    """
+    credentials = settings.database.migration_credentials
+    if credentials is None:
+        raise SettingError("POINT_DATABASE_MIGRATION_CREDENTIALS_DIR: not set; it must be, to archive")
+    if credentials.username() is None:
+        raise SettingError(
+            "POINT_DATABASE_MIGRATION_CREDENTIALS_DIR: there must be a file username in it, to archive"
+        )
+    database = msgspec.structs.replace(settings.database, credentials=credentials)
+    line = _Line()
+
+    def passed(at: int, last: int, report: archive.Report) -> None:
+        if line.due():
+            rate = (report.grants + report.entries) / (time.monotonic() - line.began)
+            line.show(
+                f"archive: grant {at} of {last}, {min(99, 100 * at // last)}%; {report.grants} grants and"
+                f" {report.entries} entries moved, {rate:.0f} rows a second"
+            )
+
+    async with _database(msgspec.structs.replace(settings, database=database), archive.LIMIT) as writer:
+        _end_at_sigterm()
+        try:
+            report = await archive.archive(writer, days, batch, passed)
+        except BaseException:
+            line.clear()
+            print("archive: not finished, run it again", file=sys.stderr)
+            raise
+    line.clear()
+    print(
+        f"{report.grants} grants and {report.entries} entries moved; left: {report.large} too large for a batch,"
+        f" {report.busy} of busy members, {report.failed} failed"
+    )
+    return 1 if report.failed else 0
 
 
 async def forget(settings: Settings) -> None:

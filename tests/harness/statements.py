@@ -18,6 +18,8 @@ OF_MEMBERS = (
     "member_point",
     "point_ledger",
     "ledger_entry",
+    "archived_grant",
+    "archived_entry",
     "idempotency",
     "idempotency_closed",
     "stored_answer",

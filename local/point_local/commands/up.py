@@ -15,7 +15,7 @@ from point_local.machine import cluster, image_store
 from point_local.programs import paths, versions
 from point_local.programs.command import LocalError
 from point_local.programs.progress import Steps, console
-from point_local.stack import application, credentials, data, edge, istio, namespaces, prometheus
+from point_local.stack import application, credentials, data, edge, istio, namespaces, prometheus, sessions
 
 _DEPLOYED = paths.STATE / "deployed"
 OWN = {versions.SERVICE_IMAGE: "service", versions.OPERATOR_IMAGE: "operator"}
@@ -45,6 +45,7 @@ def down(*, keep_cache: bool = True) -> None:
         controller.DAEMON.stop()
         image_store.stop()
         cluster.remove()
+        sessions.forget()
         images.unmount()
         _DEPLOYED.unlink(missing_ok=True)
         if not keep_cache:

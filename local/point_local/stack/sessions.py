@@ -197,6 +197,12 @@ def valkey(zone: str) -> Valkey:
     return Valkey(zone)
 
 
+def forget() -> None:
+    """Know no server any more: the stack is gone, and the next one has other passwords."""
+    for known in (mysql, reader, valkey):
+        known.cache_clear()
+
+
 def secret(name: str, namespace: str = NAMESPACE) -> Mapping[str, str]:
     """A Secret, of the data tier by default, decoded. Raises LocalError."""
     found = json.loads(kubectl("get", "secret", name, "-n", namespace, "-o", "json", timeout=10))

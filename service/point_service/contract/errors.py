@@ -233,6 +233,11 @@ class CancelExceedsUse(Refusal):
     title = "More can't be given back than was used"
 
 
+class OrderArchived(Refusal):
+    code = "order-archived"
+    title = "The order is too long ago to give points of it back"
+
+
 class InvalidToken(Problem):
     """Said by the gateway, as all from here on: a request that it refuses never gets here."""
 

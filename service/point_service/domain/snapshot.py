@@ -14,7 +14,7 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision needs to know of the member, besides the points that are due to expire."""
 
     points: int = 0  # grants that hold this many, in the order in which they are spent
-    used_order: str | None = None  # whether points were used for it
+    used_order: str | None = None  # whether points were used for it, however long ago
     order: str | None = None  # what it took from which grants, and how much of it was given back
     grant: int | None = None
 
@@ -41,6 +41,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     due_points: int | None = None  # of all that are due, when `due` may lack some
     grants: list[Grant] = []  # none of which is due
     order_used: OrderUse | None = None
+    order_archived: bool = False  # some of what it took, or all
     order_parts: list[OrderPart] = []  # in the order in which they were taken
     grant: Grant | None = None
     first_entry: int | None = None  # of the grant

@@ -128,7 +128,7 @@ _OWN: Sequence[Write | Read] = (
         roles=SHOP,
         body=CancelUseRequest,
         answer=UseCancelled,
-        problems=(errors.OrderNotFound, errors.CancelExceedsUse),
+        problems=(errors.OrderNotFound, errors.OrderArchived, errors.CancelExceedsUse),
         operation=lambda body, context: CancelUse(body, context.policy),
     ),
     Read(

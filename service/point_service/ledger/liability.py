@@ -107,7 +107,7 @@ def midnight(day: date) -> datetime:
 async def read(connection: Connection, asked: Period, passed: Callable[[str, int, int], None]) -> Books:
     """Read the sums, all of one moment, page by page. `passed` is told the part, how far it is, and its end (0:
     nobody knows)."""
-    moment, last_grant, last_entry = await sums.begin(connection)
+    moment, last_grant, last_entry, last_archived = await sums.begin(connection)
     books = Books(moment=utc(moment))
     after = 0
     while rows := await sums.outstanding(connection, moment, after, AT_ONCE):
@@ -118,12 +118,13 @@ async def read(connection: Connection, asked: Period, passed: Callable[[str, int
     # Until now is whatever is there: the clocks of writer and reader may differ.
     until = datetime.max if asked.until is None else naive(midnight(asked.until))
     borders = (naive(midnight(asked.since)), until)
-    after = 0
-    while rows := await sums.entries(connection, borders, after, AT_ONCE):
-        for kind, anew, time, points, _ in rows:
-            books.entries[kind, bool(anew), int(time)] += int(points)
-        after = max(row[-1] for row in rows)
-        passed("entries", after, last_entry)
+    for part, last, archived in (("entries", last_entry, False), ("archived entries", last_archived, True)):
+        after = 0
+        while rows := await sums.entries(connection, borders, after, AT_ONCE, archived):
+            for kind, anew, time, points, _ in rows:
+                books.entries[kind, bool(anew), int(time)] += int(points)
+            after = max(row[-1] for row in rows)
+            passed(part, after, last)
     member: str | None = ""
     while member is not None:
         member, points = await sums.balances(connection, member, AT_ONCE)

@@ -1,8 +1,8 @@
 """`point-service verify`: every invariant of the whole ledger, in bounded memory, while the service runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -22,9 +22,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """How many rows were looked at, and how many findings there were."""
+    """How many rows were looked at, how many of them in the archive, and how many findings there were."""
 
     checked: int = 0
+    archived: int = 0
     findings: int = 0
 
 
@@ -73,6 +74,7 @@ async def verify(
         ):
             for row in rows:
                 report.checked += 1
+                report.archived += part.startswith("archived")
                 for finding in check(row):
                     report.findings += 1
                     tell(finding)
@@ -107,7 +109,7 @@ def _member(row: Row) -> Iterator[Finding]:
         yield Finding(f"the balance {balance} is below zero", where)
 
 
-def _grant(row: Row) -> Iterator[Finding]:
+def _grant(row: Sequence[Any]) -> Iterator[Finding]:
     grant, member, amount, remaining, entries, granted, early = row
     where = f"grant {grant} of member {member}"
     if remaining != entries:
@@ -118,6 +120,20 @@ def _grant(row: Row) -> Iterator[Finding]:
         yield Finding(f"the entry of the grant says {granted}, the grant {amount}", where)
     if early:
         yield Finding("its points expired before their time", where)
+
+
+def _archived_grant(row: Row) -> Iterator[Finding]:
+    *before, live, entries_live, strange = row
+    yield from _grant(before)
+    where = f"archived grant {row[0]} of member {row[1]}"
+    if row[3]:
+        yield Finding(f"{row[3]} points are left of it", where)
+    if live:
+        yield Finding("it is live, too", where)
+    if entries_live:
+        yield Finding(f"{entries_live} of its entries are live, too", where)
+    if strange:
+        yield Finding(f"{strange} of its entries are another's or give back what is not archived", where)
 
 
 def _use(row: Row) -> Iterator[Finding]:
@@ -133,5 +149,7 @@ _PARTS: dict[str, tuple[str, str | int, Callable[[Row], Iterator[Finding]]]] = {
     "members": (audit.MEMBERS, "", _member),
     "grants": (audit.GRANTS, 0, _grant),
     "uses": (audit.USES, 0, _use),
+    "archived-grants": (audit.ARCHIVED_GRANTS, 0, _archived_grant),
+    "archived-uses": (audit.ARCHIVED_USES, 0, _use),
 }
 """The parts of a check, in their order: the question, the key before the first one's, and what must hold of a row."""

@@ -248,8 +248,8 @@ async def test_a_later_revision_fails_no_request_of_the_running_version(traffic,
 NARROW = "ALTER TABLE {} MODIFY member_id VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
 WIDTHS = (
     "SELECT table_name, character_maximum_length FROM information_schema.columns"
-    " WHERE table_schema = %s AND column_name = 'member_id'"
-    " AND table_name NOT IN ('stored_answer', 'movement_reference') ORDER BY table_name"
+    " WHERE table_schema = %s AND column_name = 'member_id' AND table_name IN"
+    " ('idempotency', 'ledger_entry', 'member_point', 'point_ledger') ORDER BY table_name"
 )
 
 

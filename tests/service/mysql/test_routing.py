@@ -17,13 +17,20 @@ from sqlglot import exp
 KEY = "member_id"
 
 EVERYBODY = {
+    "mysql.store.archive.LIMITS": "archive asks how far there is to go",
+    "mysql.store.archive.PAGE": "archive looks at all grants, by their ids; it then locks their members by name",
+    "mysql.store.archive.ADD_GRANTS": "archive copies a named member's grants, within its shard",
+    "mysql.store.archive.ADD_ENTRIES": "the same with its entries",
     "mysql.store.audit.MEMBERS": "verify reads all members, page by page",
     "mysql.store.audit.GRANTS": "verify reads all grants, by their ids",
     "mysql.store.audit.USES": "verify reads all uses, and looks for what reverses them wherever it is",
+    "mysql.store.audit.ARCHIVED_GRANTS": "verify reads all archived grants, by their ids",
+    "mysql.store.audit.ARCHIVED_USES": "verify reads all archived uses, by their ids",
     "mysql.store.audit.ENDS": "verify asks how far there is to go",
     "mysql.store.sums.MOMENT": "liability asks how far there is to go",
     "mysql.store.sums.OUTSTANDING": "liability sums all grants, page by page",
     "mysql.store.sums.ENTRIES": "liability sums all entries, page by page",
+    "mysql.store.sums.ARCHIVED_ENTRIES": "liability sums all archived entries, page by page",
     "mysql.store.sums.BALANCES": "liability sums all balances, page by page",
     "mysql.store.upkeep.DUE": "upkeep reads whatever is due, oldest first; it then locks those members by name",
     "mysql.store.upkeep.FORGET_OPEN": "upkeep deletes old answers, whoever got them",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from point_service.contract.errors import CancelExceedsUse, OrderNotFound
+from point_service.contract.errors import CancelExceedsUse, OrderArchived, OrderNotFound
 from point_service.contract.schemas import Amount, Answer, OrderId, Request
 from point_service.domain.entries import Entry, EntryKind
 from point_service.domain.grants import NewGrant
@@ -66,8 +66,10 @@ class CancelUse(msgspec.Struct, frozen=True):
         return Reads(order=self.request.order_id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Raises OrderNotFound, or CancelExceedsUse when less than the amount is left to give back."""
+        """Raises OrderNotFound, OrderArchived, or CancelExceedsUse when less than the amount is left to give back."""
         order_id, amount = self.request.order_id, self.request.amount
+        if snapshot.order_archived:  # in part is enough: all of it was taken at one moment
+            raise OrderArchived(f"order {order_id} is in the archive, nothing of it can be given back")
         taken = snapshot.order_parts
         if not taken:
             raise OrderNotFound(f"no points were used for order {order_id}")

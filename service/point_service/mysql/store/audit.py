@@ -33,12 +33,31 @@ USES = (
     "  AND (c.kind <> 'CANCEL_USE' OR c.order_id <> u.order_id OR c.member_id <> u.member_id))"
     " FROM ledger_entry u WHERE u.entry_id > %s AND u.kind = 'USE' ORDER BY u.entry_id LIMIT %s"
 )
+# What is archived is there whole, and no longer among what is live.
+ARCHIVED_GRANTS = GRANTS.replace("ledger_entry", "archived_entry").replace(
+    " FROM point_ledger g",
+    ", (SELECT COUNT(*) FROM point_ledger p WHERE p.member_id = g.member_id AND p.grant_id = g.grant_id),"
+    " (SELECT COUNT(*) FROM archived_entry e WHERE e.member_id = g.member_id AND e.grant_id = g.grant_id"
+    "  AND EXISTS (SELECT 1 FROM ledger_entry l WHERE l.member_id = e.member_id AND l.entry_id = e.entry_id)),"
+    " (SELECT COUNT(*) FROM archived_entry e WHERE e.grant_id = g.grant_id AND (e.member_id <> g.member_id"
+    "  OR (e.kind = 'CANCEL_USE' AND NOT EXISTS (SELECT 1 FROM archived_entry u WHERE u.member_id = e.member_id"
+    "  AND u.entry_id = e.reversed_entry_id AND u.order_id = e.order_id AND u.kind = 'USE'))))"
+    " FROM archived_grant g",
+)
+ARCHIVED_USES = (
+    "SELECT u.entry_id, u.member_id, u.order_id, -u.amount,"
+    " (SELECT COALESCE(SUM(c.amount), 0) FROM archived_entry c FORCE INDEX (archived_entry_order)"
+    "  WHERE c.member_id = u.member_id AND c.order_id = u.order_id AND c.reversed_entry_id = u.entry_id), 0"
+    " FROM archived_entry u WHERE u.entry_id > %s AND u.kind = 'USE' ORDER BY u.entry_id LIMIT %s"
+)
 # How many members there are is an estimate of the server's; ids begin at 1.
 ENDS = (
     "SELECT (SELECT table_rows FROM information_schema.tables WHERE table_schema = DATABASE()"
     " AND table_name = 'member_point'), (SELECT MAX(grant_id) FROM point_ledger),"
-    " (SELECT MAX(entry_id) FROM ledger_entry)"
+    " (SELECT MAX(entry_id) FROM ledger_entry), (SELECT MAX(grant_id) FROM archived_grant),"
+    " (SELECT MAX(entry_id) FROM archived_entry)"
 )
+PARTS = ("members", "grants", "uses", "archived-grants", "archived-uses")
 
 
 async def page(connection: Connection, question: str, after: str | int, limit: int) -> Sequence[Row]:
@@ -48,6 +67,7 @@ async def page(connection: Connection, question: str, after: str | int, limit: i
 
 
 async def ends(connection: Connection) -> dict[str, int]:
-    """Return about how many members there are, and the last ids of grants and entries; 0 where there is none."""
+    """Return about how many members there are, and the last ids of grants and entries, live and archived, by part; 0
+    where there is none."""
     [result] = await run(connection, [ENDS], [], patience=None)
-    return dict(zip(("members", "grants", "uses"), (int(end or 0) for end in result.rows[0]), strict=True))
+    return dict(zip(PARTS, (int(end or 0) for end in result.rows[0]), strict=True))

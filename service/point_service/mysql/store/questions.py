@@ -36,9 +36,11 @@ DUE = f"FORCE INDEX (point_ledger_member_due) WHERE live = 1 AND expires_at <= {
 DUE_GRANTS = f"{GRANTS} {DUE} AND ({{}}) ORDER BY member_id, expires_at LIMIT %s"
 DUE_POINTS = f"SELECT SUM(remaining) FROM point_ledger {DUE} AND member_id = %s"  # noqa: S608 - constants
 ORDERS_USED = (
-    "SELECT f.member_id, (SELECT -SUM(u.amount) FROM ledger_entry u WHERE u.member_id = f.member_id"
-    " AND u.order_id = f.used_order_id AND u.kind = 'USE'), f.created_at FROM ledger_entry f WHERE {}"
+    "SELECT u.member_id, -SUM(u.amount), MIN(u.created_at) FROM ledger_entry u FORCE INDEX (ledger_entry_order)"
+    " WHERE u.kind = 'USE' AND ({}) GROUP BY u.member_id"
 )
+# Some of what an order took may be there, and the rest not yet.
+ORDERS_ARCHIVED = ORDERS_USED.replace("ledger_entry", "archived_entry")
 # However often points of an order were given back, it has a row for each grant that it took from. Few entries reverse
 # another: the optimizer, which counts all the others as one value, would rather read the whole table.
 ORDER_PARTS = (
@@ -48,6 +50,15 @@ ORDER_PARTS = (
     " FROM ledger_entry u FORCE INDEX (ledger_entry_order)"
     " STRAIGHT_JOIN point_ledger g ON g.member_id = u.member_id AND g.grant_id = u.grant_id"
     " WHERE u.kind = 'USE' AND ({}) ORDER BY u.member_id, u.order_id, u.entry_id LIMIT %s"
+)
+# What gave of an archived use back is archived with it.
+ARCHIVED_PARTS = (
+    "SELECT u.member_id, u.entry_id, u.grant_id, g.kind, g.expires_at, -u.amount,"
+    " (SELECT SUM(c.amount) FROM archived_entry c FORCE INDEX (archived_entry_order)"
+    "  WHERE c.member_id = u.member_id AND c.order_id = u.order_id AND c.reversed_entry_id = u.entry_id), u.created_at"
+    " FROM archived_entry u FORCE INDEX (archived_entry_order)"
+    " STRAIGHT_JOIN archived_grant g ON g.member_id = u.member_id AND g.grant_id = u.grant_id"
+    " WHERE u.kind = 'USE' AND ({})"
 )
 ONE_GRANT = (
     "SELECT g.member_id, g.grant_id, g.kind, g.amount, g.remaining, g.expires_at,"
@@ -120,7 +131,12 @@ def _due(snapshot: Snapshot, row: Sequence[Any]) -> None:
 
 
 def _order_used(snapshot: Snapshot, row: Sequence[Any]) -> None:
-    snapshot.order_used = OrderUse(int(row[0]), utc(row[1]))
+    before = snapshot.order_used.amount if snapshot.order_used is not None else 0
+    snapshot.order_used = OrderUse(before + int(row[0]), utc(row[1]))  # both parts were taken at one moment
+
+
+def _order_archived(snapshot: Snapshot, _: Sequence[Any]) -> None:
+    snapshot.order_archived = True
 
 
 def _order_part(snapshot: Snapshot, row: Sequence[Any]) -> None:
@@ -147,6 +163,10 @@ def _of_order(one: Wanted) -> Sequence[Any]:
     return (one.member_id, one.reads.order) if one.reads.order is not None else ()
 
 
+def _of_used_order(one: Wanted) -> Sequence[Any]:
+    return (one.member_id, one.reads.used_order) if one.reads.used_order is not None else ()
+
+
 ONE_ORDER = "(u.member_id = %s AND u.order_id = %s)"
 
 QUESTIONS = (
@@ -158,13 +178,10 @@ QUESTIONS = (
         between=" UNION ALL ",
     ),
     Question(DUE_GRANTS, "member_id = %s", lambda one: (one.member_id,), _due, alone=DUE_AT_ONCE),
-    Question(
-        ORDERS_USED,
-        "(f.member_id = %s AND f.used_order_id = %s)",
-        lambda one: (one.member_id, one.reads.used_order) if one.reads.used_order is not None else (),
-        _order_used,
-    ),
+    Question(ORDERS_USED, ONE_ORDER, _of_used_order, _order_used),
+    Question(ORDERS_ARCHIVED, ONE_ORDER, _of_used_order, _order_used),
     Question(ORDER_PARTS, ONE_ORDER, _of_order, _order_part, alone=EVERY_ROW),
+    Question(ORDERS_ARCHIVED, ONE_ORDER, _of_order, _order_archived),
     Question(
         ONE_GRANT,
         "(g.member_id = %s AND g.grant_id = %s)",

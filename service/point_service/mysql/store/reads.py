@@ -9,7 +9,7 @@ from asyncmy.connection import Connection
 from point_service.domain.entries import EVERY_ENTRY, Filter
 from point_service.domain.orders import OrderPart
 from point_service.mysql.store.execution import Row, naive, run
-from point_service.mysql.store.questions import EVERY_ROW, ONE_ORDER, ORDER_PARTS, order_part
+from point_service.mysql.store.questions import ARCHIVED_PARTS, EVERY_ROW, ONE_ORDER, ORDER_PARTS, order_part
 
 # Points past their expiry don't count, entry or no entry. Asia/Seoul is UTC+9 all year; its days are whole ones.
 DUE_SUM = (
@@ -42,6 +42,8 @@ LIVE_GRANTS = (
     " ORDER BY grant_id DESC LIMIT %s) page STRAIGHT_JOIN point_ledger g ON g.grant_id = page.grant_id"
     " WHERE g.member_id = %s ORDER BY g.grant_id DESC"
 )
+# One statement and so one snapshot: what is archived meanwhile is seen once.
+TRACE = f"({ORDER_PARTS.format(ONE_ORDER)}) UNION ALL ({ARCHIVED_PARTS.format(ONE_ORDER)})"
 ENTRIES = (
     "SELECT entry_id, kind, amount, grant_id, order_id, created_at"
     " FROM ledger_entry FORCE INDEX (ledger_entry_member)"
@@ -79,9 +81,9 @@ async def balance(connection: Connection, member_id: str, days: int) -> tuple[in
 
 
 async def order_parts(connection: Connection, member_id: str, order_id: str) -> list[OrderPart]:
-    """Return what a member's order took from which grants, in the order in which it was taken."""
-    rows = await _read(connection, ORDER_PARTS.format(ONE_ORDER), member_id, order_id, EVERY_ROW)
-    return [order_part(row[1:]) for row in rows]
+    """Return what a member's order took from which grants, archived or not, in the order in which it was taken."""
+    rows = await _read(connection, TRACE, member_id, order_id, EVERY_ROW, member_id, order_id)
+    return [order_part(row[1:]) for row in sorted(rows)]
 
 
 async def grants(

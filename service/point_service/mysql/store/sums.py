@@ -17,7 +17,8 @@ SNAPSHOT = (
 )
 MOMENT = (
     "SELECT UTC_TIMESTAMP(6), (SELECT COALESCE(MAX(grant_id), 0) FROM point_ledger),"
-    " (SELECT COALESCE(MAX(entry_id), 0) FROM ledger_entry)"
+    " (SELECT COALESCE(MAX(entry_id), 0) FROM ledger_entry),"
+    " (SELECT COALESCE(MAX(entry_id), 0) FROM archived_entry)"
 )
 # Asia/Seoul is UTC+9 all year. 0 is what is past its expiry.
 OUTSTANDING = (
@@ -36,17 +37,21 @@ ENTRIES = (
     " WHERE entry_id > %s ORDER BY entry_id LIMIT %s) page"
     " LEFT JOIN ledger_entry u ON u.entry_id = page.reversed_entry_id GROUP BY page.kind, anew, at_time"
 )
+# A grant is archived with all its entries, so they sum to 0; but not those of a time.
+ARCHIVED_ENTRIES = ENTRIES.replace("ledger_entry", "archived_entry")
 BALANCES = (
     "SELECT MAX(page.member_id), SUM(page.balance) FROM (SELECT member_id, balance FROM member_point"
     " WHERE member_id > %s ORDER BY member_id LIMIT %s) page"
 )
 
 
-async def begin(connection: Connection) -> tuple[datetime, int, int]:
-    """Begin the snapshot; return its moment (UTC, naive) and the last ids of grants and entries, 0 where none is."""
+async def begin(connection: Connection) -> tuple[datetime, int, int, int]:
+    """Begin the snapshot; return its moment (UTC, naive) and the last ids of grants, entries and archived entries, 0
+    where none is."""
     *_, result = await run(connection, [*SNAPSHOT, MOMENT], [], patience=None)
-    moment, grants, entries = result.rows[0]
-    return moment, int(grants), int(entries)
+    moment, *last = result.rows[0]
+    grants, entries, archived = (int(number) for number in last)
+    return moment, grants, entries, archived
 
 
 async def end(connection: Connection) -> None:
@@ -63,10 +68,11 @@ async def outstanding(connection: Connection, moment: datetime, after: int, limi
 
 
 async def entries(
-    connection: Connection, borders: tuple[datetime, datetime], after: int, limit: int
+    connection: Connection, borders: tuple[datetime, datetime], after: int, limit: int, archived: bool
 ) -> Sequence[Row]:
-    """Return the sums of up to `limit` entries with ids above `after`: kind, granted anew, time, points, last id."""
-    return await _read(connection, ENTRIES, *borders, after, limit)
+    """Return the sums of up to `limit` entries, live or `archived`, with ids above `after`: kind, granted anew, time,
+    points, last id."""
+    return await _read(connection, ARCHIVED_ENTRIES if archived else ENTRIES, *borders, after, limit)
 
 
 async def balances(connection: Connection, after: str, limit: int) -> tuple[str | None, int]:
