@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 CLOSE_SECONDS = 3.0
 """How long kopf may take to end when it is asked to."""
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 10.0
 """How often it is looked for kinds that the cluster knows and that are not watched."""
 
 
@@ -86,13 +86,12 @@ async def watch(
 
 
 async def _missing(cluster: Cluster, insights: Insights) -> None:
-    """Return once the cluster knows a kind that kopf doesn't watch, and did so a look earlier.
+    """Return once the cluster is found to know a kind that kopf doesn't watch.
 
     kopf asks for the kinds of a group when it hears of a change to one of its CRDs. The API server lists a kind a
     moment later than its CRD says so, so the last one of a group may be missed; and without the right to watch CRDs
     kopf never asks again.
     """
-    before: set[kinds.Kind] = set()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if not insights.ready_resources.is_set():
@@ -104,13 +103,12 @@ async def _missing(cluster: Cluster, insights: Insights) -> None:
             if kind.group and (kind.group, kind.version, kind.plural) not in watched
         ]
         try:
-            served = {kind for kind in unwatched if await cluster.serves(kind)}
+            found = [kind.plural for kind in unwatched if await cluster.serves(kind)]
         except (DynamicApiError, OSError, TimeoutError):
             continue
-        if found := before & served:
-            log.warning("not watched: %s", ", ".join(sorted(kind.plural for kind in found)))
+        if found:
+            log.warning("not watched: %s", ", ".join(found))
             return
-        before = served
 
 
 def _settings() -> kopf.OperatorSettings:
