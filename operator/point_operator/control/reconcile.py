@@ -41,8 +41,9 @@ from point_operator.settings import Settings
 log = logging.getLogger(__name__)
 
 FAILURES_UNTOLD = 2
-"""So many looks in a row may fail for an unexpected cause, or end in a conflict five times as often, before
-status tells: most of it has passed by then."""
+"""So many looks in a row may fail for an unexpected cause before status tells: most of it has passed by then."""
+CONFLICTS_UNTOLD_SECONDS = 30.0
+"""For so long every look may end in a conflict before status tells: how many do is a matter of how fast others write."""
 MIGRATION_RETRY_SECONDS = 120.0
 """After this a failed migration is tried again."""
 
@@ -61,8 +62,8 @@ class Reconciler:
         self.shared = Shared(cluster, self.applier, fleet)
         self._admission = Admission(cluster, fleet, settings.namespace, hosts_listed=settings.hosts_listed)
         self._finalizer = Finalizer(cluster, self.applier, fleet, self.shared)
-        self._conflicts: dict[Key, int] = {}
-        """How many looks in a row ended in a conflict."""
+        self._conflicts: dict[Key, tuple[int, float]] = {}
+        """How many looks in a row ended in a conflict, and since when."""
         self._failures: dict[Key, int] = {}
         """How many looks in a row failed."""
 
@@ -89,10 +90,11 @@ class Reconciler:
             await self._admission.tell()
         except ConflictError as error:  # something changed or went between reading and writing
             metrics.RECONCILES.labels("conflict").inc()
-            conflicts = self._conflicts[key] = self._conflicts.get(key, 0) + 1
-            if conflicts > 5 * FAILURES_UNTOLD:
+            before, since = self._conflicts.get(key, (0, started))
+            self._conflicts[key] = (before + 1, since)
+            if time.monotonic() - since > CONFLICTS_UNTOLD_SECONDS:
                 await self._tell(key, error, attempt.seen)
-            return min(0.05 * 2 ** min(conflicts, 10), UNSETTLED_SECONDS)
+            return min(0.1 * 2 ** min(before, 9), UNSETTLED_SECONDS)
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             if failures > FAILURES_UNTOLD:

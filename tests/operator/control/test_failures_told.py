@@ -77,7 +77,7 @@ def test_a_conflict_is_never_told(tenant: Any) -> None:
     """Somebody changes every child again and again, while the operator claims what they have added."""
     tenant.ready()
     before = _warnings(tenant)
-    for number in range(60):
+    for number in range(250):
         patch = {"metadata": {"annotations": {"note": str(number)}}, "spec": {"exportTo": ["."]}}
         tenant.edit(kinds.DESTINATION_RULE, patch)
     tenant.kube.wait("the repair", lambda: "exportTo" not in tenant.get(kinds.DESTINATION_RULE)["spec"], 30)
