@@ -1,7 +1,6 @@
-"""Vitess on this machine, thrown away after use: two shards of MySQL behind one vtgate, for `make shards`.
+"""The servers that Vitess is made of, each thrown away after use: MySQL, etcd and its own programs.
 
-Everything listens on loopback alone. Vitess refuses to run as root, so its programs run as nobody then, in a folder
-that is nobody's.
+Vitess refuses to run as root, so its programs then run as nobody, in folders that are nobody's.
 """
 
 import json
@@ -9,31 +8,22 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import pymysql
 
 from point_local.alone import mysqld
 from point_local.alone.ports import HOST, free_port
 from point_local.alone.servers import SCHEMA, DatabaseServer, Server
-from point_local.alone.vschema import COLUMNS, Column, sequence_tables, sequences, sharded
 from point_local.build import vitess as built
 from point_local.machine.pki import Authority, write_secret
 from point_local.programs import paths
 from point_local.programs.command import LocalError
 
-CELL = "here"
-IDS = "ids"
-"""The keyspace of one shard that has the sequences."""
-SHARDS = ("-80", "80-")
-TRANSACTION_LIMIT = (
-    "10s"  # what `wait_timeout` does where it isn't ignored: a silent pod lets go of its members
-)
-TRANSACTIONS = 100  # at once, of a shard
+Options = dict[str, Any]
+LOOPBACK: Options = {"bind-address": HOST, "grpc-bind-address": HOST, "logtostderr": "true"}
 
 
 class Mysql(DatabaseServer):
@@ -87,19 +77,18 @@ class Etcd(Server):
 
 
 class Program(Server):
-    """A server of Vitess, whose options are given; it answers on `port`."""
+    """A server of Vitess with the `options` that are given; once it answers on `port` it is ready."""
 
-    def __init__(self, name: str, home: "Home", port: int, options: dict[str, Any]) -> None:
-        directory = home.folder(name)
-        super().__init__(name, directory, port, home.authority)
-        for secret in ("server.crt", "server.key"):
-            home.give(directory / secret)
-        program = name.partition("-")[0]
-        self._command = home.command(program, home.topology | _listening() | options)
+    def __init__(self, name: str, home: "Home", port: int) -> None:
+        super().__init__(name, home.folder(name), port, home.authority)
+        for made in ("server.crt", "server.key"):
+            home.give(self.directory / made)
+        self.options: Options = {}
+        self._home = home
 
     def command(self) -> list[str]:
         """Return the command that runs the server."""
-        return self._command
+        return self._home.command(self.name.partition("-")[0], self._home.topology | LOOPBACK | self.options)
 
 
 class Home:
@@ -117,7 +106,7 @@ class Home:
                 shutil.copy(built.BIN / name, self._programs / name)
         self.ca_file = self._directory / "ca.crt"
         shutil.copy(authority.cert, self.ca_file)
-        self.topology: dict[str, Any] = {
+        self.topology: Options = {
             "topo-implementation": "etcd2",
             "topo-global-server-address": f"{HOST}:{etcd.port}",
             "topo-global-root": "/vitess/global",
@@ -141,7 +130,7 @@ class Home:
         if self._owner is not None:
             os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
 
-    def command(self, program: str, options: dict[str, Any], arguments: Sequence[str] = ()) -> list[str]:
+    def command(self, program: str, options: Options, arguments: Sequence[str] = ()) -> list[str]:
         """Return the command that runs a program as who may."""
         flags = [f"--{name}={value}" for name, value in options.items()]
         command = [str(self._programs / program), *arguments, *flags]
@@ -166,33 +155,3 @@ class Home:
         )
         if done.returncode != 0:
             raise LocalError(f"vtctldclient {arguments[0]} failed:\n{(done.stderr or done.stdout)[-800:]}")
-
-
-class Vitess(NamedTuple):
-    """What runs: the shards' databases by the shard's name, that of the ids, and vtgate's port by its mode."""
-
-    shards: dict[str, Mysql]
-    ids: Mysql
-    gates: dict[str, int]
-
-
-@contextmanager
-def databases(names: Sequence[str]) -> Generator[tuple[Path, Authority, dict[str, Mysql]]]:
-    """Run a MySQL for each name, until the block ends. Raises LocalError when there is none."""
-    if (reason := mysqld.available("mysql")) is not None:
-        raise LocalError(reason)
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(TemporaryDirectory(prefix="point-vitess-")))
-        root.chmod(0o711)  # who is nobody has folders in it
-        authority = Authority("point-platform test authority", root / "ca" / "ca.crt", root / "ca" / "ca.key")
-        running: dict[str, Mysql] = {}
-        for name in names:
-            directory = root / f"mysql{name}"
-            directory.mkdir(mode=0o700)
-            running[name] = server = Mysql("mysql", directory, free_port(), authority, durable=False)
-            server.initialize()
-            stack.callback(server.stop)
-            server.launch()
-        for server in running.values():
-            server.wait_ready()
-        yield root, authority, running
