@@ -11,9 +11,10 @@ from point_service.domain.operations.use import Use, UseRequest
 from point_service.mysql import faults
 from point_service.mysql.database import backoff
 from point_service.mysql.pool import Pool, opener
+from point_service.mysql.store import rows
 from point_service.mysql.store.change import Change, StaleVersionError, commit
 from point_service.mysql.store.execution import run
-from point_service.mysql.store.member import lock_members
+from point_service.mysql.store.member import lock_members, read_rest
 from point_service.mysql.store.questions import Wanted
 from point_service.telemetry import metrics
 
@@ -219,14 +220,18 @@ def test_the_wait_before_another_attempt_grows_but_stays_bounded():
 
 @pytest.mark.integration
 @pytest.mark.parametrize("stolen", ["balance", "grant"])
-async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master, stolen):
+@pytest.mark.parametrize("grants", [1, rows.PLAIN + 1], ids=["few", "many"])
+async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master, stolen, grants):
     """The lock makes it impossible; here it is forced, by a decision made on another version of the member."""
-    await member.earn(100)
-    use = Use(UseRequest(order_id="o-1", amount=10))
+    for _ in range(grants):
+        await member.earn(1)
+    use = Use(UseRequest(order_id="o-1", amount=grants))
 
     async def work(connection):
-        locked = await lock_members(connection, [Wanted(member.member_id, None, use.reads)], wait=True)
-        snapshot = locked.snapshots[member.member_id]
+        wanted = Wanted(member.member_id, None, use.reads)
+        snapshot = (await lock_members(connection, [wanted], wait=True)).snapshots[member.member_id]
+        if not snapshot.whole:
+            await read_rest(connection, snapshot, wanted)
         if stolen == "balance":
             snapshot.version += 1
         entries = use.decide(snapshot).entries
@@ -238,8 +243,10 @@ async def test_a_row_that_changed_under_the_lock_commits_nothing(member, master,
 
     with pytest.raises(StaleVersionError):
         await member.database.transact(work)
-    assert await member.balance() == 100
-    assert master.rows("SELECT COUNT(*) FROM ledger_entry WHERE member_id = %s", member.member_id) == [(1,)]
+    assert await member.balance() == grants
+    assert master.rows("SELECT COUNT(*) FROM ledger_entry WHERE member_id = %s", member.member_id) == [
+        (grants,)
+    ]
 
 
 @pytest.mark.integration
