@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-AT_ONCE = 48  # requests under way, each twice
-PATIENCE = 90.0  # seconds in which an answer must be final
+AT_ONCE = 24  # requests under way, each twice
+PATIENCE = 300.0  # seconds in which an answer must be final
 HOT, HOT_USES = 8, 25  # members who have 100 points each, and uses of 7: 14 can be done
 READS = ("", "/history", "/grants")
 
@@ -89,7 +89,11 @@ class Trade:
         self, pod: httpx.AsyncClient, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> httpx.Response:
         while True:
-            answer = await pod.post(path, json=body, headers=headers)
+            try:
+                answer = await pod.post(path, json=body, headers=headers)
+            except httpx.TransportError:
+                self.again += 1
+                continue
             if "retry-after" not in answer.headers and answer.status_code < 500:
                 return answer
             self.again += "retry-after" in answer.headers

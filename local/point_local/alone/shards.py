@@ -76,7 +76,8 @@ def _databases(stack: ExitStack, root: Path, authority: Authority) -> dict[str, 
         directory = root / f"mysql_{name}"
         directory.mkdir(mode=0o700)
         databases[name] = server = Mysql("mysql", directory, free_port(), authority, durable=False)
-        server.initialize()
+        server.initialize(like=next(iter(databases.values())) if len(databases) > 1 else None)
+    for server in databases.values():
         stack.callback(server.stop)
         server.launch()
     for server in databases.values():
