@@ -122,7 +122,7 @@ def _tablets(stack: ExitStack, home: Home, databases: dict[str, Mysql]) -> None:
             "unmanaged": "true",
             "db-host": HOST,
             "db-port": database.port,
-            "db-ssl-mode": "verify_identity",
+            "db-ssl-mode": "verify_ca",
             "db-ssl-ca": home.ca_file,
             "db-credentials-file": credentials,
             # Of the members' rows it has the application's rights, and no more.
