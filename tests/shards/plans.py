@@ -1,22 +1,29 @@
 """What vtgate would do with each statement that the service can say: it is asked for its plan, and none is run."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pymysql
 from harness import statements
 from point_local.alone.ports import HOST
+from point_local.alone.shards import Gate
 from point_local.alone.vitess import Mysql
 
-VARIANTS = {
-    "EqualUnique": "its member's shard",
-    "IN": "its members' shards",
-    "MultiEqual": "its members' shards",
-    "Scatter": "every shard",
-    "Reference": "any shard",
-    "DBA": "any shard",
+ONE, SOME, EVERY, ANY = "its member's shard", "its members' shards", "every shard", "any shard"
+GOES = {
+    "EqualUnique": ONE,
+    "Sharded": SOME,  # an INSERT's rows
+    "IN": SOME,
+    "MultiEqual": SOME,
+    "Scatter": EVERY,
+    "Reference": ANY,
+    "DBA": ANY,
 }
+ROUTED = ("Route", "Insert", "Update", "Delete")
+ROWS = re.compile(r"\((?P<columns>[^()]*)\) VALUES \(.*\)(?= ON DUPLICATE|$)", re.DOTALL)
 
 
 class Plan(NamedTuple):
@@ -27,34 +34,61 @@ class Plan(NamedTuple):
     refused: str = ""
 
 
-def plans(port: int, known: Mysql) -> list[Plan]:
+def plans(gate: Gate, known: Mysql) -> list[Plan]:
     """Ask for the plan of every statement."""
     user, password = ((known.application / name).read_text() for name in ("username", "password"))
     with pymysql.connect(
-        host=HOST, port=port, user=user, password=password, database=known.schema, ssl_ca=str(known.ca_file)
+        host=HOST,
+        port=gate.port,
+        user=user,
+        password=password,
+        database=known.schema,
+        ssl_ca=str(known.ca_file),
     ) as connection:
         return [_plan(connection, one) for one in statements.all_of_them()]
+
+
+def failed(gate: Gate) -> Counter[tuple[str, str]]:
+    """Count the statements that failed at a vtgate, by their first words and its own, without the values."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for line in gate.failed.read_text().splitlines():
+        noted = json.loads(line)
+        said = re.sub(r"(, |:? ?\(errno).*|[0-9]{2,}", "", noted["Error"].strip('"'))
+        counts[" ".join(noted["SQL"].strip('"').split()[:6]), said[:100]] += 1
+    return counts
 
 
 def _plan(connection: Any, one: statements.Statement) -> Plan:
     with connection.cursor() as cursor:
         try:
-            cursor.execute("vexplain plan " + one.text.replace("%s", "1"))
+            cursor.execute(f"vexplain plan {with_values(one.text)}")
         except pymysql.err.MySQLError as error:
             return Plan(one.name, "refused", str(error.args[-1]))
         [(said,)] = cursor.fetchall()
-    found = set(_variants(json.loads(said)))
-    return Plan(
-        one.name, ", ".join(sorted({VARIANTS.get(variant, variant) for variant in found})) or "vtgate"
-    )
+    return Plan(one.name, goes(json.loads(said)))
 
 
-def _variants(plan: Any) -> Iterator[str]:
-    """Every `Variant` of a plan and of what it is made of."""
+def with_values(text: str) -> str:
+    """A statement with a value wherever one goes, and two rows of as many as an INSERT has columns."""
+
+    def rows(found: re.Match[str]) -> str:
+        row = ", ".join("1" for _ in found["columns"].split(","))
+        return f"({found['columns']}) VALUES ({row}), ({row})"
+
+    return ROWS.sub(rows, text).replace("%s", "1")
+
+
+def goes(plan: Any) -> str:
+    """Where a plan sends what it sends."""
+    return ", ".join(sorted(set(_ways(plan)))) or "nowhere"
+
+
+def _ways(plan: Any) -> Iterator[str]:
     if isinstance(plan, dict):
-        if isinstance(plan.get("Variant"), str):
-            yield plan["Variant"]
+        if plan.get("OperatorType") in ROUTED:
+            variant = str(plan["Variant"])
+            yield GOES.get(variant, variant)
         plan = list(plan.values())
     if isinstance(plan, list):
         for part in plan:
-            yield from _variants(part)
+            yield from _ways(part)

@@ -26,20 +26,29 @@ TRANSACTION_LIMIT = (
     "10s"  # what a silent pod's `wait_timeout` does elsewhere; vtgate takes that and ignores it
 )
 AT_ONCE = 100  # transactions of a shard, and as many reads
+# The tablet's statements of a request, and what it keeps for itself, are the application user's.
+OWN = r"GRANT ALL ON `\_vt`.* TO 'point'@'%'"
 # All but the application's see to the tables and to Vitess' own.
 USERS = ("appdebug", "allprivs", "dba", "filtered", "repl", "erepl", "clone")
 
 
+class Gate(NamedTuple):
+    """A vtgate: its port for MySQL's protocol, and the file in which it notes the statements that failed."""
+
+    port: int
+    failed: Path
+
+
 class Vitess(NamedTuple):
-    """What runs: the shards' databases by the shard's name, and vtgate's port by its transaction mode."""
+    """What runs: the shards' databases by the shard's name, and the vtgates by their transaction mode."""
 
     shards: dict[str, Mysql]
-    gates: dict[str, int]
+    gates: dict[str, Gate]
 
     def environment(self, mode: str) -> dict[str, str]:
         """Return the service's variables for a vtgate."""
         first = next(iter(self.shards.values()))
-        return serve.environment(first, None) | {"POINT_DATABASE_PORT": str(self.gates[mode])}
+        return serve.environment(first, None) | {"POINT_DATABASE_PORT": str(self.gates[mode].port)}
 
 
 @contextmanager
@@ -89,6 +98,7 @@ def _tables(databases: dict[str, Mysql]) -> Sequence[Column]:
     """Make the tables in each shard by itself, and the sequences; return the tables' columns."""
     for name in SHARDS:
         serve.migrate(serve.environment(databases[name], None))
+        databases[name].rows(OWN)
     columns = [Column(*row) for row in databases[SHARDS[0]].rows(COLUMNS, SCHEMA)]
     ids = databases[IDS]
     ids.rows(f"CREATE DATABASE {IDS}", schema=None)
@@ -125,7 +135,7 @@ def _tablets(stack: ExitStack, home: Home, databases: dict[str, Mysql]) -> None:
             "db-ssl-mode": "verify_ca",
             "db-ssl-ca": home.ca_file,
             "db-credentials-file": credentials,
-            # Of the members' rows it has the application's rights, and no more.
+            # Of the members' rows it has the rights that the migration gave, and no more.
             "db-app-user": "master" if name == IDS else "point",
             **{f"db-{user}-user": "master" for user in USERS},
             "queryserver-config-transaction-timeout": TRANSACTION_LIMIT,
@@ -139,13 +149,16 @@ def _tablets(stack: ExitStack, home: Home, databases: dict[str, Mysql]) -> None:
     for alias, tablet in tablets.items():
         tablet.wait_ready()
         home.control("TabletExternallyReparented", alias)
+    for keyspace in (SCHEMA, IDS):  # a primary notes its tables for vtgate, which without them can plan less
+        home.control("ReloadSchemaKeyspace", "--include-primary", keyspace)
 
 
-def _gate(stack: ExitStack, home: Home, mode: str, known: Mysql) -> int:
-    """Run a vtgate that knows the application's user of a database; return its port for MySQL's protocol."""
+def _gate(stack: ExitStack, home: Home, mode: str, known: Mysql) -> Gate:
+    """Run a vtgate that knows the application's user of a database."""
     port = free_port()
     gate = Program(f"vtgate-{mode}", home, port)
     user, password = ((known.application / name).read_text() for name in ("username", "password"))
+    failed = gate.directory / "failed"
     gate.options |= {
         "transaction-mode": mode,
         "cell": CELL,
@@ -154,6 +167,9 @@ def _gate(stack: ExitStack, home: Home, mode: str, known: Mysql) -> int:
         "service-map": "grpc-vtgateservice",
         "port": free_port(),
         "grpc-port": free_port(),
+        "log-queries-to-file": failed,
+        "querylog-format": "json",
+        "querylog-mode": "error",
         "mysql-server-port": port,
         "mysql-server-bind-address": HOST,
         "mysql-server-ssl-cert": gate.directory / "server.crt",
@@ -164,4 +180,4 @@ def _gate(stack: ExitStack, home: Home, mode: str, known: Mysql) -> int:
     }
     stack.callback(gate.stop)
     gate.start()
-    return port
+    return Gate(port, failed)
