@@ -171,7 +171,7 @@ bench-expiry: $(VENV)/.installed ## Measure how fast one pod expires what is due
 	@$(VENV)/bin/python tests/bench/expiry.py
 
 .PHONY: shards
-shards: $(VENV)/.installed ## Run the service on a real Vitess of two shards, and check each shard's books (10 minutes; the first time 20)
+shards: $(VENV)/.installed ## Run the service on a real Vitess of two shards, and check each shard's books (minutes; the first time 15 more, to build it)
 	@$(RUN) tools
 	$(RUN) vitess
 	cd tests && exec $(CURDIR)/$(VENV)/bin/python -m shards
