@@ -170,6 +170,12 @@ bench-overload: $(VENV)/.installed ## Ask the service for up to four times what 
 bench-expiry: $(VENV)/.installed ## Measure how fast one pod expires what is due, and how fast three do (minutes; POINT_BENCH_MEMBERS=1000000)
 	@$(VENV)/bin/python tests/bench/expiry.py
 
+.PHONY: shards
+shards: $(VENV)/.installed ## Run the service on a real Vitess of two shards, and check each shard's books (minutes; the first time 15 more, to build it)
+	@$(RUN) tools
+	$(RUN) vitess
+	cd tests && exec $(CURDIR)/$(VENV)/bin/python -m shards
+
 .PHONY: capacity
 capacity: $(VENV)/.installed ## Measure what a use costs, and size databases, pods and bills by it (a minute)
 	@$(VENV)/bin/python tests/bench/capacity.py && $(VENV)/bin/point-infra capacity

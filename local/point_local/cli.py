@@ -181,6 +181,17 @@ def build_pulumi_cli() -> None:
     steps.finish()
 
 
+@app.command("vitess")
+def build_vitess() -> None:
+    """Build the programs of Vitess into the cache, unless they are there (some ten minutes on 2 cores)."""
+    from point_local.build import vitess
+
+    steps = Steps("vitess")
+    with steps.step("Programs of Vitess") as step:
+        vitess.ensure(step)
+    steps.finish()
+
+
 @app.command("packages")
 def install_packages() -> None:
     """Install the Debian packages that the tests' own servers need, if they are missing."""

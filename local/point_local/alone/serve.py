@@ -60,7 +60,7 @@ def run(port: int) -> None:
                 "POINT_HTTP_PORT": str(port),
                 "POINT_LOG_LEVEL": "WARNING",
             }
-            _migrate(variables)
+            migrate(variables)
             _serve(variables, f"http://{HOST}:{port}", flavour, stop)
     finally:
         for number, handler in before.items():
@@ -88,7 +88,8 @@ def environment(database: DatabaseServer, redis: RedisServer | None) -> dict[str
     return variables
 
 
-def _migrate(variables: Mapping[str, str]) -> None:
+def migrate(variables: Mapping[str, str]) -> None:
+    """Bring the database up to date. Raises LocalError."""
     done = subprocess.run(
         [sys.executable, "-m", "point_service", "migrate"],
         env={**os.environ, **variables},

