@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 FAILURES_UNTOLD = 2
 """So many looks in a row may fail for an unexpected cause before status tells: most of it has passed by then."""
 CONFLICTS_UNTOLD_SECONDS = 30.0
-"""For so long every look may end in a conflict before status tells: how many do is a matter of how fast others write."""
+"""For so long every look may end in a conflict before status tells: how many do depends on how fast others write."""
 MIGRATION_RETRY_SECONDS = 120.0
 """After this a failed migration is tried again."""
 
