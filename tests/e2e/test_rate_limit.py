@@ -227,6 +227,9 @@ def _wait_in_force(scope: str, limit: int) -> None:
         return same and len(asks) == (len(pods) if scope == "Global" else 0)
 
     wait("every gateway pod has it", live, seconds=30, every=0.5)
+    if scope == "Global":  # its pods are replaced, and those of before count by the limit of before
+        rollout = ("rollout", "status", f"deployment/{application.NAME}-rate-limit")
+        kubectl(*rollout, "-n", application.NAMESPACE, "--timeout=120s")
 
 
 def _in_force() -> dict[str, Any]:
