@@ -15,7 +15,8 @@ NUMBERS = (
     " k AS (SELECT 1 AS j UNION ALL SELECT j + 1 FROM k WHERE j < {times})"
 )
 STATEMENTS = (
-    "INSERT INTO member_point {numbers} SELECT CONCAT('{prefix}-', i), 2 * {granted} - {uses}, 1, {at}, {at} FROM n",
+    "INSERT INTO member_point (member_id, balance, version, created_at, updated_at) {numbers}"
+    " SELECT CONCAT('{prefix}-', i), 2 * {granted} - {uses}, 1, {at}, {at} FROM n",
     "INSERT INTO point_ledger (grant_id, member_id, kind, amount, remaining, expires_at, created_at) {numbers}"
     " SELECT 2 * i - 2 + j, CONCAT('{prefix}-', i), 'NORMAL', {granted}, {granted} - IF(j = 1, {uses}, 0),"
     " {at} + INTERVAL 360 + j DAY, {at} FROM n, k",
